@@ -1,1 +1,54 @@
-//! Placeholder.
+//! What can be done to a screen, and the devices that do it.
+//!
+//! A [`Device`] is one screen: [`Device::observe`] returns what it shows and [`Device::perform`]
+//! does one [`Action`] to it. Every device checks an action against its own screen before anything
+//! moves, so an action that names a point off the screen, a key that does not exist or an empty
+//! text is an error and never a stray click.
+//!
+//! ```
+//! use handsight_actions::{Action, Device, FakeDevice, FakeScreen, PixelPoint, Rect, Size};
+//!
+//! let login = FakeScreen::new("login")
+//!     .field("User", Rect { x: 20, y: 20, width: 160, height: 24 })
+//!     .button("OK", Rect { x: 20, y: 60, width: 60, height: 24 }, Some("welcome"));
+//! let mut device = FakeDevice::new(Size { width: 320, height: 200 }, vec![login, FakeScreen::new("welcome")]);
+//!
+//! device.perform(&Action::LeftClick { coordinate: PixelPoint { x: 30, y: 30 } })?;
+//! device.perform(&Action::Type { text: "José".to_owned() })?;
+//! assert_eq!(device.text("User"), Some("José"));
+//! device.perform(&Action::LeftClick { coordinate: PixelPoint { x: 40, y: 70 } })?;
+//! assert_eq!(device.screen(), "welcome");
+//!
+//! let off_screen = Action::LeftClick { coordinate: PixelPoint { x: 320, y: 0 } };
+//! assert!(device.perform(&off_screen).is_err());
+//! # Ok::<(), handsight_actions::DeviceError>(())
+//! ```
+//!
+//! The text a model writes becomes an action in [`parse`], the actions a model may write become a
+//! JSON Schema in [`schema`], and points change from one space to another only in [`geometry`].
+
+pub mod action;
+pub mod device;
+pub mod geometry;
+pub mod key;
+pub mod observation;
+pub mod parse;
+pub mod schema;
+pub mod screenshot;
+
+pub use action::{Action, ActionSpace, Direction, InvalidAction, Status, SystemButton, Verb};
+#[cfg(feature = "desktop")]
+pub use device::desktop::{DesktopDevice, DesktopOptions, Monitor, monitors};
+pub use device::fake::{FakeDevice, FakeFault, FakeScreen};
+pub use device::still::StillDevice;
+pub use device::{Device, DeviceError, DeviceInfo, DeviceKind};
+pub use geometry::{
+    DesktopPoint, Frame, ModelPoint, MonitorLayout, MonitorPoint, PixelPoint, Point, Rect, Size,
+};
+pub use key::{Key, UnknownKey};
+pub use observation::Observation;
+pub use parse::{
+    Dialect, ParseError, ParsedReply, parse_action, parse_action_with_pointer, print_action,
+};
+pub use schema::{action_schema, public_schema, tool_schema, tool_signature};
+pub use screenshot::Screenshot;

@@ -1,0 +1,274 @@
+//! The contract of a device, and what can go wrong with one.
+//!
+//! A device blocks: screens and input are blocking interfaces everywhere, and the one caller that
+//! serves several clients gives each device a thread. Waiting belongs to the caller: a device that
+//! is asked to `wait` returns at once, and `answer` and `terminate` change no screen either.
+
+#[cfg(feature = "desktop")]
+pub mod desktop;
+pub mod fake;
+pub mod still;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::action::{Action, ActionSpace, InvalidAction, Verb};
+use crate::geometry::{PixelPoint, Size};
+use crate::key::Key;
+use crate::observation::Observation;
+
+/// One screen that can be observed and acted on.
+///
+/// Points are pixels of the screenshot that [`observe`](Self::observe) returns.
+pub trait Device: Send {
+    /// Says what the device is; its size is that of the last screenshot.
+    fn info(&self) -> DeviceInfo;
+
+    /// Takes a screenshot.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lost`] when the device is gone, [`DeviceError::Capture`] when it is there
+    /// and refuses.
+    fn observe(&mut self) -> Result<Observation, DeviceError>;
+
+    /// Performs an action, after checking it against the screen as it is now.
+    ///
+    /// `wait`, `answer` and `terminate` are the caller's business: they are checked, and nothing
+    /// is done.
+    ///
+    /// # Errors
+    /// Nothing was done on [`DeviceError::Invalid`] and [`DeviceError::Unsupported`]. After any
+    /// other error a part may have been done; no key or button is left held.
+    fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError>;
+
+    /// Lets go of every key and button the device holds, and undoes what it changed to type.
+    ///
+    /// It may be called at any time and any number of times. Devices also do it when dropped.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lost`] when there is nothing left to let go of them on.
+    fn release_all(&mut self) -> Result<(), DeviceError>;
+}
+
+/// What a device is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeviceInfo {
+    /// Its name, for people and for messages: `desktop :0 monitor 1`.
+    pub name: String,
+    /// What kind of device it is.
+    pub kind: DeviceKind,
+    /// The size of its screenshots.
+    pub size: Size,
+    /// Pixels to one unit of the system's own layout.
+    pub scale: f64,
+    /// The verbs it can perform.
+    pub action_space: ActionSpace,
+}
+
+/// The kinds of device.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DeviceKind {
+    /// A desktop this process can reach.
+    Desktop,
+    /// A phone or its emulator.
+    Android,
+    /// Scripted screens, for tests and examples.
+    Fake,
+    /// An image file.
+    Still,
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Desktop => "desktop",
+            Self::Android => "android",
+            Self::Fake => "fake",
+            Self::Still => "still",
+        })
+    }
+}
+
+/// What the layer below a device said.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error from a device: what failed, on which device, and why.
+///
+/// What a person can do about it is apart, in [`DeviceError::hint`], so that a server or a report
+/// can leave it out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// No connection to the display could be made.
+    #[error("could not connect to display `{display}`")]
+    NoDisplay {
+        /// The display's name, or `default`.
+        display: String,
+        /// What the system said.
+        #[source]
+        source: Source,
+    },
+
+    /// The display lacks something the device is built on.
+    #[error("display `{display}` lacks the {extension} extension, which {needed_for} needs")]
+    MissingExtension {
+        /// The display's name.
+        display: String,
+        /// The extension, as the display server calls it.
+        extension: &'static str,
+        /// What cannot be done without it.
+        needed_for: &'static str,
+    },
+
+    /// There is no monitor of that number.
+    #[error("there is no monitor {index} on display `{display}`, which has {available}")]
+    NoSuchMonitor {
+        /// The display's name.
+        display: String,
+        /// The number asked for, from 0.
+        index: usize,
+        /// How many monitors there are.
+        available: usize,
+    },
+
+    /// The device was there and is gone.
+    #[error("device `{device}` is gone: its connection broke while it was asked to {task}")]
+    Lost {
+        /// The device's name.
+        device: String,
+        /// What it was doing.
+        task: &'static str,
+        /// What the system said.
+        #[source]
+        source: Source,
+    },
+
+    /// The screen could not be read.
+    #[error("could not capture the screen of device `{device}`")]
+    Capture {
+        /// The device's name.
+        device: String,
+        /// What the system said.
+        #[source]
+        source: Source,
+    },
+
+    /// A mouse or keyboard event could not be sent.
+    #[error("could not perform `{verb}` on device `{device}`")]
+    Input {
+        /// The device's name.
+        device: String,
+        /// The verb of the action.
+        verb: Verb,
+        /// What the system said.
+        #[source]
+        source: Source,
+    },
+
+    /// The action makes no sense on this screen; nothing was done.
+    #[error("device `{device}` refused the action")]
+    Invalid {
+        /// The device's name.
+        device: String,
+        /// What is wrong with it.
+        #[source]
+        source: InvalidAction,
+    },
+
+    /// The device cannot do such a thing; nothing was done.
+    #[error("device `{device}` cannot perform `{verb}`")]
+    Unsupported {
+        /// The device's name.
+        device: String,
+        /// The verb of the action.
+        verb: Verb,
+    },
+
+    /// The keyboard has no such key; nothing was pressed.
+    #[error("the keyboard of device `{device}` has no key `{key}`")]
+    NoSuchKey {
+        /// The device's name.
+        device: String,
+        /// The key.
+        key: Key,
+    },
+
+    /// The keyboard can write neither this character nor be taught to; nothing was typed.
+    #[error("the keyboard of device `{device}` cannot write {character:?} and has no unused key")]
+    NoSpareKey {
+        /// The device's name.
+        device: String,
+        /// The first character that cannot be written.
+        character: char,
+    },
+
+    /// An image file could not be read.
+    #[error("could not read the image `{path}`", path = .path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: image::ImageError,
+    },
+
+    /// A file could not be opened; the source names it.
+    #[error("could not open a screenshot")]
+    File(#[source] io::Error),
+}
+
+impl DeviceError {
+    /// What a person can do about it, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoDisplay { .. } => {
+                "start a desktop session, or a virtual one with `Xvfb :99 -screen 0 1280x720x24`, \
+                 and name it with DISPLAY"
+            }
+            Self::MissingExtension { extension, .. } => {
+                return Some(format!("start the display server with {extension} enabled"));
+            }
+            Self::NoSuchMonitor { available: 0, .. } => "connect a monitor",
+            Self::NoSuchMonitor { available: 1, .. } => "the only monitor is number 0",
+            Self::NoSuchMonitor { available, .. } => {
+                return Some(format!("choose a monitor from 0 to {}", available - 1));
+            }
+            Self::Lost { .. } => "restart the display, then run again",
+            Self::Capture { .. } => {
+                "allow this program to record the screen in the system's privacy settings"
+            }
+            Self::Input { .. } => {
+                "allow this program to control the computer in the system's privacy settings"
+            }
+            Self::NoSuchKey { .. } => "choose a keyboard layout that has the key",
+            Self::NoSpareKey { .. } => {
+                "another program has remapped every unused key; `setxkbmap us` restores the layout"
+            }
+            Self::Invalid { .. }
+            | Self::Unsupported { .. }
+            | Self::Image { .. }
+            | Self::File(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Whether no further call to the device can succeed.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::NoDisplay { .. } | Self::MissingExtension { .. } | Self::Lost { .. })
+    }
+}
+
+/// Checks that the device can perform the action, and that it makes sense on its screen.
+pub(crate) fn admit(info: &DeviceInfo, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
+    let verb = action.verb();
+    if !info.action_space.contains(verb) {
+        return Err(DeviceError::Unsupported { device: info.name.clone(), verb });
+    }
+    let refused = |source| DeviceError::Invalid { device: info.name.clone(), source };
+    action.validate(info.size).map_err(refused)
+}
