@@ -1,0 +1,122 @@
+"""The prompts the goldens are made of: which pictures, in which conversation."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Arguments of `pattern.pattern`."""
+
+    width: int
+    height: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prompt. An image item `{"type": "image"}` takes the next picture."""
+
+    name: str
+    messages: list
+    pictures: list[Picture] = field(default_factory=list)
+    all_logits: bool = False
+    """Whether the logits of every position are kept, not only the last."""
+    blocks: bool = False
+    """Whether the output of every vision block is kept."""
+
+
+IMAGE = {"type": "image"}
+
+
+def text(value: str) -> dict:
+    """Return a text item."""
+    return {"type": "text", "text": value}
+
+
+def user(*items: dict) -> dict:
+    """Return a user message of these items."""
+    return {"role": "user", "content": list(items)}
+
+
+def assistant(value: str) -> dict:
+    """Return an assistant message with string content."""
+    return {"role": "assistant", "content": value}
+
+
+CASES = [
+    Case("text_only", [{"role": "user", "content": "Where is the search field?"}], all_logits=True),
+    Case(
+        "text_multi_turn",
+        [
+            {"role": "system", "content": "Answer in one word."},
+            user(text("Is the dialog open?")),
+            assistant("Yes."),
+            user(text("And now? 12×40 – où est le café?")),
+        ],
+        all_logits=True,
+    ),
+    Case("tiny", [user(IMAGE, text("What is this?"))], [Picture(30, 29, 1)], all_logits=True),
+    Case("single", [user(IMAGE, text("Click Save."))], [Picture(285, 190, 2)], blocks=True),
+    Case("text_then_image", [user(text("Click Save."), IMAGE)], [Picture(100, 60, 3)]),
+    Case(
+        "two_images",
+        [user(IMAGE, text(" against "), IMAGE, text("What changed?"))],
+        [Picture(140, 100, 4), Picture(90, 170, 5)],
+    ),
+    Case("wide", [user(IMAGE, text("Read it."))], [Picture(1150, 45, 6)]),
+    Case("tall", [user(IMAGE, text("Read it."))], [Picture(40, 900, 7)]),
+    Case("ragged_windows", [user(IMAGE, text("Where is the menu?"))], [Picture(414, 370, 8)]),
+    Case("shrunk", [user(IMAGE, text("Close the window."))], [Picture(1470, 956, 9)]),
+    Case(
+        "multi_turn",
+        [
+            {"role": "system", "content": "You click where the user says."},
+            user(IMAGE, text("Open the menu.")),
+            assistant('click "Menu"\n{"action":"left_click","coordinate":[12,40]}'),
+            user(text("Then print."), IMAGE),
+            assistant("Done."),
+            user(text("Is it 3 pages?")),
+        ],
+        [Picture(200, 120, 10), Picture(225, 140, 11)],
+    ),
+]
+
+SHARDED_CASES = ("text_only", "tiny", "two_images")
+"""The cases the second checkpoint is run on too."""
+
+VISION = {"type": "video"}
+RENDERINGS = [
+    ("string_content", [{"role": "user", "content": "Hi"}], {}),
+    ("no_generation_prompt", [{"role": "user", "content": "Hi"}], {"add_generation_prompt": False}),
+    ("system_as_string", [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}], {}),
+    ("system_as_list", [{"role": "system", "content": [text("Be "), text("brief.")]}, user(text("Hi"))], {}),
+    ("empty_system", [{"role": "system", "content": ""}, {"role": "user", "content": ""}], {}),
+    ("system_later", [{"role": "user", "content": "Hi"}, {"role": "system", "content": "Be brief."}], {}),
+    ("image_then_text", [user(IMAGE, text("What?"))], {}),
+    ("text_then_image", [user(text("What?"), IMAGE)], {}),
+    ("image_by_key", [user({"image": "a.png"}, {"image_url": {"url": "b.png"}}, text("?"))], {}),
+    ("video", [user(VISION, text("When?"), {"video": "c.mp4"})], {}),
+    ("unknown_item", [user({"type": "audio"}, text("Hi"))], {}),
+    ("verbatim_whitespace", [user(text(" a\n\n"), text("\tb "))], {}),
+    (
+        "vision_ids",
+        [user(IMAGE, text("a"), IMAGE), assistant("b"), user(VISION, text("c"), IMAGE)],
+        {"add_vision_id": True},
+    ),
+    ("conversation", CASES[-1].messages, {}),
+    ("ends_with_assistant", [user(text("Hi")), assistant("Hello")], {"add_generation_prompt": False}),
+    ("markup_and_unicode", [user(text("<b>&amp;'\"{{x}}</b> 中文 🙂 é"))], {}),
+]
+"""Name, messages and the arguments that differ from `add_generation_prompt=True`."""
+
+TOKENIZER_TEXTS = [
+    "", " ", "  ", "\n", "\n\n \n", "Hello", " Hello", "Hello, world!", "  two  spaces ",
+    "tab\tand\r\nline", "It's we'LL they'Re DON'T", "1234567890", "a1b22c333", "[935, 406]",
+    '{"action":"left_click","coordinate":[120,44]}', "x=3.14;y=-2", "e\u0301 vs é", "ﬁ Å",
+    "Straße „Größe“", "中文字符测试", "日本語のテキスト", "한국어", "Привет мир", "مرحبا", "नमस्ते",
+    "🙂👍🏽👨‍👩‍👧", "½ ² Ⅷ ٣", "…—–«»", "\u00a0nbsp\u3000wide", "trailing   ", "   leading",
+    "<|im_start|>user\nHi<|im_end|>", "<tool_call>\n{}\n</tool_call>", "<|im_start|", "<think></think>",
+    "fn main() { println!(\"{}\", 1); }\n\n\n    // end", "https://example.org/a?b=c&d=%20#e",
+    "ALLCAPSWORD camelCaseWord snake_case_word", "!!!???...", "\u0000\u0007\x7f",
+]
+"""Strings that are easy to tokenize wrongly."""

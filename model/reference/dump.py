@@ -1,0 +1,104 @@
+"""Rebuilds the tiny checkpoints and every golden: `python model/reference/dump.py`.
+
+`--qwen-tokenizer FILE` also renews the subset of Qwen's own tokenizer and its
+ids; FILE is the released `tokenizer.json`, plain or `.xz`. Without it those two
+are left as they are.
+"""
+
+import argparse
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+import build_checkpoint
+import dump_configs
+import dump_images
+import dump_model
+import dump_text
+from paths import GOLDEN
+
+PACKAGES = ("transformers", "torch", "tokenizers", "pillow", "numpy")
+
+
+class Manifest:
+    """Writes goldens and remembers which module made which."""
+
+    def __init__(self) -> None:
+        """Start without entries; `GOLDEN` is created if need be."""
+        GOLDEN.mkdir(parents=True, exist_ok=True)
+        self.entries: dict[str, str] = {}
+
+    def rows(self, name: str, script: str, rows: list[dict]) -> None:
+        """Write a JSON golden, one row to the line."""
+        lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        (GOLDEN / name).write_text(f"[\n{lines}\n]\n")
+        self.entries[name] = script
+
+    def tensors(self, name: str, script: str, arrays: dict[str, np.ndarray]) -> None:
+        """Write a safetensors golden."""
+        save_file(dict(sorted(arrays.items())), GOLDEN / name)
+        self.entries[name] = script
+
+    def keep(self, name: str, script: str) -> None:
+        """Enter a golden of an earlier run."""
+        if (GOLDEN / name).exists():
+            self.entries[name] = script
+
+    def write(self) -> None:
+        """Write `MANIFEST.toml` and remove goldens nothing makes any more."""
+        for path in GOLDEN.iterdir():
+            if path.name not in (*self.entries, "MANIFEST.toml"):
+                path.unlink()
+        lines = [
+            "# Written by model/reference/dump.py; one table per golden beside this file.",
+            "",
+            "[upstream]",
+            *(f'{package} = "{version(package)}"' for package in PACKAGES),
+        ]
+        for name, script in sorted(self.entries.items()):
+            digest = hashlib.sha256((GOLDEN / name).read_bytes()).hexdigest()
+            lines += [
+                "",
+                f'[golden."{name}"]',
+                f'script = "model/reference/{script}"',
+                f'upstream = "transformers {version("transformers")}"',
+                f'sha256 = "{digest}"',
+            ]
+        (GOLDEN / "MANIFEST.toml").write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    """Write everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--qwen-tokenizer", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+
+    build_checkpoint.main()
+    manifest = Manifest()
+    manifest.rows("configs.json", "dump_configs.py", dump_configs.write())
+    manifest.rows("smart_resize.json", "dump_images.py", dump_images.smart_resize_table())
+    manifest.rows("resize.json", "dump_images.py", dump_images.resize_table())
+    manifest.tensors("pixel_values.safetensors", "dump_images.py", dump_images.pixel_values())
+    manifest.rows("chat_template.json", "dump_text.py", dump_text.renderings())
+    manifest.rows("tiny_tokenizer.json", "dump_text.py", dump_text.tiny_ids())
+    if arguments.qwen_tokenizer:
+        table = dump_text.qwen_ids(arguments.qwen_tokenizer)
+        manifest.rows("qwen_tokenizer.json", "dump_text.py", table)
+    else:
+        manifest.keep("qwen_tokenizer.json", "dump_text.py")
+    manifest.rows("windows.json", "dump_model.py", dump_model.windows())
+    for variant in ("flat", "sharded"):
+        print(variant)
+        for name, arrays in dump_model.prompts(variant).items():
+            manifest.tensors(f"{variant}_{name}.safetensors", "dump_model.py", arrays)
+    manifest.write()
+
+
+if __name__ == "__main__":
+    main()
