@@ -51,19 +51,22 @@ def windows() -> list[dict]:
 def vision(model, pixel_values, grid_thw, blocks: bool) -> dict[str, np.ndarray]:
     """Return the vision features and, if asked, what every block puts out.
 
-    Block outputs are in window order, as the blocks see them.
+    Blocks see the patches in window order; here they are back in that of `pixel_values`.
     """
     result = {}
     hooks = []
-    if blocks:
-        def keep(name):
-            def hook(_module, _inputs, output):
-                result[name] = output.detach().numpy().copy()
-            return hook
+    index, _ = model.visual.get_window_index(grid_thw)
+    unpermute = torch.argsort(index)
 
-        hooks.append(model.visual.patch_embed.register_forward_hook(keep("vision.patch_embed")))
-        for i, block in enumerate(model.visual.blocks):
-            hooks.append(block.register_forward_hook(keep(f"vision.blocks.{i}")))
+    def keep(name):
+        def hook(_module, _inputs, output):
+            merged = output.reshape(len(index), -1, output.shape[-1])
+            result[name] = merged[unpermute].reshape(output.shape).numpy().copy()
+
+        return hook
+
+    for i, block in enumerate(model.visual.blocks if blocks else []):
+        hooks.append(block.register_forward_hook(keep(f"vision.blocks.{i}")))
     result["vision.features"] = model.visual(pixel_values, grid_thw=grid_thw).numpy().copy()
     for hook in hooks:
         hook.remove()
