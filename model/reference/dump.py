@@ -93,6 +93,7 @@ def main() -> None:
     else:
         manifest.keep("qwen_tokenizer.json", "dump_text.py")
     manifest.rows("windows.json", "dump_model.py", dump_model.windows())
+    manifest.rows("prompts.json", "dump_model.py", dump_model.prompt_table())
     for variant in ("flat", "sharded"):
         print(variant)
         for name, arrays in dump_model.prompts(variant).items():

@@ -24,6 +24,20 @@ WINDOW_GRIDS = [
 ]
 
 
+def prompt_table() -> list[dict]:
+    """Return what the prompts are made of, messages in the form with lists of items."""
+    table = []
+    for case in cases.CASES:
+        messages = [
+            {"role": m["role"], "content": [cases.text(c)] if isinstance(c, str) else c}
+            for m in case.messages
+            for c in [m["content"]]
+        ]
+        pictures = [[p.width, p.height, p.seed] for p in case.pictures]
+        table.append({"name": case.name, "messages": messages, "pictures": pictures})
+    return table
+
+
 def int64(values) -> np.ndarray:
     """Return an i64 array, the integer type every reader of safetensors knows."""
     return np.ascontiguousarray(np.asarray(values, dtype=np.int64))
@@ -106,7 +120,6 @@ def prompt(model, reader, case: cases.Case) -> dict[str, np.ndarray]:
     grid_thw = inputs.get("image_grid_thw")
     if images:
         result["grid_thw"] = int64(grid_thw)
-        result["sources"] = int64([[p.width, p.height, p.seed] for p in case.pictures])
         result |= vision(model, inputs["pixel_values"], grid_thw, case.blocks)
     positions, delta = model.get_rope_index(inputs["input_ids"], grid_thw, None, None)
     result["position_ids"] = int64(positions[:, 0])
