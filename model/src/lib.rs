@@ -1,1 +1,49 @@
-//! Placeholder.
+//! Qwen2.5-VL on [candle](candle_core): load a checkpoint, process images, generate an answer.
+//!
+//! The crate knows tensors, tokens and JSON Schema; it knows nothing of screens or actions. An
+//! [`Engine`] is a checkpoint with everything around it:
+//!
+//! ```
+//! use handsight_model::{CancelFlag, Engine, GenerateOptions, Message, Request};
+//!
+//! let engine = Engine::embedded()?;
+//! let images = [image::RgbImage::from_pixel(224, 112, image::Rgb([255; 3]))];
+//! let messages = [Message::image_and_text(0, "click \"Save\"")];
+//! let request = Request {
+//!     messages: &messages,
+//!     images: &images,
+//!     prefix: None,
+//!     constraint: None,
+//!     options: GenerateOptions { max_new_tokens: 16, ..Default::default() },
+//! };
+//! let answer = engine.generate(&request, &mut |_token| {}, &CancelFlag::default())?;
+//! assert_eq!(answer.stats.image_tokens, 8 * 4);
+//! # Ok::<(), handsight_model::ModelError>(())
+//! ```
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tensor sizes fit in f64 and u32, and pixel arithmetic is bounded"
+)]
+
+pub mod chat;
+pub mod kv_cache;
+pub mod processor;
+pub mod qwen2_5_vl;
+pub mod tokenizer;
+
+mod checkpoint;
+mod constraint;
+mod engine;
+mod error;
+mod generate;
+mod sampler;
+mod weights;
+
+pub use chat::{Message, Part, Role};
+pub use constraint::Constraint;
+pub use engine::{CheckpointInfo, Completion, DeviceKind, Engine, Request};
+pub use error::ModelError;
+pub use generate::{CancelFlag, GenerateOptions, Stats, StopReason, TokenInfo};
+pub use sampler::Sampling;

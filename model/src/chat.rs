@@ -1,0 +1,141 @@
+//! Messages → prompt text, by the checkpoint's own chat template.
+//!
+//! # Source
+//!
+//! `chat_template.json` of the released checkpoints; `render_jinja_template` of transformers 4.49.0
+//! for the environment (trimmed blocks, Python string methods).
+
+use minijinja::{Environment, context};
+use serde::Serialize;
+
+use crate::error::ModelError;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions that hold for the whole conversation.
+    System,
+    /// The person, or the program that speaks for one.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// A piece of a message.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Part {
+    /// Words.
+    Text {
+        /// The words.
+        text: String,
+    },
+    /// An image, by its index among the request's images.
+    Image {
+        /// Index from 0.
+        image: usize,
+    },
+}
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, in order.
+    pub content: Vec<Part>,
+}
+
+impl Message {
+    /// Returns a message of one text.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self { role, content: vec![Part::Text { text: text.into() }] }
+    }
+
+    /// Returns the user's message of one image, by index, and a text after it.
+    pub fn image_and_text(image: usize, text: impl Into<String>) -> Self {
+        let content = vec![Part::Image { image }, Part::Text { text: text.into() }];
+        Self { role: Role::User, content }
+    }
+}
+
+/// What a checkpoint without a template is spoken to with: the released checkpoints' format.
+pub const DEFAULT_TEMPLATE: &str = include_str!("chat/default_template.jinja");
+
+/// A chat template, checked when it is made.
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+}
+
+const NAME: &str = "chat_template";
+
+impl ChatTemplate {
+    /// Compiles a template.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Template`] with the line of a syntax error.
+    pub fn new(source: &str) -> Result<Self, ModelError> {
+        let mut environment = Environment::new();
+        environment.set_trim_blocks(true);
+        environment.set_lstrip_blocks(true);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function("raise_exception", |message: String| {
+            Err::<String, _>(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message))
+        });
+        environment
+            .add_template_owned(NAME, source.to_owned())
+            .map_err(|source| ModelError::Template { source })?;
+        Ok(Self { environment })
+    }
+
+    /// Returns the prompt for `messages`, ending where the assistant is to speak if
+    /// `add_generation_prompt`. Every image is one `<|image_pad|>`.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Template`] if the template refuses the messages.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, ModelError> {
+        let template =
+            self.environment.get_template(NAME).expect("the template was added when this was made");
+        template
+            .render(context! { messages, add_generation_prompt, add_vision_id => false })
+            .map_err(|source| ModelError::Template { source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_system_turn_is_added_and_images_stay_in_place() {
+        let messages = [
+            Message::image_and_text(0, "What is this? {{ 7 * 7 }}"),
+            Message::text(Role::Assistant, "A dialog."),
+            Message::text(Role::User, "Close it."),
+        ];
+        let prompt = ChatTemplate::new(DEFAULT_TEMPLATE).unwrap().render(&messages, true).unwrap();
+        assert_eq!(
+            prompt,
+            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n\
+             <|vision_start|><|image_pad|><|vision_end|>What is this? {{ 7 * 7 }}<|im_end|>\n\
+             <|im_start|>assistant\nA dialog.<|im_end|>\n<|im_start|>user\nClose it.<|im_end|>\n\
+             <|im_start|>assistant\n"
+        );
+    }
+
+    #[test]
+    fn a_template_may_refuse_and_a_broken_one_is_refused() {
+        let template = ChatTemplate::new("{{ raise_exception('no tools here') }}").unwrap();
+        let err = template.render(&[], false).unwrap_err();
+        let ModelError::Template { source } = err else { panic!("{err}") };
+        assert!(source.to_string().contains("no tools here"));
+        assert!(ChatTemplate::new("{% for %}").is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! What is in a Hugging Face checkpoint folder, or in the one inside the binary.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::chat::{ChatTemplate, DEFAULT_TEMPLATE};
+use crate::error::ModelError;
+use crate::processor::Processor;
+use crate::qwen2_5_vl::config::Config;
+use crate::tokenizer::Tokenizer;
+use crate::weights::{Weights, weight_files};
+
+/// A checkpoint's files, parsed; the tensors are not read yet.
+pub(crate) struct Checkpoint {
+    pub(crate) name: String,
+    pub(crate) config: Config,
+    pub(crate) processor: Processor,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) template: ChatTemplate,
+    pub(crate) stop_ids: Vec<u32>,
+    pub(crate) weights: Weights,
+}
+
+/// Where a checkpoint's weights are, to hash them when someone asks.
+pub(crate) enum WeightBytes {
+    Embedded(&'static [u8]),
+    Files(Vec<PathBuf>),
+}
+
+const EMBEDDED_WEIGHTS: &[u8] = include_bytes!("../embedded/model.safetensors");
+
+impl Checkpoint {
+    /// Opens the checkpoint inside the binary.
+    pub(crate) fn embedded() -> Result<(Self, WeightBytes), ModelError> {
+        let texts = Texts {
+            config: include_str!("../embedded/config.json").to_owned(),
+            preprocessor: Some(include_str!("../embedded/preprocessor_config.json").to_owned()),
+            generation: Some(include_str!("../embedded/generation_config.json").to_owned()),
+            template_json: Some(include_str!("../embedded/chat_template.json").to_owned()),
+            template_jinja: None,
+            tokenizer_config: None,
+        };
+        let tokenizer = Tokenizer::from_json(include_bytes!("../embedded/tokenizer.json"))?;
+        let weights = Weights::embedded(EMBEDDED_WEIGHTS)?;
+        let checkpoint = Self::new("embedded".to_owned(), &texts, tokenizer, weights)?;
+        Ok((checkpoint, WeightBytes::Embedded(EMBEDDED_WEIGHTS)))
+    }
+
+    /// Opens a checkpoint folder.
+    pub(crate) fn open(dir: &Path) -> Result<(Self, WeightBytes), ModelError> {
+        let missing = |what| ModelError::MissingFile { dir: dir.to_owned(), what };
+        let texts = Texts {
+            config: read(dir, "config.json")?.ok_or_else(|| missing("config.json"))?,
+            preprocessor: read(dir, "preprocessor_config.json")?,
+            generation: read(dir, "generation_config.json")?,
+            template_json: read(dir, "chat_template.json")?,
+            template_jinja: read(dir, "chat_template.jinja")?,
+            tokenizer_config: read(dir, "tokenizer_config.json")?,
+        };
+        let tokenizer = match read(dir, "tokenizer.json")? {
+            Some(json) => Tokenizer::from_json(json.as_bytes())?,
+            None => {
+                let vocab = read(dir, "vocab.json")?
+                    .ok_or_else(|| missing("tokenizer.json, nor vocab.json and merges.txt"))?;
+                let merges = read(dir, "merges.txt")?.ok_or_else(|| missing("merges.txt"))?;
+                let config = texts.tokenizer_config.as_deref();
+                Tokenizer::from_vocab_and_merges(&vocab, &merges, config)?
+            }
+        };
+        let weights = Weights::open(dir)?;
+        let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
+        let checkpoint = Self::new(name, &texts, tokenizer, weights)?;
+        Ok((checkpoint, WeightBytes::Files(weight_files(dir)?)))
+    }
+
+    fn new(
+        name: String,
+        texts: &Texts,
+        tokenizer: Tokenizer,
+        weights: Weights,
+    ) -> Result<Self, ModelError> {
+        let config = Config::from_json(&texts.config)?;
+        let processor = match &texts.preprocessor {
+            Some(json) => Processor::from_json(json)?,
+            None => Processor::default(),
+        };
+        let vision = &config.vision;
+        if (processor.patch_size as usize, processor.merge_size as usize)
+            != (vision.patch_size, vision.spatial_merge_size)
+        {
+            return Err(ModelError::Config {
+                file: "preprocessor_config.json".to_owned(),
+                problem: "patch_size or merge_size differs from config.json's".to_owned(),
+            });
+        }
+        if tokenizer.len() > config.text.vocab_size {
+            return Err(ModelError::Config {
+                file: "config.json".to_owned(),
+                problem: format!(
+                    "vocab_size is {} but the tokenizer has {} tokens",
+                    config.text.vocab_size,
+                    tokenizer.len()
+                ),
+            });
+        }
+        let stop_ids = stop_ids(texts.generation.as_deref(), &tokenizer)?;
+        let template = ChatTemplate::new(&texts.template()?)?;
+        Ok(Self { name, config, processor, tokenizer, template, stop_ids, weights })
+    }
+}
+
+impl WeightBytes {
+    /// Returns the SHA-256 of the weights as hexadecimal digits.
+    pub(crate) fn sha256(&self) -> Result<String, ModelError> {
+        let mut hasher = Sha256::new();
+        match self {
+            Self::Embedded(bytes) => hasher.update(bytes),
+            Self::Files(files) => {
+                for file in files {
+                    hash_file(file, &mut hasher).map_err(|source| ModelError::Read { source })?;
+                }
+            }
+        }
+        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+fn hash_file(file: &Path, hasher: &mut Sha256) -> std::io::Result<()> {
+    let mut file = fs::File::open(file)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// The small files of a checkpoint.
+struct Texts {
+    config: String,
+    preprocessor: Option<String>,
+    generation: Option<String>,
+    /// `chat_template.json`.
+    template_json: Option<String>,
+    /// `chat_template.jinja`.
+    template_jinja: Option<String>,
+    tokenizer_config: Option<String>,
+}
+
+impl Texts {
+    /// The chat template: a file of its own, else the tokenizer's, else the default.
+    fn template(&self) -> Result<String, ModelError> {
+        if let Some(jinja) = &self.template_jinja {
+            return Ok(jinja.clone());
+        }
+        let (file, json) = match (&self.template_json, &self.tokenizer_config) {
+            (Some(json), _) => ("chat_template.json", json),
+            (None, Some(json)) => ("tokenizer_config.json", json),
+            (None, None) => return Ok(DEFAULT_TEMPLATE.to_owned()),
+        };
+        let root: Value = serde_json::from_str(json)
+            .map_err(|source| ModelError::Json { file: file.to_owned(), source })?;
+        let template = root.get("chat_template").and_then(Value::as_str);
+        Ok(template.unwrap_or(DEFAULT_TEMPLATE).to_owned())
+    }
+}
+
+/// The ids that end an answer: all of `eos_token_id`, or `<|im_end|>` and `<|endoftext|>`.
+fn stop_ids(generation: Option<&str>, tokenizer: &Tokenizer) -> Result<Vec<u32>, ModelError> {
+    const FILE: &str = "generation_config.json";
+    let root: Value = match generation {
+        None => Value::Null,
+        Some(text) => serde_json::from_str(text)
+            .map_err(|source| ModelError::Json { file: FILE.to_owned(), source })?,
+    };
+    let listed = match root.get("eos_token_id") {
+        None | Some(Value::Null) => {
+            let names = ["<|im_end|>", "<|endoftext|>"];
+            return Ok(names.iter().filter_map(|name| tokenizer.id(name)).collect());
+        }
+        Some(Value::Array(ids)) => ids.as_slice(),
+        Some(id) => std::slice::from_ref(id),
+    };
+    let as_id = |id: &Value| id.as_u64().and_then(|id| u32::try_from(id).ok());
+    let ids: Option<Vec<u32>> = listed.iter().map(as_id).collect();
+    ids.filter(|ids| ids.iter().all(|&id| (id as usize) < tokenizer.len())).ok_or_else(|| {
+        let problem = "`eos_token_id` is not a list of token ids".to_owned();
+        ModelError::Config { file: FILE.to_owned(), problem }
+    })
+}
+
+/// The text of a file of the folder, or nothing if there is none.
+fn read(dir: &Path, name: &str) -> Result<Option<String>, ModelError> {
+    match fs::read_to_string(dir.join(name)) {
+        Ok(text) => Ok(Some(text)),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound && dir.is_dir() => Ok(None),
+        Err(source) => Err(ModelError::Read { source }),
+    }
+}

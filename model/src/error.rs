@@ -1,0 +1,174 @@
+//! Why a checkpoint could not be loaded or a model could not answer.
+//!
+//! Messages name the file or value that was refused; what to do about it is a separate
+//! [`ModelError::hint`], so that servers and reports can leave it out.
+
+use std::path::PathBuf;
+
+/// An error from loading or running a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A file the checkpoint needs is not there.
+    #[error("checkpoint `{}` has no {what}", .dir.display())]
+    MissingFile {
+        /// The checkpoint folder.
+        dir: PathBuf,
+        /// What is missing, by file name.
+        what: &'static str,
+    },
+    /// A file of the checkpoint could not be read.
+    #[error("could not read the checkpoint")]
+    Read {
+        /// What the operating system said; names the file.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A JSON file of the checkpoint could not be understood.
+    #[error("`{file}` of the checkpoint is not what was expected")]
+    Json {
+        /// The file's name.
+        file: String,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A value of `config.json` is missing, contradictory or not supported.
+    #[error("`{file}`: {problem}")]
+    Config {
+        /// The file's name.
+        file: String,
+        /// What is wrong, with the value.
+        problem: String,
+    },
+    /// A weights file is truncated or corrupt.
+    #[error("weights file `{file}` is not a readable safetensors file")]
+    Weights {
+        /// The file's name.
+        file: String,
+        /// What the reader said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A tensor the configuration calls for is not in the weights.
+    #[error("the weights have no tensor `{name}`, which config.json calls for")]
+    MissingTensor {
+        /// The tensor's name in the original layout.
+        name: String,
+    },
+    /// A tensor's shape contradicts the configuration.
+    #[error("tensor `{name}` has shape {found:?} but config.json calls for {expected:?}")]
+    TensorShape {
+        /// The tensor's name in the original layout.
+        name: String,
+        /// The shape the configuration gives.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+    /// The tokenizer files could not be used.
+    #[error("the tokenizer could not be built from `{file}`")]
+    Tokenizer {
+        /// The file's name.
+        file: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The chat template failed on these messages.
+    #[error("the chat template could not be rendered")]
+    Template {
+        /// Where and why.
+        #[source]
+        source: minijinja::Error,
+    },
+    /// An image cannot be processed.
+    #[error("an image of {width}×{height} px cannot be used: {problem}")]
+    Image {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The rule it breaks.
+        problem: &'static str,
+    },
+    /// The prompt does not fit into the model's context.
+    #[error(
+        "the prompt has {tokens} tokens and {max_new_tokens} more may be generated, but the \
+         model's context is {limit}"
+    )]
+    PromptTooLong {
+        /// Tokens in the prompt, images included.
+        tokens: usize,
+        /// Tokens that were to be generated.
+        max_new_tokens: usize,
+        /// The most positions the model was made for.
+        limit: usize,
+    },
+    /// The images and their places in the prompt do not agree.
+    #[error("the messages refer to image {index} but {count} image(s) were given")]
+    UnknownImage {
+        /// The index in the message, from 0.
+        index: usize,
+        /// How many images the request carries.
+        count: usize,
+    },
+    /// The placeholders in the tokens and the image grids disagree.
+    #[error(transparent)]
+    Positions(#[from] crate::qwen2_5_vl::rope::PositionError),
+    /// The grammar that constrains decoding could not be used.
+    #[error("constrained decoding failed: {problem}")]
+    Constraint {
+        /// What the grammar engine said.
+        problem: String,
+    },
+    /// The model produced numbers that are not finite.
+    #[error("the model's logits are not finite at token {index}; the weights may be damaged")]
+    NotFinite {
+        /// Index of the generated token, from 0.
+        index: usize,
+    },
+    /// The device asked for cannot be used by this build or on this machine.
+    #[error("compute device `{device}` cannot be used")]
+    Device {
+        /// The device's name.
+        device: String,
+        /// Why.
+        #[source]
+        source: candle_core::Error,
+    },
+    /// A tensor operation failed.
+    #[error("a tensor operation failed")]
+    Tensor(#[source] candle_core::Error),
+}
+
+impl From<candle_core::Error> for ModelError {
+    fn from(source: candle_core::Error) -> Self {
+        Self::Tensor(source)
+    }
+}
+
+impl ModelError {
+    /// Returns what the user can do about it, if anything.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingFile { .. } => Some(
+                "a checkpoint folder holds config.json, *.safetensors and tokenizer.json (or \
+                 vocab.json and merges.txt)",
+            ),
+            Self::Weights { .. } | Self::NotFinite { .. } => {
+                Some("the download may be incomplete: fetch the checkpoint again")
+            }
+            Self::MissingTensor { .. } | Self::TensorShape { .. } => {
+                Some("config.json and the weights must come from the same checkpoint")
+            }
+            Self::PromptTooLong { .. } => {
+                Some("shorten the goal, keep fewer images in the history, or lower max_pixels")
+            }
+            Self::Device { .. } => {
+                Some("build with the cargo feature `cuda` or `metal`, or use the CPU")
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The text decoder: a dense Qwen2.5 whose rotary positions have three axes.
+//!
+//! # Source
+//!
+//! `Qwen2_5_VLModel` in `modeling_qwen2_5_vl.py` of transformers 4.49.0. One sequence at a time;
+//! `use_sliding_window` is false in every released checkpoint and not implemented.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{
+    Embedding, Linear, Module, RmsNorm, VarBuilder, embedding, linear, linear_no_bias, rms_norm,
+    rotary_emb::rope,
+};
+
+use super::attention::{attend_causal, join_heads, split_heads};
+use super::config::TextConfig;
+use super::rope::RotaryTable;
+use crate::kv_cache::{KvCache, LayerCache};
+
+/// `model`
+#[derive(Clone, Debug)]
+pub(crate) struct TextDecoder {
+    embed_tokens: Embedding,
+    layers: Vec<DecoderLayer>,
+    norm: RmsNorm,
+}
+
+impl TextDecoder {
+    pub(crate) fn new(config: &TextConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let layers = vb.pp("layers");
+        Ok(Self {
+            embed_tokens: embedding(config.vocab_size, config.hidden_size, vb.pp("embed_tokens"))?,
+            layers: (0..config.num_hidden_layers)
+                .map(|i| DecoderLayer::new(config, &layers.pp(i)))
+                .collect::<Result<_>>()?,
+            norm: rms_norm(config.hidden_size, config.rms_norm_eps, vb.pp("norm"))?,
+        })
+    }
+
+    /// The embedding matrix, `(v, c)`, for checkpoints whose lm head is tied to it.
+    pub(crate) fn embedding_matrix(&self) -> &Tensor {
+        self.embed_tokens.embeddings()
+    }
+
+    /// `(s,)` → `(s, c)`
+    pub(crate) fn embed(&self, token_ids: &Tensor) -> Result<Tensor> {
+        self.embed_tokens.forward(token_ids)
+    }
+
+    /// Runs `s` tokens after those in `cache`, which grows by them: `(s, c)` → `(s, c)`, normed.
+    pub(crate) fn forward(
+        &self,
+        embeddings: &Tensor,
+        rotary: &RotaryTable,
+        cache: &mut KvCache,
+    ) -> Result<Tensor> {
+        let mut xs = embeddings.clone();
+        for (layer, cache) in self.layers.iter().zip(cache.layers_mut()) {
+            xs = layer.forward(&xs, rotary, cache)?;
+        }
+        self.norm.forward(&xs)
+    }
+}
+
+/// `model.layers.{i}`
+#[derive(Clone, Debug)]
+struct DecoderLayer {
+    input_layernorm: RmsNorm,
+    self_attn: Attention,
+    post_attention_layernorm: RmsNorm,
+    mlp: Mlp,
+}
+
+impl DecoderLayer {
+    fn new(config: &TextConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let norm = |name: &str| rms_norm(config.hidden_size, config.rms_norm_eps, vb.pp(name));
+        Ok(Self {
+            input_layernorm: norm("input_layernorm")?,
+            self_attn: Attention::new(config, &vb.pp("self_attn"))?,
+            post_attention_layernorm: norm("post_attention_layernorm")?,
+            mlp: Mlp::new(config, &vb.pp("mlp"))?,
+        })
+    }
+
+    /// `(s, c)` → `(s, c)`
+    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, cache: &mut LayerCache) -> Result<Tensor> {
+        let normed = self.input_layernorm.forward(xs)?;
+        let xs = (xs + self.self_attn.forward(&normed, rotary, cache)?)?;
+        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?
+    }
+}
+
+/// `model.layers.{i}.self_attn`
+#[derive(Clone, Debug)]
+struct Attention {
+    // projections
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    // sizes
+    num_heads: usize,
+    num_kv_heads: usize,
+    scale: f64,
+}
+
+impl Attention {
+    fn new(config: &TextConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let (c, d) = (config.hidden_size, config.head_dim());
+        let (h, kv) = (config.num_attention_heads, config.num_key_value_heads);
+        Ok(Self {
+            q_proj: linear(c, h * d, vb.pp("q_proj"))?,
+            k_proj: linear(c, kv * d, vb.pp("k_proj"))?,
+            v_proj: linear(c, kv * d, vb.pp("v_proj"))?,
+            o_proj: linear_no_bias(h * d, c, vb.pp("o_proj"))?,
+            num_heads: h,
+            num_kv_heads: kv,
+            scale: (d as f64).powf(-0.5),
+        })
+    }
+
+    /// `(s, c)` → `(s, c)`
+    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, cache: &mut LayerCache) -> Result<Tensor> {
+        let heads = |proj: &Linear, n: usize| split_heads(&proj.forward(xs)?, n);
+        let rotate =
+            |xs: Tensor| rope(&xs.unsqueeze(0)?, &rotary.cos, &rotary.sin)?.squeeze(0);
+        let q = rotate(heads(&self.q_proj, self.num_heads)?)?; // (h, s, d)
+        let k = rotate(heads(&self.k_proj, self.num_kv_heads)?)?; // (kv, s, d)
+        let v = heads(&self.v_proj, self.num_kv_heads)?; // (kv, s, d)
+        let (k, v) = cache.append(&k, &v)?; // (kv, t, d)
+        self.o_proj.forward(&join_heads(&attend_causal(&q, &k, &v, self.scale)?)?)
+    }
+}
+
+/// `model.layers.{i}.mlp`
+#[derive(Clone, Debug)]
+struct Mlp {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+impl Mlp {
+    fn new(config: &TextConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let (c, i) = (config.hidden_size, config.intermediate_size);
+        Ok(Self {
+            gate_proj: linear_no_bias(c, i, vb.pp("gate_proj"))?,
+            up_proj: linear_no_bias(c, i, vb.pp("up_proj"))?,
+            down_proj: linear_no_bias(i, c, vb.pp("down_proj"))?,
+        })
+    }
+
+    /// `(s, c)` → `(s, c)`
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let gated = (self.gate_proj.forward(xs)?.silu()? * self.up_proj.forward(xs)?)?; // (s, i)
+        self.down_proj.forward(&gated)
+    }
+}

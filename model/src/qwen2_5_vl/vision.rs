@@ -1,0 +1,256 @@
+//! The vision tower: patches → features, one per merged patch of 28 × 28 px.
+//!
+//! Most blocks attend within windows of 112 × 112 px, which are computed as batches; the blocks
+//! named in `fullatt_block_indexes` attend to the whole image.
+//!
+//! # Source
+//!
+//! `Qwen2_5_VisionTransformerPretrainedModel` in `modeling_qwen2_5_vl.py` of transformers 4.49.0.
+//! The convolution over a whole patch is written as the matrix product it is.
+
+use candle_core::{Device, Result, Tensor};
+use candle_nn::{Linear, Module, RmsNorm, VarBuilder, linear, rms_norm, rotary_emb::rope};
+
+use super::attention::{attend, join_heads, split_heads};
+use super::config::VisionConfig;
+use super::merger::PatchMerger;
+use super::rope::RotaryTable;
+use super::window::{WindowGroup, WindowPlan};
+
+/// The patches of one image or video, before merging.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Grid {
+    /// Pairs of frames; 1 for a still image.
+    pub time: usize,
+    /// Rows of 14 px patches; even.
+    pub height: usize,
+    /// Columns of 14 px patches; even.
+    pub width: usize,
+}
+
+impl Grid {
+    /// Returns the number of patches, the rows of `pixel_values`.
+    pub fn patch_len(&self) -> usize {
+        self.time * self.height * self.width
+    }
+
+    /// Returns the number of merged patches, the tokens the image takes in a prompt.
+    pub fn merged_len(&self) -> usize {
+        self.patch_len() / 4
+    }
+}
+
+/// `visual`
+#[derive(Clone, Debug)]
+pub struct VisionTower {
+    patch_embed: PatchEmbed,
+    blocks: Vec<VisionBlock>,
+    merger: PatchMerger,
+    config: VisionConfig,
+    device: Device,
+}
+
+impl VisionTower {
+    pub(crate) fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let blocks = vb.pp("blocks");
+        Ok(Self {
+            patch_embed: PatchEmbed::new(config, &vb.pp("patch_embed"))?,
+            blocks: (0..config.depth)
+                .map(|i| VisionBlock::new(config, &blocks.pp(i)))
+                .collect::<Result<_>>()?,
+            merger: PatchMerger::new(config, &vb.pp("merger"))?,
+            config: config.clone(),
+            device: vb.device().clone(),
+        })
+    }
+
+    /// Returns the features of the images, `(merged patches of all, out_hidden_size)`, each image's
+    /// in row-major order.
+    ///
+    /// `pixel_values` has shape `(p, 1176)`: the rows of all images after one another, patches in
+    /// groups of 2 × 2; `grids` gives each image's patches.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the rows do not add up to the grids, or memory runs out.
+    pub fn forward(&self, pixel_values: &Tensor, grids: &[Grid]) -> Result<Tensor> {
+        self.forward_with(pixel_values, grids, &mut |_, _| Ok(()))
+    }
+
+    /// As [`forward`](Self::forward), showing the output of each block, `(p, c)` in the original
+    /// order of patches, to `inspect`.
+    ///
+    /// # Errors
+    ///
+    /// As `forward`, and whatever `inspect` returns.
+    pub fn forward_with(
+        &self,
+        pixel_values: &Tensor,
+        grids: &[Grid],
+        inspect: &mut dyn FnMut(usize, &dyn Fn() -> Result<Tensor>) -> Result<()>,
+    ) -> Result<Tensor> {
+        let plan = WindowPlan::new(grids, &self.config);
+        let n = plan.index.len(); // merged patches of all images
+        let unit = self.config.spatial_merge_size * self.config.spatial_merge_size;
+        let index = Tensor::from_slice(&plan.index, n, &self.device)?;
+        let reverse = Tensor::from_vec(reverse(&plan.index), n, &self.device)?;
+        let xs = self.patch_embed.forward(pixel_values)?; // (p, c)
+        let (p, c) = xs.dims2()?;
+        let mut xs = xs.reshape((n, unit, c))?.index_select(&index, 0)?.reshape((p, c))?;
+        let patches = patch_positions(grids, &plan.index, self.config.spatial_merge_size);
+        let rotary = RotaryTable::vision(&patches, self.config.head_dim(), &self.device)?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            let full = self.config.fullatt_block_indexes.contains(&i);
+            let groups = if full { &plan.frames } else { &plan.groups };
+            xs = block.forward(&xs, &rotary, groups)?;
+            inspect(i, &|| xs.reshape((n, unit, c))?.index_select(&reverse, 0)?.reshape((p, c)))?;
+        }
+        self.merger.forward(&xs)?.index_select(&reverse, 0)
+    }
+}
+
+/// `patch_embed`
+#[derive(Clone, Debug)]
+struct PatchEmbed {
+    proj: Linear,
+}
+
+impl PatchEmbed {
+    fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let VisionConfig { in_channels, temporal_patch_size, patch_size, hidden_size, .. } = *config;
+        let shape = (hidden_size, in_channels, temporal_patch_size, patch_size, patch_size);
+        let weight = vb.pp("proj").get(shape, "weight")?;
+        let weight = weight.reshape((hidden_size, config.patch_len()))?;
+        Ok(Self { proj: Linear::new(weight, None) })
+    }
+
+    /// `(p, 1176)` → `(p, c)`
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        self.proj.forward(xs)
+    }
+}
+
+/// `blocks.{i}`
+#[derive(Clone, Debug)]
+struct VisionBlock {
+    norm1: RmsNorm,
+    attn: VisionAttention,
+    norm2: RmsNorm,
+    mlp: VisionMlp,
+}
+
+impl VisionBlock {
+    fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        Ok(Self {
+            norm1: rms_norm(config.hidden_size, 1e-6, vb.pp("norm1"))?,
+            attn: VisionAttention::new(config, &vb.pp("attn"))?,
+            norm2: rms_norm(config.hidden_size, 1e-6, vb.pp("norm2"))?,
+            mlp: VisionMlp::new(config, &vb.pp("mlp"))?,
+        })
+    }
+
+    /// `(p, c)` → `(p, c)`
+    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, groups: &[WindowGroup]) -> Result<Tensor> {
+        let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, groups)?)?;
+        &xs + self.mlp.forward(&self.norm2.forward(&xs)?)?
+    }
+}
+
+/// `blocks.{i}.attn`
+#[derive(Clone, Debug)]
+struct VisionAttention {
+    qkv: Linear,
+    proj: Linear,
+    num_heads: usize,
+    scale: f64,
+}
+
+impl VisionAttention {
+    fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let c = config.hidden_size;
+        Ok(Self {
+            qkv: linear(c, 3 * c, vb.pp("qkv"))?,
+            proj: linear(c, c, vb.pp("proj"))?,
+            num_heads: config.num_heads,
+            scale: (config.head_dim() as f64).powf(-0.5),
+        })
+    }
+
+    /// `(p, c)` → `(p, c)`; patches attend within their window of `groups`.
+    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, groups: &[WindowGroup]) -> Result<Tensor> {
+        let (_p, c) = xs.dims2()?;
+        let qkv = self.qkv.forward(xs)?; // (p, 3 * c)
+        let part = |i: usize| split_heads(&qkv.narrow(1, i * c, c)?, self.num_heads); // (h, p, d)
+        let rotate = |xs: Tensor| {
+            rope(&xs.unsqueeze(0)?, &rotary.cos, &rotary.sin)?.squeeze(0) // (h, p, d)
+        };
+        let (q, k, v) = (rotate(part(0)?)?, rotate(part(1)?)?, part(2)?);
+        let outputs = groups
+            .iter()
+            .map(|group| {
+                let windows = |xs: &Tensor| self.windows(xs, group);
+                let out = attend(&windows(&q)?, &windows(&k)?, &windows(&v)?, self.scale)?;
+                out.reshape((self.num_heads, group.n_windows * group.window_len, ()))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.proj.forward(&join_heads(&Tensor::cat(&outputs, 1)?)?)
+    }
+
+    /// `(h, p, d)` → `(h * n_windows, window_len, d)`
+    fn windows(&self, xs: &Tensor, group: &WindowGroup) -> Result<Tensor> {
+        let WindowGroup { start, n_windows, window_len } = *group;
+        let xs = xs.narrow(1, start, n_windows * window_len)?.contiguous()?;
+        xs.reshape((self.num_heads * n_windows, window_len, ()))
+    }
+}
+
+/// `blocks.{i}.mlp`
+#[derive(Clone, Debug)]
+struct VisionMlp {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+impl VisionMlp {
+    fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let (c, i) = (config.hidden_size, config.intermediate_size);
+        Ok(Self {
+            gate_proj: linear(c, i, vb.pp("gate_proj"))?,
+            up_proj: linear(c, i, vb.pp("up_proj"))?,
+            down_proj: linear(i, c, vb.pp("down_proj"))?,
+        })
+    }
+
+    /// `(p, c)` → `(p, c)`
+    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        let gated = (self.gate_proj.forward(xs)?.silu()? * self.up_proj.forward(xs)?)?; // (p, i)
+        self.down_proj.forward(&gated)
+    }
+}
+
+/// `[row, column]` of every patch after the permutation of merged patches by `index`.
+fn patch_positions(grids: &[Grid], index: &[u32], merge: usize) -> Vec<[u32; 2]> {
+    let mut in_order = Vec::new(); // (patches of a merged patch) in the original order
+    for grid in grids {
+        for _time in 0..grid.time {
+            for y0 in (0..grid.height).step_by(merge) {
+                for x0 in (0..grid.width).step_by(merge) {
+                    let patches = (y0..y0 + merge)
+                        .flat_map(|y| (x0..x0 + merge).map(move |x| [y as u32, x as u32]));
+                    in_order.push(patches.collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+    index.iter().flat_map(|&at| in_order[at as usize].iter().copied()).collect()
+}
+
+/// The permutation that undoes `index`.
+fn reverse(index: &[u32]) -> Vec<u32> {
+    let mut reverse = vec![0; index.len()];
+    for (place, &from) in (0..).zip(index) {
+        reverse[from as usize] = place;
+    }
+    reverse
+}

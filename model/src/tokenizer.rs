@@ -1,0 +1,232 @@
+//! Text ↔ token ids: a byte-level BPE with the control tokens of the Qwen2.5 family.
+//!
+//! # Source
+//!
+//! `tokenizer.json` of the released checkpoints, or the same built from `vocab.json` and
+//! `merges.txt` as `Qwen2TokenizerFast` of transformers 4.49.0 does.
+
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tokenizers::models::bpe::BPE;
+use tokenizers::normalizers::unicode::NFC;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, SplitDelimiterBehavior};
+
+use crate::error::ModelError;
+
+/// A tokenizer and what the model needs to know of it.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// A copy that takes control tokens in the text for text; made when first needed.
+    literal: OnceLock<tokenizers::Tokenizer>,
+    control_tokens: Vec<String>,
+}
+
+type TokenizerError = Box<dyn std::error::Error + Send + Sync>;
+
+fn error(file: &str) -> impl Fn(TokenizerError) -> ModelError + '_ {
+    move |source| ModelError::Tokenizer { file: file.to_owned(), source }
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer of a `tokenizer.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Tokenizer`] if it cannot be understood.
+    pub fn from_json(json: &[u8]) -> Result<Self, ModelError> {
+        let inner = tokenizers::Tokenizer::from_bytes(json).map_err(error("tokenizer.json"))?;
+        Ok(Self::new(inner))
+    }
+
+    /// Builds the tokenizer from the texts of `vocab.json`, `merges.txt` and, if there is one,
+    /// `tokenizer_config.json`, whose `added_tokens_decoder` lists the control tokens. Without it
+    /// they are those of the released checkpoints.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Json`] or [`ModelError::Tokenizer`], naming the file.
+    pub fn from_vocab_and_merges(
+        vocab: &str,
+        merges: &str,
+        tokenizer_config: Option<&str>,
+    ) -> Result<Self, ModelError> {
+        let vocab: std::collections::HashMap<String, u32> = serde_json::from_str(vocab)
+            .map_err(|source| ModelError::Json { file: "vocab.json".to_owned(), source })?;
+        let first_added = vocab.values().max().map_or(0, |id| id + 1);
+        let merges = merges
+            .lines()
+            .filter(|line| !line.starts_with("#version") && !line.is_empty())
+            .map(|line| {
+                let pair = line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
+                pair.ok_or_else(|| format!("`{line}` is not a pair of tokens").into())
+            })
+            .collect::<Result<Vec<_>, TokenizerError>>()
+            .map_err(error("merges.txt"))?;
+        let vocab: Vec<_> = vocab.into_iter().collect();
+        let bpe = BPE::builder()
+            .vocab_and_merges(vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
+            .build()
+            .map_err(error("merges.txt"))?;
+        let split = SplitPattern::Regex(SPLIT_REGEX.to_owned());
+        let split = Split::new(split, SplitDelimiterBehavior::Isolated, false)
+            .map_err(error("vocab.json"))?;
+        let bytes = ByteLevel::new(false, false, false);
+        let mut inner = tokenizers::Tokenizer::new(bpe);
+        inner.with_normalizer(Some(NFC)).map_err(error("vocab.json"))?;
+        inner.with_pre_tokenizer(Some(Sequence::new(vec![split.into(), bytes.into()])));
+        inner.with_decoder(Some(ByteLevel::new(false, false, false)));
+        for (id, token) in added_tokens(tokenizer_config, first_added)? {
+            let content = token.content.clone();
+            inner.add_tokens([token]).map_err(error("tokenizer_config.json"))?;
+            if inner.token_to_id(&content) != Some(id) {
+                let problem = format!("the added token `{content}` cannot have the id {id}");
+                return Err(error("tokenizer_config.json")(problem.into()));
+            }
+        }
+        Ok(Self::new(inner))
+    }
+
+    fn new(inner: tokenizers::Tokenizer) -> Self {
+        let added = inner.get_added_tokens_decoder();
+        let control = added.values().filter(|token| token.special);
+        let control_tokens = control.map(|token| token.content.clone()).collect();
+        Self { inner, literal: OnceLock::new(), control_tokens }
+    }
+
+    /// Returns the ids of `text`; the names of control tokens in it become control tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Tokenizer`] if the text cannot be encoded.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        encode(&self.inner, text)
+    }
+
+    /// Returns the ids of `text` that comes from a user or a screen: the names of control tokens in
+    /// it stay text.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Tokenizer`] if the text cannot be encoded.
+    pub fn encode_literal(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        let literal = self.literal.get_or_init(|| {
+            let mut literal = self.inner.clone();
+            literal.set_encode_special_tokens(true);
+            literal
+        });
+        encode(literal, text)
+    }
+
+    /// Returns whether `text` holds the name of a control token.
+    pub fn names_control_token(&self, text: &str) -> bool {
+        self.control_tokens.iter().any(|token| text.contains(token.as_str()))
+    }
+
+    /// Returns the text of `ids` without the control tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Tokenizer`] if an id is not in the vocabulary.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, ModelError> {
+        self.inner.decode(ids, true).map_err(error("tokenizer.json"))
+    }
+
+    /// Returns a function that takes an answer's ids one by one and gives its text as it becomes
+    /// whole: nothing while a character is incomplete.
+    pub(crate) fn decode_stream(&self) -> impl FnMut(u32) -> Result<String, ModelError> {
+        let mut stream = self.inner.decode_stream(true);
+        move |id| Ok(stream.step(id).map_err(error("tokenizer.json"))?.unwrap_or_default())
+    }
+
+    /// Returns the id of a token, by its exact name.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Returns the number of tokens, added ones included. Ids from here on are padding rows.
+    pub fn len(&self) -> usize {
+        let added = self.inner.get_added_tokens_decoder();
+        let last_added = added.keys().max().map_or(0, |&id| id as usize + 1);
+        self.inner.get_vocab_size(true).max(last_added)
+    }
+
+    /// Returns whether the vocabulary is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the tokenizer as the text of a `tokenizer.json`.
+    pub(crate) fn to_json(&self) -> Result<String, ModelError> {
+        self.inner.to_string(false).map_err(error("tokenizer.json"))
+    }
+}
+
+fn encode(tokenizer: &tokenizers::Tokenizer, text: &str) -> Result<Vec<u32>, ModelError> {
+    let encoding = tokenizer.encode_fast(text, false).map_err(error("tokenizer.json"))?;
+    Ok(encoding.get_ids().to_vec())
+}
+
+/// How text is cut before BPE; every digit stands alone.
+const SPLIT_REGEX: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// The added tokens of the released checkpoints, in order of id, and whether they are control
+/// tokens.
+const ADDED_TOKENS: [(&str, bool); 22] = [
+    ("<|endoftext|>", true),
+    ("<|im_start|>", true),
+    ("<|im_end|>", true),
+    ("<|object_ref_start|>", true),
+    ("<|object_ref_end|>", true),
+    ("<|box_start|>", true),
+    ("<|box_end|>", true),
+    ("<|quad_start|>", true),
+    ("<|quad_end|>", true),
+    ("<|vision_start|>", true),
+    ("<|vision_end|>", true),
+    ("<|vision_pad|>", true),
+    ("<|image_pad|>", true),
+    ("<|video_pad|>", true),
+    ("<tool_call>", false),
+    ("</tool_call>", false),
+    ("<|fim_prefix|>", false),
+    ("<|fim_middle|>", false),
+    ("<|fim_suffix|>", false),
+    ("<|fim_pad|>", false),
+    ("<|repo_name|>", false),
+    ("<|file_sep|>", false),
+];
+
+fn added_tokens(
+    tokenizer_config: Option<&str>,
+    first: u32,
+) -> Result<Vec<(u32, AddedToken)>, ModelError> {
+    const FILE: &str = "tokenizer_config.json";
+    let config: Value = match tokenizer_config {
+        None => Value::Null,
+        Some(text) => serde_json::from_str(text)
+            .map_err(|source| ModelError::Json { file: FILE.to_owned(), source })?,
+    };
+    let token = |content: &str, special: bool| {
+        AddedToken::from(content, special).normalized(false)
+    };
+    let Some(listed) = config.get("added_tokens_decoder").and_then(Value::as_object) else {
+        let tokens = (first..).zip(ADDED_TOKENS);
+        return Ok(tokens.map(|(id, (content, special))| (id, token(content, special))).collect());
+    };
+    let mut tokens = Vec::new();
+    for (id, entry) in listed {
+        let content = entry.get("content").and_then(Value::as_str);
+        let (Ok(id), Some(content)) = (id.parse(), content) else {
+            let problem = format!("added token `{id}` has no id or no content");
+            return Err(ModelError::Config { file: FILE.to_owned(), problem });
+        };
+        let special = entry.get("special").and_then(Value::as_bool).unwrap_or(false);
+        tokens.push((id, token(content, special)));
+    }
+    tokens.sort_unstable_by_key(|&(id, _)| id);
+    Ok(tokens)
+}
