@@ -37,8 +37,8 @@ def steps(clauses):
             out.append(dict(c, thought=f'{PHRASE[c["op"]]} "{c["label"]}"'))
         elif c["op"] == "type":
             if c.get("label"):
-                out.append(dict(op="click", label=c["label"], widget=c.get("widget"), thought=f'click "{c["label"]}"'))
-            out.append(dict(op="type", text=c["text"], thought=f'type "{c["text"]}"'))
+                out.append(dict(op="click", label=c["label"], at_label=c.get("at_label"), thought=f'click "{c["label"]}"'))
+            out.append(dict(op="type", text=c["text"], at_text=c.get("at_text"), thought=f'type "{c["text"]}"'))
         elif c["op"] == "key":
             out.append(dict(c, thought="press " + "+".join(c["keys"])))
         else:
@@ -84,6 +84,7 @@ def clause_text(r, c, quoted=True):
 
 
 def goal_text(r, clauses):
+    """the goal's sentence; stores in every clause where its label, typed text or keys stand (`at_label`, `at_text`)"""
     quoted = r.random() < .82
     joint = r.choice(JOINTS)
     out = ""
@@ -98,6 +99,12 @@ def goal_text(r, clauses):
                 t = t[0].upper() + t[1:]
         elif r.random() < .4:
             t = t[0].upper() + t[1:]
+        for name, at in (("label", "at_label"), ("text", "at_text")):
+            if c.get(name) and c["op"] != "key":
+                other = t.find('"' + c[name] + '"') + 1                  # 0: the label stands without quotes
+                c[at] = len(out) + (other or t.rfind(c[name]))
+        if c["op"] == "key":
+            c["at_text"] = len(out) + len("press ")
         out += t
     return out + "." if r.random() < .15 else out
 
@@ -112,6 +119,15 @@ def random_clause(r, label, typed=None):
     if k < .92:
         return dict(op="key", keys=key_combo(r))
     return dict(op="scroll", direction=r.choice(["down", "up"]))
+
+
+def copied(step):
+    """(text that the thought copies from the goal, where it stands there)"""
+    if step is None or step["op"] == "scroll":
+        return None, None
+    if step["op"] == "key":
+        return "+".join(step["keys"]), step.get("at_text")
+    return (step["label"], step.get("at_label")) if step["op"] in POINT else (step["text"], step.get("at_text"))
 
 
 def user_text(goal, done):

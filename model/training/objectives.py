@@ -5,6 +5,7 @@ own position of a visual token                    0-1     linear read-out (cell 
 box cell of an entry -> cells of its label        1       attention mass of head 2
 label word -> cells showing it / cells to click   2       attention mass of heads 0 / 1; nothing there -> the prefix
 action's start -> the thought's label words       3       attention mass of heads 0 and 1
+copied token -> its place in goal or thought      4       attention mass of heads 0 and 1
 decode                                            4-5     soft cross entropy on coordinates, cross entropy on text
 """
 import math
@@ -15,8 +16,8 @@ import torch.nn.functional as F
 
 from vocabulary import NCOORD, P, STEP, X0, Y0
 
-LINK, MATCH, COPY, POS = 1, 2, 3, 1
-WEIGHTS = dict(own=.5, link=.5, match=.6, click=1., lab=.5, pres=.3, copy=.3, ans=.5, xy=1., txt=.8)
+LINK, MATCH, COPY, POINTER, POS = 1, 2, 3, 4, 1
+WEIGHTS = dict(own=.5, link=.5, match=.6, click=1., lab=.5, pres=.3, copy=.3, ptr=.5, ans=.5, xy=1., txt=.8)
 T = lambda b, k: torch.from_numpy(b[k])
 
 
@@ -88,21 +89,31 @@ def text_losses(m, h, b, L):
     L["_tacc"] = (lg.argmax(-1) == t[:, 2]).float().mean()
 
 
+def pointer_loss(logp, p, L):
+    if len(p):
+        lp = logp["ptr"]
+        L["ptr"] = -lp.gather(2, p[:, 2][:, None, None].expand(-1, 2, 1)).clamp(min=-14).mean()
+        L["_pt"] = (lp[:, 0].argmax(-1) == p[:, 2]).float().mean()
+
+
 def losses(m, heads, b, v, sigma=5.0):
     """heads: Readouts; v: visual tokens or None for text-only rows. Returns a dict; names with _ are only reported"""
     L = {}
+    p = T(b, "p")
     if v is None:
-        h, _, _ = run(m, b, None)
+        h, _, logp = run(m, b, None, {POINTER: {"ptr": (p[:, :2], [0, 1])}})
         with torch.autocast("cpu", enabled=False):
             text_losses(m, h, b, L)
+            pointer_loss(logp, p, L)
         return L
     f, mm, a = T(b, "f"), T(b, "m"), T(b, "a")
     spots = torch.cat([a, a + torch.tensor([0, 1]), a + torch.tensor([0, 2])])
     spots = spots[torch.cat([torch.ones(len(a)), T(b, "a_on"), T(b, "a_on")]) > 0]
-    probes = {LINK: {"link": (f, [2])}, MATCH: {"match": (mm, [0, 1])}, COPY: {"copy": (spots, [0, 1])}}
+    probes = {LINK: {"link": (f, [2])}, MATCH: {"match": (mm, [0, 1])}, COPY: {"copy": (spots, [0, 1])}, POINTER: {"ptr": (p[:, :2], [0, 1])}}
     h, outs, logp = run(m, b, v, probes)
     with torch.autocast("cpu", enabled=False):
         text_losses(m, h, b, L)
+        pointer_loss(logp, p, L)
         n, gw = v.shape[1], b["img"].shape[2] // 28 if "img" in b else b["gw"]
         i = torch.arange(n)
         cc = torch.stack([i % gw * 28 + 14, i // gw * 28 + 14], -1).float()[None]

@@ -6,14 +6,15 @@ positions, and a block mask hides them from each other. Supervision of every hop
 * `t*`  next-token targets (thought and action, coordinates excepted)
 * `f*`  box cells of entries and combo boxes -> the cells of their label
 * `m*`  last token of every label word in the thought -> cells showing it (head 0), cells to click (head 1), or nowhere
+* `p`   positions that copy a token -> the token's place in the goal (or, within the action, in the thought)
 * `a*`  the three tokens around the action's start -> the label words in the thought, and the point to click
 """
 import numpy as np
 
 from codes import BOX, COMBOBOX, place_words
-from instructions import PHRASE, POINT, VERBS, action_tail, clause_text, goal_text, random_clause, steps, user_text
+from instructions import PHRASE, POINT, VERBS, action_tail, copied, goal_text, random_clause, steps, user_text
 from labels import LabelSource, typed_text
-from vocabulary import (CLICK, END_TEXT, END_TURN, FAILURE, NCOORD, P, PAD_IMAGE, PREFIX, STEP, SUCCESS, X0, Y0, encode, tid)
+from vocabulary import (END_TEXT, END_TURN, FAILURE, NCOORD, P, PAD_IMAGE, PREFIX, STEP, TOKENIZER, X0, Y0, encode, tid)
 
 KIND_SHARE = {"field": 3.0, "combo": 3.0}
 NCH = 96
@@ -84,7 +85,7 @@ class Row:
         self.ids = PREFIX + [PAD_IMAGE] * self.n
         self.seg, self.nseg = [0] * len(self.ids), 0
         self.pos = [(i, i, i) for i in range(P)] + [(P, P + i // gw, P + i % gw) for i in range(self.n)]
-        self.t, self.m, self.a, self.cases = [], [], [], []
+        self.t, self.p, self.m, self.a, self.cases = [], [], [], [], []
 
     def query(self, user, step, target, absent_words=()):
         """step: dict of instructions.steps, None for finished. target: widget of `prepare`, None when absent or no picture"""
@@ -112,6 +113,7 @@ class Row:
             head, rest = action_tail(step)
             ids += encode((step["thought"] if step else "finished") + "\n") + encode(head + rest) + [END_TURN]
             end, skip, absent = len(ids), (), False
+        self.pointers(o, ids, start, user, step, last if point else None)
         self.t += [(self.b, o + i - 1, ids[i]) for i in range(start + 1, end) if i not in skip]
         if point and self.n:
             for k, i in enumerate(words):
@@ -129,6 +131,26 @@ class Row:
         self.ids += ids
         self.seg += [self.nseg] * len(ids)
         self.pos += [(self.after + i,) * 3 for i in range(len(ids))]
+
+
+    def pointers(self, o, ids, start, user, step, last):
+        """supervision of copying: goal -> thought, and thought -> action for typed text"""
+        text, at = copied(step)
+        if not text or at is None:
+            return
+        head = "<|vision_end|>"
+        e = TOKENIZER.encode(head + user, add_special_tokens=False)
+        src = [i for i, (a, z) in enumerate(e.offsets) if a >= at + len(head) and z <= at + len(head) + len(text)]
+        lead = encode({"type": 'type "', "key": "press "}.get(step["op"]) or PHRASE[step["op"]] + ' "')
+        first = start + 1 + len(lead)                                    # where the copy begins in the thought
+        n = len(src)
+        if not n or [e.ids[i] for i in src] != ids[first:first + n]:
+            return
+        self.p += [(self.b, o + first + k - 1, o + src[k]) for k in range(n)]
+        if step["op"] == "type":
+            second = first + n + 2                                       # after `"\n` and the scaffold
+            if ids[second:second + n] == ids[first:first + n]:
+                self.p += [(self.b, o + second + k - 1, o + first + k) for k in range(n)]
 
 
 def absent_label(r, src, info):
@@ -161,7 +183,8 @@ def visual_query(r, row, info, src, absent=.13, multi=.25):
             clauses = [dict(op="type", text=typed_text(r), label=label)]
         else:
             clauses = [dict(op=op("button"), label=label, kind=r.choice(list(VERBS)))]
-        return row.query(user_text(goal_text(r, clauses), []), steps(clauses)[0], None, miss)
+        user = user_text(goal_text(r, clauses), [])
+        return row.query(user, steps(clauses)[0], None, miss)
     if k < absent + multi:
         names = {q["text"]: q for q in ask}
         label = lambda: pick()["text"] if r.random() < .8 else src.label()
@@ -170,27 +193,30 @@ def visual_query(r, row, info, src, absent=.13, multi=.25):
             if c["op"] == "type" and c.get("label") and r.random() < .6:
                 fields = [q for q in ask if q["kind"] in ("field", "combo")]
                 c["label"] = r.choice(fields)["text"] if fields else c["label"]
+        goal = goal_text(r, clauses)
         st = steps(clauses)
         good = [i for i, s in enumerate(st) if s["op"] not in POINT or s["label"] in names] + [len(st)] * 2
         i = r.choice(good)
         step = st[i] if i < len(st) else None
-        user = user_text(goal_text(r, clauses), [s["thought"] for s in st[:i]])
+        user = user_text(goal, [s["thought"] for s in st[:i]])
         return row.query(user, step, names.get(step.get("label")) if step else None)
     q = pick()
     if q["kind"] in ("field", "combo") and r.random() < .4:
         clauses = [dict(op="type", text=typed_text(r), label=q["text"])]
     else:
         clauses = [dict(op=op(q["kind"]), label=q["text"], kind=q["kind"])]
-    row.query(user_text(goal_text(r, clauses), []), steps(clauses)[0], q)
+    user = user_text(goal_text(r, clauses), [])
+    row.query(user, steps(clauses)[0], q)
 
 
 def text_query(r, row, src):
     clauses = [random_clause(r, src.label) for _ in range(r.choices([1, 2, 3, 4, 5, 6], [3, 4, 4, 3, 2, 1])[0])]
     if r.random() < .15 and len(clauses) > 1:
         clauses[r.randrange(len(clauses))] = dict(r.choice(clauses))      # the same clause twice
+    goal = goal_text(r, clauses)
     st = steps(clauses)
     i = r.choice(list(range(len(st))) + [len(st)] * max(1, len(st) // 3))
-    row.query(user_text(goal_text(r, clauses), [s["thought"] for s in st[:i]]), st[i] if i < len(st) else None, None)
+    row.query(user_text(goal, [s["thought"] for s in st[:i]]), st[i] if i < len(st) else None, None)
 
 
 def collate(rows, infos=None, samples=None, ext=None, codes=None):
@@ -201,7 +227,7 @@ def collate(rows, infos=None, samples=None, ext=None, codes=None):
         ids[b, :L], seg[b, :L], pos[b, :L] = x.ids, x.seg, x.pos
     I = lambda xs, k: np.array(xs, np.int64).reshape(-1, k)
     Fl = lambda xs, k: np.array(xs, np.float32).reshape(-1, k)
-    out = dict(ids=ids, seg=seg, pos=pos, t=I([x for r in rows for x in r.t], 3), cases=[c for r in rows for c in r.cases])
+    out = dict(ids=ids, seg=seg, pos=pos, t=I([x for r in rows for x in r.t], 3), p=I([x for r in rows for x in r.p], 3), cases=[c for r in rows for c in r.cases])
     if not infos:
         return out
     n, m, a = rows[0].n, [x for r in rows for x in r.m], [x for r in rows for x in r.a]
