@@ -1,0 +1,361 @@
+//! The loop itself.
+
+use std::time::{Duration, Instant};
+
+use handsight_actions::{
+    Action, Device, DeviceError, DeviceInfo, InvalidAction, Observation, Status, Verb,
+};
+
+use super::repeat::RepeatDetector;
+use super::{Controls, Episode, EpisodeEvent, EpisodeOptions};
+use crate::error::{EpisodeError, with_source};
+use crate::history::{StepSummary, forget_screenshots};
+use crate::policy::{Decision, Policy, PolicyError, Progress, Turn};
+use crate::settle::{SettleOptions, observe_still, pause};
+use crate::trace::event::{Outcome, StopReason, Usage};
+
+/// Runs an episode whose goal was checked.
+pub(super) fn run(
+    device: &mut dyn Device,
+    policy: &mut dyn Policy,
+    goal: &str,
+    options: &EpisodeOptions,
+    controls: &mut Controls<'_>,
+) -> Result<Episode, EpisodeError> {
+    let info = device.info();
+    let name = policy.name();
+    let mut running = Running {
+        device,
+        policy,
+        goal,
+        options,
+        controls,
+        start: Instant::now(),
+        info,
+        history: Vec::new(),
+        repeats: RepeatDetector::default(),
+        steps: 0,
+        usage: Usage::default(),
+    };
+    let outcome = running.tell_started(&name).and_then(|()| running.steps());
+    // Whatever happened, nothing stays pressed.
+    let released = running.device.release_all();
+    let mut stop = outcome?;
+    if let (Err(error), None) = (released, &stop.error) {
+        stop = Stop::device_lost(error);
+    }
+    running.finish(stop)
+}
+
+/// Why the loop ended.
+struct Stop {
+    reason: StopReason,
+    error: Option<EpisodeError>,
+    answer: Option<String>,
+}
+
+impl Stop {
+    fn because(reason: StopReason) -> Self {
+        Self { reason, error: None, answer: None }
+    }
+
+    fn device_lost(error: DeviceError) -> Self {
+        let error = Some(EpisodeError::Device(error));
+        Self { error, ..Self::because(StopReason::DeviceLost) }
+    }
+}
+
+/// Either a value to go on with, or the end of the episode.
+enum Flow<T> {
+    Go(T),
+    Stop(Stop),
+}
+
+/// The state of an episode.
+struct Running<'a, 'c> {
+    device: &'a mut dyn Device,
+    policy: &'a mut dyn Policy,
+    goal: &'a str,
+    options: &'a EpisodeOptions,
+    controls: &'a mut Controls<'c>,
+    start: Instant,
+    info: DeviceInfo,
+    history: Vec<StepSummary>,
+    repeats: RepeatDetector,
+    steps: u32,
+    usage: Usage,
+}
+
+impl Running<'_, '_> {
+    /// Takes steps until one of them, or a budget, ends the episode.
+    fn steps(&mut self) -> Result<Stop, EpisodeError> {
+        loop {
+            if let Some(stop) = self.out_of_budget() {
+                return Ok(stop);
+            }
+            if let Flow::Stop(stop) = self.step()? {
+                return Ok(stop);
+            }
+        }
+    }
+
+    /// Takes one step: observe, decide, act.
+    fn step(&mut self) -> Result<Flow<()>, EpisodeError> {
+        let watched = observe_still(self.device, &self.options.settle, self.controls.cancel);
+        let settled = match watched {
+            Ok(settled) => settled,
+            Err(error) => return Ok(Flow::Stop(Stop::device_lost(error))),
+        };
+        if self.controls.cancel.is_cancelled() {
+            return Ok(Flow::Stop(Stop::because(StopReason::Interrupted)));
+        }
+        self.steps += 1;
+        self.info.size = settled.observation.screenshot.size();
+        self.tell(&EpisodeEvent::StepStarted { step: self.steps, settled: &settled })?;
+        let observation = settled.observation;
+        let decision = match self.decide(&observation)? {
+            Flow::Go(decision) => decision,
+            Flow::Stop(stop) => return Ok(Flow::Stop(stop)),
+        };
+        self.act(decision, observation)
+    }
+
+    /// Asks the policy until it gives an action that passes every check, or no more chances.
+    fn decide(&mut self, observation: &Observation) -> Result<Flow<Decision>, EpisodeError> {
+        let start = Instant::now();
+        let mut feedback: Option<String> = None;
+        let mut stuck = false;
+        for attempt in 0..=self.options.max_reply_retries {
+            let (reply, problem) = match self.ask(observation, feedback.as_deref(), attempt)? {
+                Ok(decision) => {
+                    let repeated = self.repeats.is_stuck(&observation.screenshot, &decision.action);
+                    if repeated && stuck {
+                        let stop = Stop::because(StopReason::NoProgress);
+                        self.tell_refused(&decision.reply, REPEATED)?;
+                        return Ok(Flow::Stop(stop));
+                    }
+                    stuck |= repeated;
+                    match self.admit(&decision) {
+                        Ok(()) if repeated => (decision.reply, REPEATED.to_owned()),
+                        Ok(()) => return self.accept(decision, start.elapsed()).map(Flow::Go),
+                        Err(problem) => (decision.reply, problem.to_string()),
+                    }
+                }
+                Err(PolicyError::InvalidReply { reply, problem }) => (reply, problem),
+                Err(PolicyError::Cancelled) => {
+                    return Ok(Flow::Stop(Stop::because(StopReason::Interrupted)));
+                }
+                Err(error) => {
+                    let mut stop = Stop::because(StopReason::PolicyFailed);
+                    stop.error = Some(EpisodeError::Policy(error));
+                    return Ok(Flow::Stop(stop));
+                }
+            };
+            self.tell_refused(&reply, &problem)?;
+            if let Some(stop) = self.out_of_time() {
+                return Ok(Flow::Stop(stop));
+            }
+            feedback = Some(problem);
+        }
+        let reason = if stuck { StopReason::NoProgress } else { StopReason::InvalidReplies };
+        Ok(Flow::Stop(Stop::because(reason)))
+    }
+
+    /// Asks the policy once. The outer error is the observer's, the inner one the policy's.
+    fn ask(
+        &mut self,
+        observation: &Observation,
+        feedback: Option<&str>,
+        attempt: u32,
+    ) -> Result<Result<Decision, PolicyError>, EpisodeError> {
+        let turn = Turn {
+            goal: self.goal,
+            observation,
+            history: &self.history,
+            action_space: &self.info.action_space,
+            feedback,
+            attempt,
+        };
+        let (observer, step) = (&mut *self.controls.observer, self.steps);
+        let mut told = Ok(());
+        let mut progress = |Progress::Text(text): Progress<'_>| {
+            if told.is_ok() {
+                told = observer.on_event(&EpisodeEvent::Text { step, text });
+            }
+        };
+        let decision = self.policy.decide(&turn, &mut progress, self.controls.cancel);
+        told?;
+        Ok(decision)
+    }
+
+    /// Checks an action against what the device offers and the screen it is meant for.
+    fn admit(&self, decision: &Decision) -> Result<(), Refusal> {
+        let verb = decision.action.verb();
+        let ends = matches!(verb, Verb::Terminate | Verb::Answer | Verb::Wait);
+        if !ends && !self.info.action_space.contains(verb) {
+            return Err(Refusal::NotOffered(verb));
+        }
+        Ok(decision.action.validate(self.info.size)?)
+    }
+
+    /// Records an accepted decision.
+    fn accept(&mut self, decision: Decision, took: Duration) -> Result<Decision, EpisodeError> {
+        if let Some(stats) = &decision.stats {
+            self.usage.add(&Usage::from(stats));
+        }
+        self.tell(&EpisodeEvent::Decided { step: self.steps, decision: &decision, took })?;
+        Ok(decision)
+    }
+
+    /// Does what was decided, unless it ends the episode or may not be done.
+    fn act(
+        &mut self,
+        decision: Decision,
+        observation: Observation,
+    ) -> Result<Flow<()>, EpisodeError> {
+        let mut stop = match &decision.action {
+            Action::Terminate { status: Status::Success } => {
+                return Ok(Flow::Stop(Stop::because(StopReason::ClaimedSuccess)));
+            }
+            Action::Terminate { status: Status::Failure } => {
+                return Ok(Flow::Stop(Stop::because(StopReason::ClaimedFailure)));
+            }
+            Action::Answer { text } => {
+                let stop = Stop::because(StopReason::ClaimedSuccess);
+                return Ok(Flow::Stop(Stop { answer: Some(text.clone()), ..stop }));
+            }
+            _ => self.out_of_time(),
+        };
+        if let Some(stop) = stop {
+            return Ok(Flow::Stop(stop));
+        }
+        let begun = Instant::now();
+        let outcome = match self.attempt(&decision) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let outcome = Outcome::Failed(error.to_string());
+                stop = Some(Stop::device_lost(error));
+                outcome
+            }
+        };
+        if outcome == Outcome::Declined {
+            // The user may have answered the question with Ctrl-C.
+            let interrupted = self.controls.cancel.is_cancelled();
+            let reason = if interrupted { StopReason::Interrupted } else { StopReason::Declined };
+            stop = Some(Stop::because(reason));
+        }
+        let took = begun.elapsed();
+        let step = self.steps;
+        self.tell(&EpisodeEvent::Acted { step, decision: &decision, outcome: &outcome, took })?;
+        self.repeats.record(&observation.screenshot, &decision.action);
+        self.remember(decision, observation, outcome);
+        Ok(stop.map_or(Flow::Go(()), Flow::Stop))
+    }
+
+    /// Performs an action; the error is one the device does not survive.
+    fn attempt(&mut self, decision: &Decision) -> Result<Outcome, DeviceError> {
+        if self.options.dry_run {
+            return Ok(Outcome::DryRun);
+        }
+        if let Action::Wait { time } = decision.action {
+            pause(Duration::from_secs_f64(time.max(0.0)), self.controls.cancel);
+            return Ok(Outcome::Performed);
+        }
+        if !(self.controls.confirm)(decision) || self.controls.cancel.is_cancelled() {
+            return Ok(Outcome::Declined);
+        }
+        match self.device.perform(&decision.action) {
+            Ok(()) => Ok(Outcome::Performed),
+            Err(error) if nothing_was_done(&error) => Ok(Outcome::Failed(with_source(&error))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds a finished step to what the policy is shown.
+    fn remember(&mut self, decision: Decision, observation: Observation, outcome: Outcome) {
+        let error = if let Outcome::Failed(error) = outcome { Some(error) } else { None };
+        self.history.push(StepSummary {
+            thought: decision.thought,
+            action: decision.action,
+            reply: decision.reply,
+            screenshot: Some(observation.screenshot),
+            error,
+        });
+        forget_screenshots(&mut self.history, self.options.images_in_history);
+    }
+
+    /// Returns why no further step may begin, if so.
+    fn out_of_budget(&self) -> Option<Stop> {
+        let steps = self.steps >= self.options.max_steps;
+        self.out_of_time().or_else(|| steps.then(|| Stop::because(StopReason::StepBudget)))
+    }
+
+    /// Returns why nothing further may be done, if so.
+    fn out_of_time(&self) -> Option<Stop> {
+        if self.controls.cancel.is_cancelled() {
+            return Some(Stop::because(StopReason::Interrupted));
+        }
+        let over = self.start.elapsed() >= self.options.timeout;
+        over.then(|| Stop::because(StopReason::TimeBudget))
+    }
+
+    fn tell(&mut self, event: &EpisodeEvent<'_>) -> Result<(), EpisodeError> {
+        Ok(self.controls.observer.on_event(event)?)
+    }
+
+    fn tell_started(&mut self, policy: &str) -> Result<(), EpisodeError> {
+        let (goal, device, options) = (self.goal, &self.info, self.options);
+        let event = EpisodeEvent::Started { goal, device, policy, options };
+        Ok(self.controls.observer.on_event(&event)?)
+    }
+
+    fn tell_refused(&mut self, reply: &str, problem: &str) -> Result<(), EpisodeError> {
+        self.tell(&EpisodeEvent::ReplyRefused { step: self.steps, reply, problem })
+    }
+
+    /// Looks at the screen a last time and tells the observer how it ended.
+    fn finish(mut self, stop: Stop) -> Result<Episode, EpisodeError> {
+        let mut last = None;
+        let acted_last = matches!(stop.reason, StopReason::StepBudget | StopReason::TimeBudget);
+        if acted_last && self.steps > 0 {
+            // Only for the record: the last step's action may have changed the screen.
+            let options = SettleOptions { limit: Duration::from_secs(1), ..self.options.settle };
+            let watched = observe_still(self.device, &options, self.controls.cancel);
+            last = watched.ok().map(|settled| settled.observation);
+        }
+        let episode = Episode {
+            stop_reason: stop.reason,
+            error: stop.error,
+            answer: stop.answer,
+            steps: self.steps,
+            elapsed: self.start.elapsed(),
+            usage: self.usage,
+        };
+        self.tell(&EpisodeEvent::Stopped { episode: &episode, last: last.as_ref() })?;
+        Ok(episode)
+    }
+}
+
+/// What the policy is told when it repeats itself.
+const REPEATED: &str = "the same action on the same screen changed nothing the last time; choose \
+                        another action, or terminate with status failure";
+
+/// Why a well-formed action is not tried.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("this device has no `{0}`")]
+    NotOffered(Verb),
+    #[error(transparent)]
+    Invalid(#[from] InvalidAction),
+}
+
+/// Whether the device refused an action without doing any of it, so that another can be tried.
+fn nothing_was_done(error: &DeviceError) -> bool {
+    matches!(
+        error,
+        DeviceError::Invalid { .. }
+            | DeviceError::Unsupported { .. }
+            | DeviceError::NoSuchKey { .. }
+            | DeviceError::NoSpareKey { .. }
+    )
+}

@@ -1,0 +1,202 @@
+//! A policy over a checkpoint that runs in this process.
+
+use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Size, parse_action_with_pointer};
+use handsight_model::{
+    CancelFlag, Completion, Constraint, Engine, GenerateOptions, ModelError, Request, Sampling,
+    StopReason, TokenInfo,
+};
+
+use super::{Decision, Policy, PolicyError, Progress, Turn, grammar};
+use crate::prompt::{self, PromptProfile};
+
+/// How a [`LocalPolicy`] decodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalOptions {
+    /// The most tokens of a reply.
+    pub max_new_tokens: usize,
+    /// How tokens are chosen the first time a turn is asked.
+    ///
+    /// After a refused reply, tokens are drawn at random instead: the likeliest reply to the same
+    /// prompt would be the same one.
+    pub sampling: Sampling,
+    /// Whether a grammar keeps the reply to the offered actions; off only to compare.
+    pub constrained: bool,
+}
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        Self { max_new_tokens: 512, sampling: Sampling::Greedy, constrained: true }
+    }
+}
+
+/// Decides with a checkpoint loaded by [`Engine`].
+pub struct LocalPolicy {
+    engine: Engine,
+    profile: PromptProfile,
+    options: LocalOptions,
+}
+
+impl LocalPolicy {
+    /// Makes a policy that speaks to the checkpoint in the way it was trained on.
+    pub fn new(engine: Engine, profile: PromptProfile, options: LocalOptions) -> Self {
+        Self { engine, profile, options }
+    }
+
+    /// Returns the checkpoint.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Returns how replies are chosen on the given attempt at a turn.
+    fn sampling(&self, attempt: u32) -> Sampling {
+        if attempt == 0 {
+            return self.options.sampling;
+        }
+        // The seed is the attempt, so that an episode can be repeated exactly.
+        let seed = u64::from(attempt);
+        Sampling::Random { temperature: 0.7, top_p: Some(0.95), top_k: None, seed }
+    }
+}
+
+impl Policy for LocalPolicy {
+    fn name(&self) -> String {
+        format!("{}, prompt {}", self.engine.info().name, self.profile.as_str())
+    }
+
+    fn decide(
+        &mut self,
+        turn: &Turn<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+        cancel: &CancelFlag,
+    ) -> Result<Decision, PolicyError> {
+        let frame = frame_of(&self.engine, turn.observation.screenshot.size())?;
+        let prompt = prompt::build(self.profile, turn, frame);
+        let constraint = self.options.constrained.then(|| {
+            Constraint::Lark(grammar::reply(self.profile, turn.action_space, frame.model))
+        });
+        let request = Request {
+            messages: &prompt.messages,
+            images: &prompt.images,
+            prefix: None,
+            constraint: constraint.as_ref(),
+            options: GenerateOptions {
+                max_new_tokens: self.options.max_new_tokens,
+                sampling: self.sampling(turn.attempt),
+                repetition_penalty: 1.0,
+            },
+        };
+        let mut tell = |token: &TokenInfo| progress(Progress::Text(&token.text));
+        let completion = self.engine.generate(&request, &mut tell, cancel)?;
+        read_decision(completion, self.profile, frame, turn)
+    }
+}
+
+/// Returns the frame of a screenshot of this size: what the model will see of it.
+pub(crate) fn frame_of(engine: &Engine, screenshot: Size) -> Result<Frame, ModelError> {
+    let (width, height) = engine.resized_size(screenshot.width, screenshot.height)?;
+    Ok(Frame { screenshot, model: Size { width, height } })
+}
+
+/// Turns a completion into a decision, or says why it is none.
+fn read_decision(
+    completion: Completion,
+    profile: PromptProfile,
+    frame: Frame,
+    turn: &Turn<'_>,
+) -> Result<Decision, PolicyError> {
+    let invalid =
+        |problem: String| PolicyError::InvalidReply { reply: completion.text.clone(), problem };
+    match completion.stop {
+        StopReason::Cancelled => return Err(PolicyError::Cancelled),
+        StopReason::Length => {
+            let tokens = completion.tokens.len();
+            return Err(invalid(format!("the reply was not finished after {tokens} tokens")));
+        }
+        StopReason::Stop => {}
+    }
+    let pointer = last_pointer(turn).map(|point| frame.to_model(point));
+    let parsed = parse_action_with_pointer(&completion.text, profile.dialect(), pointer)
+        .map_err(|error| invalid(error.to_string()))?;
+    // Checked in the model's own space: mapping would move a point outside it to the edge.
+    parsed.action.validate(frame.model).map_err(|error| invalid(error.to_string()))?;
+    Ok(Decision {
+        thought: parsed.thought,
+        model_point: parsed.action.point(),
+        probability: coordinate_probability(&completion.tokens),
+        action: to_pixels(parsed.action, frame),
+        frame,
+        reply: completion.text,
+        repairs: parsed.repairs,
+        stats: Some(completion.stats),
+    })
+}
+
+fn to_pixels(action: Action<ModelPoint>, frame: Frame) -> Action<PixelPoint> {
+    action.map_points(|point| frame.to_pixels(point))
+}
+
+/// Returns where the episode's actions left the pointer.
+fn last_pointer(turn: &Turn<'_>) -> Option<PixelPoint> {
+    let done = turn.history.iter().rev().filter(|step| step.error.is_none());
+    done.filter_map(|step| step.action.last_point()).next()
+}
+
+/// Returns the probability of the first coordinates in a reply, if it has any.
+///
+/// It is the product over the tokens that hold a digit of them; forced tokens count as certain.
+pub(crate) fn coordinate_probability(tokens: &[TokenInfo]) -> Option<f64> {
+    let text: String = tokens.iter().map(|token| token.text.as_str()).collect();
+    let key = text.find("\"coordinate\"")?;
+    let open = key + text[key..].find('[')?;
+    let close = open + text[open..].find(']')?;
+    Some(probability_between(tokens, open, close))
+}
+
+/// Returns the probability of the tokens with a digit between two byte offsets of their text.
+pub(crate) fn probability_between(tokens: &[TokenInfo], start: usize, end: usize) -> f64 {
+    let mut offset = 0;
+    let mut logprob = 0.0;
+    for token in tokens {
+        let next = offset + token.text.len();
+        let inside = next > start && offset < end;
+        if inside && token.text.contains(|character: char| character.is_ascii_digit()) {
+            logprob += f64::from(token.logprob);
+        }
+        offset = next;
+    }
+    logprob.exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(text: &str, logprob: f32) -> TokenInfo {
+        TokenInfo { id: 0, text: text.to_owned(), logprob, forced: logprob == 0.0 }
+    }
+
+    #[test]
+    fn only_the_digits_of_the_first_coordinates_count() {
+        let half = 0.5f32.ln();
+        let tokens = [
+            token("click 1", half),
+            token("\n{\"action\":\"left_click\",\"coordinate\":[", 0.0),
+            token("1", half),
+            token("2", 0.0),
+            token(",", half),
+            token("7", half),
+            token("]}", half),
+        ];
+        let probability = coordinate_probability(&tokens).unwrap();
+        assert!((probability - 0.25).abs() < 1e-6, "{probability}");
+        assert_eq!(coordinate_probability(&tokens[..1]), None);
+    }
+
+    #[test]
+    fn a_token_that_closes_the_coordinates_and_holds_a_digit_counts() {
+        let half = 0.5f32.ln();
+        let tokens = [token("\"coordinate\": [", 0.0), token("1, 2]", half)];
+        let probability = coordinate_probability(&tokens).unwrap();
+        assert!((probability - 0.5).abs() < 1e-6, "{probability}");
+    }
+}
