@@ -187,12 +187,13 @@ def show(s):
     win.set_default_size(s["w"], s["h"])
     win.set_resizable(True)
     win.add(b.make(s["root"]))
-    drawn = []
-    win.connect("draw", lambda *_: drawn.append(1) and False)
+    mapped = []
+    win.connect("map-event", lambda *_: mapped.append(1) and False)
     win.show_all()
-    end = time.time() + 2
-    while not drawn and time.time() < end:
+    end = time.time() + 1
+    while not mapped and time.time() < end:
         pump(.01)
+    pump(.03)
     win.move(s["x"], s["y"])
     if s.get("focus") is not None and b.widgets:
         b.widgets[s["focus"] % len(b.widgets)][2].grab_focus()
