@@ -1,10 +1,32 @@
-//! Text a model wrote → action. (being filled in)
+//! Text a model wrote → action, and back.
+//!
+//! Models write almost the form they were asked for: a code fence around it, a trailing comma, a
+//! box where a point was wanted, `arguments` as a string, no closing tag. What can only be meant
+//! one way is read that way, and each such mend is noted. What could be meant two ways is refused
+//! with the place and the reason, so that the policy can be asked again: a reply that is cut off
+//! inside a number is no coordinate, and one that is not understood is neither a click nor the end
+//! of the episode.
+//!
+//! All dialects share one reader of fields; they differ in the envelope and in which names count
+//! as mends.
 
-use crate::action::Action;
+mod envelope;
+mod error;
+mod fields;
+mod lenient;
+mod point;
+mod print;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::error::{Fault, ParseError};
+pub use self::print::print_action;
+use crate::action::{Action, Verb};
 use crate::geometry::ModelPoint;
 
 /// The forms in which models write actions.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// Plain action JSON, the serde form of [`Action`].
     Json,
@@ -14,47 +36,71 @@ pub enum Dialect {
     MobileUse,
 }
 
+impl Dialect {
+    /// Returns the name of the dialect's function, if it has one.
+    pub fn tool(self) -> Option<&'static str> {
+        match self {
+            Self::Json => None,
+            Self::ComputerUse => Some("computer_use"),
+            Self::MobileUse => Some("mobile_use"),
+        }
+    }
+
+    /// Returns what the dialect calls a verb. A verb it has no word for keeps our own.
+    pub fn verb_name(self, verb: Verb) -> &'static str {
+        match (self, verb) {
+            (Self::ComputerUse, Verb::Drag) => "left_click_drag",
+            (Self::MobileUse, Verb::LeftClick) => "click",
+            (Self::MobileUse, Verb::OpenApp) => "open",
+            _ => verb.as_str(),
+        }
+    }
+}
+
 /// What was read from a model's reply.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParsedReply {
     /// What the model wrote before the action, without surrounding tags and blanks.
     pub thought: String,
-    /// The action, in the pixels of the resized image.
+    /// The action, in the pixels of the resized image; its values are not checked against a size.
     pub action: Action<ModelPoint>,
     /// What had to be mended to read it, for people; empty for a well-formed reply.
     pub repairs: Vec<String>,
 }
 
-/// Why no action could be read from a reply.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ParseError {
-    /// There is nothing in the reply that looks like an action.
-    #[error("no action found")]
-    NoAction,
-}
-
 /// Reads the action in a reply.
 ///
 /// # Errors
-/// Says what is wrong and where.
+/// Says what is wrong and where. A click without a coordinate is an error here; see
+/// [`parse_action_with_pointer`].
 pub fn parse_action(text: &str, dialect: Dialect) -> Result<ParsedReply, ParseError> {
     parse_action_with_pointer(text, dialect, None)
 }
 
-/// Reads the action in a reply, with the place the pointer is at.
+/// Reads the action in a reply, knowing where the last action left the pointer.
+///
+/// `computer_use` is documented to click, and to begin a drag, where the pointer is when it is
+/// given no coordinate; `pointer` is that place, if it is known.
 ///
 /// # Errors
 /// Says what is wrong and where.
 pub fn parse_action_with_pointer(
-    _text: &str,
-    _dialect: Dialect,
-    _pointer: Option<ModelPoint>,
+    text: &str,
+    dialect: Dialect,
+    pointer: Option<ModelPoint>,
 ) -> Result<ParsedReply, ParseError> {
-    Err(ParseError::NoAction)
+    let found = envelope::find(text, dialect)?;
+    // A reply that breaks off may have been going to name its coordinate.
+    let pointer = pointer.filter(|_| !found.is_cut_off);
+    let mut repairs = found.repairs;
+    let call = found.call;
+    let action = fields::action(&call, dialect, pointer, &mut repairs)?;
+    // The first of several calls is the next thing to do, except that nothing comes after an end.
+    if let (Action::Terminate { .. }, Some(offset)) = (&action, found.next_call) {
+        return Err(ParseError::SecondAction { offset });
+    }
+    Ok(ParsedReply { thought: found.thought, action, repairs })
 }
 
-/// Writes an action as a model of that dialect would.
-pub fn print_action(_action: &Action<ModelPoint>, _dialect: Dialect) -> String {
-    String::new()
-}
+#[cfg(test)]
+mod tests;
