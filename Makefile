@@ -1,0 +1,57 @@
+# The front door on a fresh machine: `make demo` to see it work, `make test` to see it checked.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Programs and fonts the demo and the tests need, as Debian names them. Building needs none of them.
+DEMO_PACKAGES := xvfb openbox zenity fonts-dejavu-core fonts-liberation
+TEST_PACKAGES := $(DEMO_PACKAGES) xterm chromium fonts-noto-cjk fonts-noto-color-emoji
+
+help: ## Say what each target does
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+demo: ## Watch the agent work: a real window, the embedded model, a report (installs what is missing)
+	@$(MAKE) --no-print-directory install PACKAGES="$(DEMO_PACKAGES)"
+	cargo run --release --quiet --package handsight -- demo $(ARGS)
+
+test: deps ## Everything that is checked before a change lands: format, lints, all tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo test --workspace --doc
+	cargo test --workspace --lib --bins --tests
+
+deps: ## Install the programs the tests drive, if they are absent (asks before using sudo)
+	@$(MAKE) --no-print-directory install PACKAGES="$(TEST_PACKAGES)"
+
+# Installs what dpkg does not know yet. Without Debian's tools it says what is needed and goes on.
+.PHONY: install
+install:
+	@command -v dpkg-query >/dev/null || { echo "not a Debian system: please install the equivalents of: $(PACKAGES)" >&2; exit 0; }; \
+	missing=""; for package in $(PACKAGES); do \
+	  [ "$$(dpkg-query --show --showformat='$${Status}' $$package 2>/dev/null)" = "install ok installed" ] || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	echo "to install:$$missing" >&2; \
+	sudo=""; if [ "$$(id -u)" != 0 ]; then \
+	  read -r -p "use sudo apt-get to install them? [y/N] " answer; [ "$$answer" = y ] || exit 1; sudo=sudo; \
+	fi; \
+	$$sudo apt-get update --quiet=2 && \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install --quiet=2 --yes --no-install-recommends $$missing >/dev/null
+
+bench: ## Measure capture, preprocessing, model and a whole step
+	cargo bench --package handsight-tests
+
+eval: ## Measure the embedded checkpoint on windows it was never trained on
+	cargo run --release --quiet --package handsight-tests --example embedded_eval
+
+golden: ## Regenerate the goldens from transformers (needs Python; see model/reference/README.md)
+	python3 -m venv target/reference
+	target/reference/bin/pip install --quiet --requirement model/reference/requirements.txt
+	target/reference/bin/python model/reference/dump.py
+
+doc: ## Build the API documentation
+	cargo doc --workspace --no-deps
+
+release: ## Build the binary as it is shipped
+	cargo build --profile dist --package handsight
+
+.PHONY: help demo test deps bench eval golden doc release
