@@ -5,6 +5,7 @@ own position of a visual token                    0-1     linear read-out (cell 
 box cell of an entry -> cells of its label        1       attention mass of head 2
 label word -> cells showing it / cells to click   2       attention mass of heads 0 / 1; nothing there -> the prefix
 action's start -> the thought's label words       3       attention mass of heads 0 and 1
+text token -> the one and the two before it       0       attention of heads 0 and 1 (a sample)
 copied token -> its place in goal or thought      4       attention mass of heads 0 and 1
 decode                                            4-5     soft cross entropy on coordinates, cross entropy on text
 """
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from vocabulary import NCOORD, P, STEP, X0, Y0
 
 LINK, MATCH, COPY, POINTER, POS = 1, 2, 3, 4, 1
-WEIGHTS = dict(own=.5, link=.5, match=.6, click=1., lab=.5, pres=.3, copy=.3, ptr=.5, ans=.5, xy=1., txt=.8)
+WEIGHTS = dict(own=.5, link=.5, match=.6, click=1., lab=.5, pres=.3, copy=.3, ptr=.5, prev=.2, ans=.5, xy=1., txt=.8)
 T = lambda b, k: torch.from_numpy(b[k])
 
 
@@ -67,7 +68,8 @@ def run(m, b, v, probes=None):
                 qq = q[bi, :, si][:, heads].float()                       # [k, heads, hd]
                 s = torch.einsum("khd,khsd->khs", qq, k[:, heads].float()[bi]) / math.sqrt(qq.shape[-1])
                 logp[name] = (s + mask[bi, 0, si][:, None]).log_softmax(-1)
-        x = m.layer(i, x, cos, sin, mask, probe=look if probes and i in probes else None)
+        x = m.layer(i, x, cos, sin, mask, probe=look if probes and i in probes else None,
+                    split=0 if v is None else P + v.shape[1])
         outs.append(x)
     return m.model.norm(x), outs, logp
 
@@ -89,7 +91,19 @@ def text_losses(m, h, b, L):
     L["_tacc"] = (lg.argmax(-1) == t[:, 2]).float().mean()
 
 
-def pointer_loss(logp, p, L):
+def previous(b, n=20):
+    """a sample of text positions; the first layer's heads 0 and 1 are taught to look one and two tokens back"""
+    seg = T(b, "seg")
+    ok = (seg > 0)
+    ok[:, 2:] &= (seg[:, 2:] == seg[:, :-2])
+    ok[:, :2] = False
+    at = ok.nonzero()
+    return at[torch.randperm(len(at))[:n]]
+
+
+def pointer_loss(logp, p, L, prev):
+    at = prev[:, 1]
+    L["prev"] = -(logp["prev"][torch.arange(len(at)), 0, at - 1] + logp["prev"][torch.arange(len(at)), 1, at - 2]).clamp(min=-28).mean() / 2
     if len(p):
         lp = logp["ptr"]
         L["ptr"] = -lp.gather(2, p[:, 2][:, None, None].expand(-1, 2, 1)).clamp(min=-14).mean()
@@ -99,21 +113,21 @@ def pointer_loss(logp, p, L):
 def losses(m, heads, b, v, sigma=5.0):
     """heads: Readouts; v: visual tokens or None for text-only rows. Returns a dict; names with _ are only reported"""
     L = {}
-    p = T(b, "p")
+    p, prev = T(b, "p"), previous(b)
     if v is None:
-        h, _, logp = run(m, b, None, {POINTER: {"ptr": (p[:, :2], [0, 1])}})
+        h, _, logp = run(m, b, None, {0: {"prev": (prev, [0, 1])}, POINTER: {"ptr": (p[:, :2], [0, 1])}})
         with torch.autocast("cpu", enabled=False):
             text_losses(m, h, b, L)
-            pointer_loss(logp, p, L)
+            pointer_loss(logp, p, L, prev)
         return L
     f, mm, a = T(b, "f"), T(b, "m"), T(b, "a")
     spots = torch.cat([a, a + torch.tensor([0, 1]), a + torch.tensor([0, 2])])
     spots = spots[torch.cat([torch.ones(len(a)), T(b, "a_on"), T(b, "a_on")]) > 0]
-    probes = {LINK: {"link": (f, [2])}, MATCH: {"match": (mm, [0, 1])}, COPY: {"copy": (spots, [0, 1])}, POINTER: {"ptr": (p[:, :2], [0, 1])}}
+    probes = {0: {"prev": (prev, [0, 1])}, LINK: {"link": (f, [2])}, MATCH: {"match": (mm, [0, 1])}, COPY: {"copy": (spots, [0, 1])}, POINTER: {"ptr": (p[:, :2], [0, 1])}}
     h, outs, logp = run(m, b, v, probes)
     with torch.autocast("cpu", enabled=False):
         text_losses(m, h, b, L)
-        pointer_loss(logp, p, L)
+        pointer_loss(logp, p, L, prev)
         n, gw = v.shape[1], b["img"].shape[2] // 28 if "img" in b else b["gw"]
         i = torch.arange(n)
         cc = torch.stack([i % gw * 28 + 14, i // gw * 28 + 14], -1).float()[None]

@@ -39,7 +39,7 @@ def arguments():
     A("--real", default=""), A("--real_share", type=float, default=.5), A("--text", type=float, default=.3)
     A("--text_rows", type=int, default=4), A("--text_q", type=int, default=6), A("--unseen", type=float, default=.12)
     A("--noise", type=float, default=.12), A("--confuse", type=float, default=.05), A("--bf16", type=int, default=1)
-    A("--sigma", type=float, default=5.)
+    A("--turn", type=float, default=8.), A("--sigma", type=float, default=5.)
     A("--rank", type=int, default=0), A("--world", type=int, default=1), A("--meet", default="")
     A("--every", type=int, default=200)
     return ap.parse_args()
@@ -89,12 +89,14 @@ def main():
         load_state(a.tower, m, None, chars, code, only="visual.")
     E = m.model.embed_tokens.weight
     vision = list(m.visual.parameters()) + list(chars.parameters())
-    text = [p for p in m.model.parameters() if p is not E] + list(heads.parameters())
+    named = [(n, p) for n, p in m.model.named_parameters() if p is not E]
+    turn = [p for n, p in named if n.endswith(("q_proj.bias", "k_proj.bias"))]     # attention by position lives in these biases
+    text = [p for n, p in named if not n.endswith(("q_proj.bias", "k_proj.bias"))] + list(heads.parameters())
     groups = []
     if a.mode != "oracle":
         groups.append(dict(params=vision, scale=a.vlr if a.mode == "joint" else 1.))
     if a.mode != "tower":
-        groups += [dict(params=text, scale=1.), dict(params=[E], weight_decay=0., scale=1.)]
+        groups += [dict(params=text, scale=1.), dict(params=turn, weight_decay=0., scale=a.turn), dict(params=[E], weight_decay=0., scale=1.)]
     ps = [p for g in groups for p in g["params"]]
     opt = torch.optim.AdamW(groups, a.lr, betas=(.9, .98), weight_decay=.02)
     o = dict(seed=a.seed, text=a.text if a.mode != "tower" else 0, text_rows=a.text_rows, text_q=a.text_q, c1=a.c1, c2=a.c2, px=a.px, q=a.q if a.mode != "tower" else 1,
