@@ -1,0 +1,40 @@
+//! Measures the embedded checkpoint on the committed windows and pages: `make eval`.
+//!
+//! Prints Markdown tables on stdout; with a path as argument, writes every outcome there as JSON
+//! lines, to look at what went wrong.
+
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use anyhow::Result;
+use fs_err as fs;
+use handsight_tests::embedded_eval::{ask, cases, embedded_policy, tables};
+
+fn main() -> Result<()> {
+    let mut details = std::env::args_os().nth(1).map(fs::File::create).transpose()?;
+    let mut policy = embedded_policy()?;
+    let cases = cases()?;
+    let start = Instant::now();
+    let mut outcomes = Vec::with_capacity(cases.len());
+    for (done, case) in cases.iter().enumerate() {
+        let outcome = ask(&mut policy, case)?;
+        if let Some(file) = &mut details {
+            let line = serde_json::json!({
+                "id": case.id, "goal": case.goal, "kind": case.kind, "box": case.r#box,
+                "image": case.image, "hit": outcome.hit, "reply": outcome.reply,
+            });
+            writeln!(file, "{line}")?;
+        }
+        outcomes.push(outcome);
+        let mut stderr = std::io::stderr();
+        if stderr.is_terminal() {
+            write!(stderr, "\r{}/{}", done + 1, cases.len())?;
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let each = seconds / outcomes.len().max(1) as f64;
+    let mut stdout = std::io::stdout();
+    write!(stdout, "{}", tables(&outcomes))?;
+    writeln!(stdout, "{} decisions in {seconds:.1} s, {each:.3} s each", outcomes.len())?;
+    Ok(())
+}
