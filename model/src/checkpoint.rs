@@ -153,21 +153,31 @@ struct Texts {
 }
 
 impl Texts {
-    /// The chat template: a file of its own, else the tokenizer's, else the default.
+    /// The chat template: a file of its own, else the tokenizer's if it knows images (that of some
+    /// releases is made for text alone), else the default.
     fn template(&self) -> Result<String, ModelError> {
         if let Some(jinja) = &self.template_jinja {
             return Ok(jinja.clone());
         }
-        let (file, json) = match (&self.template_json, &self.tokenizer_config) {
-            (Some(json), _) => ("chat_template.json", json),
-            (None, Some(json)) => ("tokenizer_config.json", json),
-            (None, None) => return Ok(DEFAULT_TEMPLATE.to_owned()),
-        };
-        let root: Value = serde_json::from_str(json)
-            .map_err(|source| ModelError::Json { file: file.to_owned(), source })?;
-        let template = root.get("chat_template").and_then(Value::as_str);
-        Ok(template.unwrap_or(DEFAULT_TEMPLATE).to_owned())
+        if let Some(json) = &self.template_json {
+            if let Some(template) = template_in("chat_template.json", json)? {
+                return Ok(template);
+            }
+        } else if let Some(json) = &self.tokenizer_config
+            && let Some(template) = template_in("tokenizer_config.json", json)?
+            && template.contains("image")
+        {
+            return Ok(template);
+        }
+        Ok(DEFAULT_TEMPLATE.to_owned())
     }
+}
+
+/// The value of `chat_template` in a JSON file, if it is a text.
+fn template_in(file: &str, json: &str) -> Result<Option<String>, ModelError> {
+    let root: Value = serde_json::from_str(json)
+        .map_err(|source| ModelError::Json { file: file.to_owned(), source })?;
+    Ok(root.get("chat_template").and_then(Value::as_str).map(str::to_owned))
 }
 
 /// The ids that end an answer: all of `eos_token_id`, or `<|im_end|>` and `<|endoftext|>`.
