@@ -6,6 +6,8 @@
 mod observer;
 mod repeat;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -105,7 +107,13 @@ pub fn run_episode(
 }
 
 /// Returns the goal without surrounding white space, or why it cannot be pursued.
-fn check_goal(goal: &str) -> Result<&str, EpisodeError> {
+///
+/// [`run_episode`] does this too; asking earlier spares loading a model in vain.
+///
+/// # Errors
+///
+/// [`EpisodeError::EmptyGoal`] or [`EpisodeError::GoalTooLong`].
+pub fn check_goal(goal: &str) -> Result<&str, EpisodeError> {
     let goal = goal.trim();
     if goal.is_empty() {
         return Err(EpisodeError::EmptyGoal);

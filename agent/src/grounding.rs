@@ -98,7 +98,9 @@ pub fn ground(
 /// Returns the description on one line, or why it cannot be used.
 fn check_description(description: &str) -> Result<String, GroundingError> {
     let words: Vec<_> = description.split_whitespace().collect();
-    let description = words.join(" ");
+    // The description is spelled out at the start of the reply, where the names of control tokens
+    // would be taken for the tokens.
+    let description = words.join(" ").replace("<|", "< |");
     let chars = description.chars().count();
     match chars {
         0 => Err(GroundingError::Empty),
@@ -134,8 +136,9 @@ impl Asked<'_> {
             return self.grounding(model_point, probability, Some(branch), reply, usage);
         }
         debug_assert_eq!(parsed.action, Action::Terminate { status: Status::Failure });
-        let prefix = format!("{thought}{{\"action\":\"left_click\",\"coordinate\":[");
-        let grammar = grammar::coordinates(&prefix, ",", "]}", self.frame.model);
+        let prefix = format!("{thought}{{\"action\":\"left_click\",\"coordinate\":");
+        // The bracket is left to the model: some of its tokens hold it and a number together.
+        let grammar = grammar::coordinates(&format!("{prefix}["), ",", "]}", self.frame.model);
         let guess = self.complete(&goal, &prefix, grammar)?;
         usage.add(&Usage::from(&guess.stats));
         let (model_point, probability) = read_point(&guess.text, Dialect::Json, &guess)?;

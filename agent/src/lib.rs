@@ -44,6 +44,7 @@ pub mod trace;
 pub use episode::{Controls, Episode, EpisodeEvent, EpisodeObserver, EpisodeOptions, run_episode};
 pub use error::EpisodeError;
 pub use grounding::{Grounding, GroundingError, ground};
+pub use handsight_model::CancelFlag;
 pub use history::StepSummary;
 pub use policy::local::{LocalOptions, LocalPolicy};
 pub use policy::scripted::{ScriptedPolicy, ScriptedReply};

@@ -184,3 +184,6 @@ fn user(content: Vec<Part>) -> Message {
 fn text(text: String) -> Part {
     Part::Text { text }
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,3 +160,93 @@ impl Change {
         self.pixels == 0 || (self.width <= CARET_WIDTH && self.is_small())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use handsight_actions::{Action, ActionSpace, DeviceInfo, DeviceKind, Screenshot, Size};
+    use image::Rgb;
+
+    /// A screen whose picture depends on how often it was looked at.
+    struct Moving {
+        looks: u32,
+        draw: fn(u32, &mut RgbImage),
+    }
+
+    impl Device for Moving {
+        fn info(&self) -> DeviceInfo {
+            DeviceInfo {
+                name: "moving".to_owned(),
+                kind: DeviceKind::Fake,
+                size: Size { width: 300, height: 200 },
+                scale: 1.0,
+                action_space: ActionSpace::desktop(),
+            }
+        }
+
+        fn observe(&mut self) -> Result<Observation, DeviceError> {
+            let mut image = RgbImage::new(300, 200);
+            (self.draw)(self.looks, &mut image);
+            self.looks += 1;
+            Ok(Observation { screenshot: Screenshot::now(image, 1.0), foreground_app: None })
+        }
+
+        fn perform(&mut self, _: &Action) -> Result<(), DeviceError> {
+            Ok(())
+        }
+
+        fn release_all(&mut self) -> Result<(), DeviceError> {
+            Ok(())
+        }
+    }
+
+    const QUICK: SettleOptions = SettleOptions {
+        interval: Duration::from_millis(1),
+        quiet: Duration::from_millis(5),
+        limit: Duration::from_millis(200),
+    };
+
+    fn fill(image: &mut RgbImage, columns: std::ops::Range<u32>, value: u8) {
+        for y in 0..16 {
+            for x in columns.clone() {
+                image.put_pixel(x, y, Rgb([value; 3]));
+            }
+        }
+    }
+
+    fn watch(draw: fn(u32, &mut RgbImage), cancel: &CancelFlag) -> Settled {
+        observe_still(&mut Moving { looks: 0, draw }, &QUICK, cancel).unwrap()
+    }
+
+    #[test]
+    fn a_blinking_caret_holds_nothing_up() {
+        let blink = |look, image: &mut RgbImage| fill(image, 40..42, (look % 2 * 255) as u8);
+        let settled = watch(blink, &CancelFlag::default());
+        assert!(settled.still && settled.waited < QUICK.limit, "{:?}", settled.waited);
+    }
+
+    #[test]
+    fn an_animation_is_waited_out() {
+        let settling = |look: u32, image: &mut RgbImage| fill(image, 0..100, look.min(9) as u8);
+        let settled = watch(settling, &CancelFlag::default());
+        assert!(settled.still);
+        assert_eq!(*settled.observation.screenshot.image.get_pixel(0, 0), Rgb([9; 3]));
+    }
+
+    #[test]
+    fn a_video_is_waited_for_only_so_long() {
+        let video = |look, image: &mut RgbImage| fill(image, 0..100, (look % 200) as u8);
+        let settled = watch(video, &CancelFlag::default());
+        assert!(!settled.still && settled.waited >= QUICK.limit, "{:?}", settled.waited);
+    }
+
+    #[test]
+    fn cancelling_ends_every_wait_at_once() {
+        let cancel = CancelFlag::default();
+        cancel.cancel();
+        let start = Instant::now();
+        assert!(!pause(Duration::from_secs(60), &cancel));
+        watch(|look, image| fill(image, 0..100, (look % 200) as u8), &cancel);
+        assert!(start.elapsed() < Duration::from_secs(1));
+    }
+}

@@ -8,6 +8,8 @@
 pub mod event;
 mod reader;
 mod recorder;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::PathBuf;

@@ -337,7 +337,7 @@ impl Running<'_, '_> {
 }
 
 /// What the policy is told when it repeats itself.
-const REPEATED: &str = "the same action on the same screen changed nothing the last time; choose \
+pub(super) const REPEATED: &str = "the same action on the same screen changed nothing the last time; choose \
                         another action, or terminate with status failure";
 
 /// Why a well-formed action is not tried.

@@ -52,10 +52,13 @@ pub(crate) fn click_or_not_found(thought: &str, frame: Size) -> String {
 
 /// Returns the grammar of a reply of which only the two coordinates are open.
 ///
-/// `before` and `after` are what stands around them; a `<tool_call>` at the very start is taken for
-/// the token of that name.
+/// `before` and `after` are what stands around them, brackets included; a `<tool_call>` at the very
+/// start is taken for the token of that name.
 pub(crate) fn coordinates(before: &str, separator: &str, after: &str, frame: Size) -> String {
-    let side = |length: u32| json!({ "type": "integer", "minimum": 0, "maximum": length.saturating_sub(1) });
+    let side = |length: u32| {
+        let last = length.saturating_sub(1);
+        json!({ "type": "integer", "minimum": 0, "maximum": last })
+    };
     let before = match before.strip_prefix("<tool_call>") {
         Some(rest) => format!("<tool_call> {}", literal(rest)),
         None => literal(before),
@@ -101,4 +104,84 @@ fn with_options(mut schema: Value, item_separator: &str, key_separator: &str) ->
         "whitespace_flexible": false,
     });
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use handsight_actions::{Dialect, parse_action};
+    use handsight_model::{
+        CancelFlag, Constraint, Engine, GenerateOptions, Message, Request, Sampling, StopReason,
+    };
+
+    const FRAME: Size = Size { width: 308, height: 196 };
+
+    /// Lets the embedded checkpoint, which was trained on one of these forms at most, write by
+    /// `grammar`, and returns what it wrote.
+    fn write(grammar: String, prefix: &str, seed: u64) -> (String, StopReason) {
+        let engine = Engine::embedded().unwrap();
+        let constraint = Constraint::Lark(grammar);
+        let temperature = 1.0;
+        let request = Request {
+            messages: &[Message::image_and_text(0, "click \"Save\"")],
+            images: &[image::RgbImage::new(FRAME.width, FRAME.height)],
+            prefix: Some(prefix),
+            constraint: Some(&constraint),
+            options: GenerateOptions {
+                max_new_tokens: 200,
+                sampling: Sampling::Random { temperature, top_p: None, top_k: None, seed },
+                ..GenerateOptions::default()
+            },
+        };
+        let written = engine.generate(&request, &mut |_| {}, &CancelFlag::default()).unwrap();
+        (written.text, written.stop)
+    }
+
+    /// Checks that whatever is written by `grammar` is a valid action.
+    #[track_caller]
+    fn check(grammar: &str, prefix: &str, after: &str, dialect: Dialect) {
+        for seed in 0..4 {
+            let (text, stop) = write(grammar.to_owned(), prefix, seed);
+            assert_eq!(stop, StopReason::Stop, "{text}");
+            let parsed = parse_action(&format!("{text}{after}"), dialect);
+            let parsed = parsed.unwrap_or_else(|error| panic!("{error} in {text}"));
+            assert!(parsed.repairs.is_empty(), "{:?} in {text}", parsed.repairs);
+            parsed.action.validate(FRAME).unwrap();
+        }
+    }
+
+    fn offered() -> ActionSpace {
+        ActionSpace::new([Verb::LeftClick, Verb::Scroll, Verb::Terminate])
+    }
+
+    #[test]
+    fn a_line_and_an_action_are_what_the_embedded_checkpoint_must_write() {
+        let grammar = reply(PromptProfile::EmbeddedV1, &offered(), FRAME);
+        check(&grammar, "click \"Save\"\n", "", Dialect::Json);
+    }
+
+    #[test]
+    fn tool_calls_are_what_the_cookbook_checkpoints_must_write() {
+        for profile in [PromptProfile::ComputerUse, PromptProfile::MobileUse] {
+            let grammar = reply(profile, &offered(), FRAME);
+            check(&grammar, "<tool_call>\n", "", profile.dialect());
+        }
+    }
+
+    #[test]
+    fn only_coordinates_are_open_when_a_point_is_forced() {
+        let thought = "say \"é\"\n{\"action\":\"left_click\",\"coordinate\":";
+        let grammar = coordinates(&format!("{thought}["), ",", "]}", FRAME);
+        check(&grammar, thought, "", Dialect::Json);
+        let call = "<tool_call>\n{\"name\": \"computer_use\", \"arguments\": \
+                    {\"action\": \"left_click\", \"coordinate\": [";
+        let grammar = coordinates(call, ", ", "]}}", FRAME);
+        check(&grammar, call, "\n</tool_call>", Dialect::ComputerUse);
+    }
+
+    #[test]
+    fn a_click_or_nothing_is_the_choice_when_something_is_looked_for() {
+        let grammar = click_or_not_found("click \"Save\"\n", FRAME);
+        check(&grammar, "click \"Save\"\n", "", Dialect::Json);
+    }
 }

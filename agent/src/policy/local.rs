@@ -141,12 +141,12 @@ fn last_pointer(turn: &Turn<'_>) -> Option<PixelPoint> {
     done.filter_map(|step| step.action.last_point()).next()
 }
 
-/// Returns the probability of the first coordinates in a reply, if it has any.
+/// Returns the probability of the coordinates in a reply, if it has any.
 ///
 /// It is the product over the tokens that hold a digit of them; forced tokens count as certain.
 pub(crate) fn coordinate_probability(tokens: &[TokenInfo]) -> Option<f64> {
     let text: String = tokens.iter().map(|token| token.text.as_str()).collect();
-    let key = text.find("\"coordinate\"")?;
+    let key = text.rfind("\"coordinate\":")?;
     let open = key + text[key..].find('[')?;
     let close = open + text[open..].find(']')?;
     Some(probability_between(tokens, open, close))

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// One line of a trace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum TraceEvent {
     /// The first line: what was to be done, where and by whom.
     EpisodeStarted(EpisodeStarted),
