@@ -242,7 +242,15 @@ impl JsonSchema for Key {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let names: Vec<_> = Self::offered().map(|key| key.to_string()).collect();
-        json_schema!({ "type": "string", "enum": names })
+        json_schema!({ "anyOf": [
+            { "type": "string", "enum": names },
+            {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 1,
+                "description": "The key that writes this character, in lower case.",
+            },
+        ] })
     }
 }
 

@@ -45,8 +45,10 @@ pub fn public_schema() -> Value {
 
 /// Returns the schema of each variant of [`Action`], with nothing left to look up elsewhere.
 fn variants() -> Vec<Value> {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings.into_generator().into_root_schema_for::<Action<PixelPoint>>().to_value();
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema =
+        settings.into_generator().into_root_schema_for::<Action<PixelPoint>>().to_value();
     match schema["oneOf"].take() {
         Value::Array(variants) => variants,
         _ => Vec::new(),
@@ -88,6 +90,9 @@ fn simplify(schema: &mut Value, bounds: Size) {
         *schema = present;
         return simplify(schema, bounds);
     }
+    if let Some(named) = named_keys(schema) {
+        *schema = named;
+    }
     let Value::Object(keywords) = schema else { return };
     for annotation in ["description", "title", "format", "default", "$schema"] {
         keywords.shift_remove(annotation);
@@ -113,6 +118,12 @@ fn without_null(schema: &Value) -> Option<Value> {
         [present, null] | [null, present] if is_null(&null) => Some(present.clone()),
         _ => None,
     }
+}
+
+/// A key is one of those with a name or any other character; a model is offered the first.
+fn named_keys(schema: &Value) -> Option<Value> {
+    let named = schema.get("anyOf")?.get(0)?;
+    named.get("enum").is_some().then(|| named.clone())
 }
 
 /// Returns the values of an enumeration that is written as a choice of constants.
@@ -141,9 +152,74 @@ mod tests {
 
     const SIZE: Size = Size { width: 1288, height: 728 };
 
+    fn variant(verb: Verb) -> Value {
+        action_schema(&ActionSpace::new([verb]), SIZE)["anyOf"][0].clone()
+    }
+
     #[test]
-    fn the_public_schema_is_complete() {
-        println!("{}", serde_json::to_string_pretty(&public_schema()).unwrap());
-        println!("{}", serde_json::to_string_pretty(&action_schema(&ActionSpace::all(), SIZE)).unwrap());
+    fn a_click_is_bounded_by_the_image() {
+        let expected = json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "action": { "type": "string", "const": "left_click" },
+                "coordinate": {
+                    "type": "array",
+                    "prefixItems": [
+                        { "type": "integer", "minimum": 0, "maximum": 1287 },
+                        { "type": "integer", "minimum": 0, "maximum": 727 },
+                    ],
+                    "items": false,
+                    "minItems": 2,
+                    "maxItems": 2,
+                },
+            },
+            "required": ["action", "coordinate"],
+        });
+        assert_eq!(variant(Verb::LeftClick), expected);
+    }
+
+    #[test]
+    fn only_offered_verbs_are_in_the_schema() {
+        let space = ActionSpace::new([Verb::Type, Verb::LeftClick]);
+        let schema = action_schema(&space, SIZE);
+        let verbs: Vec<_> = schema["anyOf"].as_array().unwrap().iter().map(verb_of).collect();
+        assert_eq!(verbs, [Some(Verb::Type), Some(Verb::LeftClick)]);
+    }
+
+    #[test]
+    fn every_verb_is_written_first_and_in_plain_keywords() {
+        for verb in ActionSpace::all().iter() {
+            let schema = variant(verb);
+            assert_eq!(schema["properties"].as_object().unwrap().keys().next().unwrap(), "action");
+            assert_eq!(schema["required"][0], "action");
+            let text = schema.to_string();
+            for keyword in ["$ref", "oneOf", "format", "description", "null"] {
+                assert!(!text.contains(&format!("\"{keyword}\"")), "{keyword} in {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn enumerations_and_optional_points_are_plain() {
+        let scroll = variant(Verb::Scroll);
+        assert_eq!(
+            scroll["properties"]["direction"],
+            json!({ "type": "string", "enum": ["up", "down", "left", "right"] }),
+        );
+        assert_eq!(scroll["properties"]["coordinate"], point(SIZE));
+        assert_eq!(scroll["required"], json!(["action", "direction", "amount"]));
+        let key = variant(Verb::Key);
+        let names = key["properties"]["keys"]["items"]["enum"].as_array().unwrap();
+        assert!(names.contains(&json!("ctrl")) && names.contains(&json!("a")));
+    }
+
+    #[test]
+    fn the_public_schema_has_every_verb() {
+        let schema = public_schema();
+        let verbs: Vec<_> =
+            schema["oneOf"].as_array().unwrap().iter().filter_map(verb_of).collect();
+        assert_eq!(verbs, Verb::ALL);
+        assert_eq!(schema["title"], "Action");
     }
 }

@@ -1,9 +1,34 @@
-//! The desktop this process can reach. (being filled in)
+//! The desktop this process can reach: one of its monitors, its mouse and its keyboard.
+//!
+//! The mouse goes through enigo on every system. What differs between systems is how a monitor is
+//! captured and how text is typed, so those two are one module for each: `x11` speaks to the X
+//! server itself (shared-memory capture is ten times faster than xcap there, and enigo corrupts
+//! text), `native` uses xcap and enigo on macOS and Windows. Wayland compositors let no program do
+//! either without asking, so on Linux this is for X11 sessions and virtual displays.
 
-use super::{Device, DeviceError, DeviceInfo};
-use crate::action::Action;
-use crate::geometry::{MonitorLayout, PixelPoint};
+mod mouse;
+#[cfg(not(target_os = "linux"))]
+mod native;
+mod pause;
+#[cfg(target_os = "linux")]
+mod x11;
+
+use std::time::{Duration, Instant};
+
+use enigo::Button;
+
+use self::mouse::Mouse;
+#[cfg(not(target_os = "linux"))]
+use self::native::{Keyboard, Screen};
+use self::pause::pause;
+#[cfg(target_os = "linux")]
+use self::x11::{Keyboard, Screen};
+use super::{Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
+use crate::action::{Action, ActionSpace};
+use crate::geometry::{DesktopPoint, MonitorLayout, PixelPoint, Size};
+use crate::key::Key;
 use crate::observation::Observation;
+use crate::screenshot::Screenshot;
 
 /// Which desktop, and which monitor of it.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +46,8 @@ pub struct Monitor {
     pub name: String,
     /// Where it lies on the virtual desktop.
     pub layout: MonitorLayout,
+    /// Pixels to one unit of the system's own layout, such as 2 on a screen of high density.
+    pub scale: f64,
     /// Whether the system calls it the primary one.
     pub is_primary: bool,
 }
@@ -29,37 +56,227 @@ pub struct Monitor {
 ///
 /// # Errors
 /// [`DeviceError::NoDisplay`] where there is none.
-pub fn monitors(_display: Option<&str>) -> Result<Vec<Monitor>, DeviceError> {
-    Ok(Vec::new())
+pub fn monitors(display: Option<&str>) -> Result<Vec<Monitor>, DeviceError> {
+    let screen = Screen::open(display)?;
+    let display = screen.display().to_owned();
+    screen.monitors().map_err(|failure| failure.while_asked(&display, "list its monitors"))
 }
 
+/// Why the system did not do something, before it is known for which device and action.
+#[derive(Debug)]
+enum Failure {
+    /// The connection to the display broke, or nothing answers on it.
+    Lost(Source),
+    /// The display is there and refused.
+    Refused(Source),
+    /// The keyboard has no such key.
+    NoSuchKey(Key),
+    /// The keyboard cannot write the character and has no unused key to teach it to.
+    NoSpareKey(char),
+}
+
+impl Failure {
+    /// The error for a task that is no action.
+    fn while_asked(self, device: &str, task: &'static str) -> DeviceError {
+        let device = device.to_owned();
+        match self {
+            Self::Lost(source) => DeviceError::Lost { device, task, source },
+            Self::Refused(source) => DeviceError::Capture { device, source },
+            Self::NoSuchKey(key) => DeviceError::NoSuchKey { device, key },
+            Self::NoSpareKey(character) => DeviceError::NoSpareKey { device, character },
+        }
+    }
+}
+
+/// Two clicks of a chain must come closer than this, and two that are no chain must not.
+const CLICK_CHAIN: Duration = Duration::from_millis(500);
+
 /// A monitor of a desktop, its mouse and its keyboard.
-pub struct DesktopDevice {}
+pub struct DesktopDevice {
+    name: String,
+    screen: Screen,
+    mouse: Mouse,
+    keyboard: Keyboard,
+    index: usize,
+    monitor: Monitor,
+    /// The size of screenshots, which is the monitor's unless the system scales them.
+    size: Size,
+    last_click: Option<(Instant, PixelPoint)>,
+}
 
 impl DesktopDevice {
     /// Connects to a desktop.
     ///
     /// # Errors
     /// Says what is missing: the display, an extension of it, or the monitor.
-    pub fn open(_options: &DesktopOptions) -> Result<Self, DeviceError> {
-        Ok(Self {})
+    pub fn open(options: &DesktopOptions) -> Result<Self, DeviceError> {
+        let screen = Screen::open(options.display.as_deref())?;
+        let display = screen.display().to_owned();
+        let fail = |failure: Failure| failure.while_asked(&display, "list its monitors");
+        let monitors = screen.monitors().map_err(fail)?;
+        let primary = || monitors.iter().position(|monitor| monitor.is_primary).unwrap_or(0);
+        let index = options.monitor.unwrap_or_else(primary);
+        let monitor = monitor_at(&display, &monitors, index)?;
+        let keyboard = Keyboard::open(&screen)
+            .map_err(|failure| failure.while_asked(&display, "read its keyboard"))?;
+        let mouse = Mouse::open(options.display.as_deref())
+            .map_err(|source| DeviceError::NoDisplay { display: display.clone(), source })?;
+        Ok(Self {
+            name: format!("desktop {display} monitor {index}"),
+            screen,
+            mouse,
+            keyboard,
+            index,
+            size: monitor.layout.size,
+            monitor,
+            last_click: None,
+        })
     }
+
+    /// Returns the monitor as it was last seen.
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// Monitors may be moved, resized and unplugged at any time.
+    fn refresh(&mut self, task: &'static str) -> Result<(), DeviceError> {
+        let monitors =
+            self.screen.monitors().map_err(|failure| failure.while_asked(&self.name, task))?;
+        let monitor = monitor_at(self.screen.display(), &monitors, self.index)?;
+        if monitor.layout.size != self.monitor.layout.size {
+            self.size = monitor.layout.size;
+        }
+        self.monitor = monitor;
+        Ok(())
+    }
+
+    fn to_desktop(&self, point: PixelPoint) -> DesktopPoint {
+        let layout = self.monitor.layout;
+        layout.to_desktop(layout.to_monitor(point, self.size))
+    }
+
+    fn act(&mut self, action: &Action<PixelPoint>) -> Result<(), Failure> {
+        match action {
+            Action::LeftClick { coordinate } => self.click(Button::Left, 1, *coordinate),
+            Action::RightClick { coordinate } => self.click(Button::Right, 1, *coordinate),
+            Action::MiddleClick { coordinate } => self.click(Button::Middle, 1, *coordinate),
+            Action::DoubleClick { coordinate } => self.click(Button::Left, 2, *coordinate),
+            Action::TripleClick { coordinate } => self.click(Button::Left, 3, *coordinate),
+            Action::LongPress { coordinate, time } => {
+                let point = self.to_desktop(*coordinate);
+                let time = Duration::try_from_secs_f64(*time).unwrap_or_default();
+                let done = self.mouse.hold(point, time);
+                self.checked(done)
+            }
+            Action::MouseMove { coordinate } => {
+                let done = self.mouse.move_to(self.to_desktop(*coordinate));
+                self.checked(done)
+            }
+            Action::Drag { coordinate, coordinate2 } => {
+                let (from, to) = (self.to_desktop(*coordinate), self.to_desktop(*coordinate2));
+                let done = self.mouse.drag(from, to);
+                self.checked(done)
+            }
+            Action::Scroll { coordinate, direction, amount } => {
+                let place = coordinate.map(|point| self.to_desktop(point));
+                let moved = place.map_or(Ok(()), |point| self.mouse.move_to(point));
+                let done = moved.and_then(|()| self.mouse.scroll(*direction, *amount));
+                self.checked(done)
+            }
+            Action::Type { text } => self.keyboard.write(&self.screen, text),
+            Action::Key { keys } => self.keyboard.chord(&self.screen, keys),
+            Action::Swipe { .. }
+            | Action::SystemButton { .. }
+            | Action::OpenApp { .. }
+            | Action::Wait { .. }
+            | Action::Answer { .. }
+            | Action::Terminate { .. } => Ok(()),
+        }
+    }
+
+    fn click(&mut self, button: Button, times: u32, point: PixelPoint) -> Result<(), Failure> {
+        // Right after a click on the same spot, a double click would arrive as a triple one.
+        if let Some((at, place)) = self.last_click
+            && times > 1
+            && (place.x - point.x).abs().max((place.y - point.y).abs()) < 10
+        {
+            pause(CLICK_CHAIN.saturating_sub(at.elapsed()));
+        }
+        let done = self.mouse.click(button, times, self.to_desktop(point));
+        self.last_click = Some((Instant::now(), point));
+        self.checked(done)
+    }
+
+    /// enigo does not say whether the display is gone, so that is asked when it fails.
+    fn checked(&self, done: Result<(), Source>) -> Result<(), Failure> {
+        done.map_err(|source| match self.screen.ping() {
+            Ok(()) => Failure::Refused(source),
+            Err(failure) => failure,
+        })
+    }
+
+    fn release(&mut self) -> Result<(), Failure> {
+        let buttons = self.mouse.release_all();
+        let buttons = self.checked(buttons);
+        let keys = self.keyboard.release_all(&self.screen);
+        buttons.and(keys)
+    }
+}
+
+fn monitor_at(display: &str, monitors: &[Monitor], index: usize) -> Result<Monitor, DeviceError> {
+    let missing = || DeviceError::NoSuchMonitor {
+        display: display.to_owned(),
+        index,
+        available: monitors.len(),
+    };
+    monitors.get(index).cloned().ok_or_else(missing)
 }
 
 impl Device for DesktopDevice {
     fn info(&self) -> DeviceInfo {
-        unimplemented!()
+        DeviceInfo {
+            name: self.name.clone(),
+            kind: DeviceKind::Desktop,
+            size: self.size,
+            scale: self.monitor.scale,
+            action_space: ActionSpace::desktop(),
+        }
     }
 
     fn observe(&mut self) -> Result<Observation, DeviceError> {
-        unimplemented!()
+        let task = "take a screenshot";
+        self.refresh(task)?;
+        let image = self
+            .screen
+            .capture(&self.monitor, self.index)
+            .map_err(|failure| failure.while_asked(&self.name, task))?;
+        let screenshot = Screenshot::now(image, self.monitor.scale);
+        self.size = screenshot.size();
+        Ok(Observation { screenshot, foreground_app: self.screen.foreground_app() })
     }
 
-    fn perform(&mut self, _action: &Action<PixelPoint>) -> Result<(), DeviceError> {
-        unimplemented!()
+    fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
+        self.refresh("perform an action")?;
+        admit(&self.info(), action)?;
+        self.act(action).map_err(|failure| {
+            // The first error is the one to report; a display that is gone holds no keys.
+            let _ = self.release();
+            match failure {
+                Failure::Refused(source) => {
+                    DeviceError::Input { device: self.name.clone(), verb: action.verb(), source }
+                }
+                failure => failure.while_asked(&self.name, "perform an action"),
+            }
+        })
     }
 
     fn release_all(&mut self) -> Result<(), DeviceError> {
-        unimplemented!()
+        self.release().map_err(|failure| failure.while_asked(&self.name, "release its keys"))
+    }
+}
+
+impl Drop for DesktopDevice {
+    fn drop(&mut self) {
+        let _ = self.release();
     }
 }

@@ -163,10 +163,7 @@ fn unwrap_call(
         return Ok(Call { arguments, outer_verb });
     };
     let Value::String(tool) = &name.value else {
-        let fault = Fault::Unexpected {
-            expected: "a string",
-            found: name.value.kind().to_owned(),
-        };
+        let fault = Fault::Unexpected { expected: "a string", found: name.value.kind().to_owned() };
         return Err(ParseError::Field { offset: name.offset, field: "name".to_owned(), fault });
     };
     let known = [Dialect::ComputerUse, Dialect::MobileUse].map(Dialect::tool);
@@ -210,10 +207,9 @@ fn unquote(arguments: Node, repairs: &mut Vec<String>) -> Result<Node, ParseErro
                 })),
             }
         }
-        ref other => Err(field(Fault::Unexpected {
-            expected: "an object",
-            found: other.kind().to_owned(),
-        })),
+        ref other => {
+            Err(field(Fault::Unexpected { expected: "an object", found: other.kind().to_owned() }))
+        }
     }
 }
 

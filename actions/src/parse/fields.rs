@@ -64,7 +64,11 @@ pub(super) fn action(
     let mut fields = Fields { fields, seen: vec!["action"], offset, verb: String::new(), repairs };
     let node = call.arguments.get("action").or(call.outer_verb.as_ref());
     let Some(node) = node else {
-        return Err(ParseError::MissingField { offset, verb: "an action".to_owned(), field: "action" });
+        return Err(ParseError::MissingField {
+            offset,
+            verb: "an action".to_owned(),
+            field: "action",
+        });
     };
     let name = fields.word(node, "action")?;
     let verb = verb(&name, node.offset, dialect, fields.repairs)?;
@@ -235,7 +239,10 @@ impl<'a> Fields<'a> {
             };
             let notches = (pixels.abs() / f64::from(PIXELS_PER_NOTCH)).ceil();
             let expected = "a number of pixels other than 0";
-            return Ok((direction, count(notches.min(f64::from(MAX_NOTCHES)), node, field, expected)?));
+            return Ok((
+                direction,
+                count(notches.min(f64::from(MAX_NOTCHES)), node, field, expected)?,
+            ));
         }
         let (field, node) = self.take(&["direction"]).ok_or_else(|| self.missing("direction"))?;
         let word = self.word(node, field)?;
@@ -378,12 +385,7 @@ pub(super) fn button_name(button: SystemButton, dialect: Dialect) -> &'static st
 }
 
 /// Returns a whole number from 1; how large it may be is for validation to say.
-fn count(
-    value: f64,
-    node: &Node,
-    field: &str,
-    expected: &'static str,
-) -> Result<u32, ParseError> {
+fn count(value: f64, node: &Node, field: &str, expected: &'static str) -> Result<u32, ParseError> {
     if value >= 1.0 && value <= f64::from(u32::MAX) && value.fract() == 0.0 {
         #[expect(
             clippy::cast_possible_truncation,

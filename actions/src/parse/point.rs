@@ -56,10 +56,9 @@ fn numbers(node: &Node, field: &str, repairs: &mut Vec<String>) -> Result<Vec<f6
             let inner = text.trim().trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
             inner.split(',').map(|part| spelled(part.trim(), text)).collect()
         }
-        other => Err(Fault::Unexpected {
-            expected: "a point [x, y]",
-            found: other.kind().to_owned(),
-        }),
+        other => {
+            Err(Fault::Unexpected { expected: "a point [x, y]", found: other.kind().to_owned() })
+        }
     }
 }
 
@@ -71,9 +70,7 @@ fn number(node: &Node, field: &str, repairs: &mut Vec<String>) -> Result<f64, Fa
             repairs.push(format!("a number as a string in `{field}`"));
             Ok(number)
         }
-        other => {
-            Err(Fault::Unexpected { expected: "a number", found: other.kind().to_owned() })
-        }
+        other => Err(Fault::Unexpected { expected: "a number", found: other.kind().to_owned() }),
     }
 }
 

@@ -29,7 +29,9 @@ fn check(text: &str, dialect: Dialect, expected: &str) {
 fn fields(arguments: &str, dialect: Dialect, expected: &str) {
     let text = match dialect.tool() {
         Some(tool) => {
-            format!("<tool_call>\n{{\"name\": \"{tool}\", \"arguments\": {arguments}}}\n</tool_call>")
+            format!(
+                "<tool_call>\n{{\"name\": \"{tool}\", \"arguments\": {arguments}}}\n</tool_call>"
+            )
         }
         None => arguments.to_owned(),
     };
@@ -67,20 +69,13 @@ fn well_formed_replies_need_no_mending() {
 
 #[test]
 fn slips_of_the_envelope_are_mended() {
-    let call = r#"{"name": "computer_use", "arguments": {"action": "left_click", "coordinate": [1, 2]}}"#;
+    let call =
+        r#"{"name": "computer_use", "arguments": {"action": "left_click", "coordinate": [1, 2]}}"#;
     let click = |repairs: &str| format!("left_click (1, 2){repairs}");
     check(call, COMPUTER, &click(" | no `<tool_call>` tag"));
     check(&format!("<tool_call>\n{call}"), COMPUTER, &click(" | no `</tool_call>` tag"));
-    check(
-        &format!("<tool_call>\n```json\n{call}\n```\n</tool_call>"),
-        COMPUTER,
-        &click(""),
-    );
-    check(
-        &format!("<tool_call>\n{{{call}}}\n</tool_call>"),
-        COMPUTER,
-        &click(" | doubled braces"),
-    );
+    check(&format!("<tool_call>\n```json\n{call}\n```\n</tool_call>"), COMPUTER, &click(""));
+    check(&format!("<tool_call>\n{{{call}}}\n</tool_call>"), COMPUTER, &click(" | doubled braces"));
     check(
         &format!("<tool_call>\n{call}}}\n</tool_call>"),
         COMPUTER,
@@ -163,11 +158,7 @@ fn slips_of_the_fields_are_mended() {
         json,
         "left_click (1, 2) | ignored the field `text`",
     );
-    check(
-        r#"{"action":"key","keys":"ctrl+c"}"#,
-        json,
-        "key ctrl+c | a string in `keys`",
-    );
+    check(r#"{"action":"key","keys":"ctrl+c"}"#, json, "key ctrl+c | a string in `keys`");
     check(
         r#"{"action":"key","keys":["ctrl+c"]}"#,
         json,
@@ -195,14 +186,19 @@ fn slips_of_the_fields_are_mended() {
 #[test]
 fn nothing_malformed_becomes_an_action() {
     let json = Dialect::Json;
-    let no_action = "error: the reply has no action: expected one JSON object with the field `action`";
+    let no_action =
+        "error: the reply has no action: expected one JSON object with the field `action`";
     check("", json, no_action);
     check("I clicked the button.", json, no_action);
     check("finished()", json, no_action);
     check("{}", json, no_action);
     check("{not json} at all", json, no_action);
     check("{\"acton\":\"left_click\"}", json, no_action);
-    check("!!!!", COMPUTER, "error: the reply has no action: expected `<tool_call>` with a JSON object that has `name` and `arguments`");
+    check(
+        "!!!!",
+        COMPUTER,
+        "error: the reply has no action: expected `<tool_call>` with a JSON object that has `name` and `arguments`",
+    );
     check(
         r#"{"action":"left_click","coordinate":[12, 3"#,
         json,
@@ -339,10 +335,7 @@ fn the_thought_is_what_comes_before() {
     let thought = |text: &str, dialect| parse_action(text, dialect).unwrap().thought;
     let click = r#"{"action":"left_click","coordinate":[1,2]}"#;
     assert_eq!(thought(&format!("click \"Save\"\n{click}"), Dialect::Json), "click \"Save\"");
-    assert_eq!(
-        thought(&format!("type \"{{x}}\"\n{click}"), Dialect::Json),
-        "type \"{x}\"",
-    );
+    assert_eq!(thought(&format!("type \"{{x}}\"\n{click}"), Dialect::Json), "type \"{x}\"",);
     let example = r#"{"action":"terminate","status":"success"}"#;
     assert_eq!(
         thought(&format!("<think>not {example} yet</think>\n{click}"), Dialect::Json),
@@ -350,7 +343,9 @@ fn the_thought_is_what_comes_before() {
     );
     assert_eq!(
         thought(
-            &format!("<thinking>\nThe button is blue.\n</thinking>\n<tool_call>\n{{\"name\": \"computer_use\", \"arguments\": {click}}}\n</tool_call>\n<conclusion>\nDone.\n</conclusion>"),
+            &format!(
+                "<thinking>\nThe button is blue.\n</thinking>\n<tool_call>\n{{\"name\": \"computer_use\", \"arguments\": {click}}}\n</tool_call>\n<conclusion>\nDone.\n</conclusion>"
+            ),
             COMPUTER,
         ),
         "The button is blue.",

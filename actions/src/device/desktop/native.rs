@@ -1,0 +1,199 @@
+//! macOS and Windows: capture through xcap, keyboard through enigo.
+//!
+//! Both systems take Unicode text directly, so enigo's typing is sound there. It has not been run
+//! on either system by us; the types follow the two crates' sources.
+
+use enigo::{Direction as Press, Enigo, Keyboard as _, Settings};
+use image::RgbImage;
+
+use super::{Failure, Monitor};
+use crate::device::{DeviceError, Source};
+use crate::geometry::{DesktopPoint, MonitorLayout, Size};
+use crate::key::{Key, NamedKey};
+
+/// The monitors of the one desktop there is.
+pub(super) struct Screen;
+
+impl Screen {
+    /// Checks that there is a desktop; there is but one, whatever name is asked for.
+    pub(super) fn open(_: Option<&str>) -> Result<Self, DeviceError> {
+        let no_display = |err: xcap::XCapError| DeviceError::NoDisplay {
+            display: "default".to_owned(),
+            source: err.into(),
+        };
+        xcap::Monitor::all().map_err(no_display)?;
+        Ok(Self)
+    }
+
+    #[expect(clippy::unused_self, reason = "the same on every system")]
+    pub(super) fn display(&self) -> &'static str {
+        "default"
+    }
+
+    #[expect(clippy::unused_self, reason = "the same on every system")]
+    pub(super) fn monitors(&self) -> Result<Vec<Monitor>, Failure> {
+        let monitors = xcap::Monitor::all().map_err(refused)?;
+        monitors.iter().map(|monitor| describe(monitor).map_err(refused)).collect()
+    }
+
+    #[expect(clippy::unused_self, reason = "the same on every system")]
+    pub(super) fn capture(&mut self, _: &Monitor, index: usize) -> Result<RgbImage, Failure> {
+        let monitors = xcap::Monitor::all().map_err(refused)?;
+        let gone = || Failure::Refused("the monitor was unplugged".into());
+        let image = monitors.get(index).ok_or_else(gone)?.capture_image().map_err(refused)?;
+        let (width, height) = image.dimensions();
+        let samples: Vec<u8> =
+            image.into_raw().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+        let short = || Failure::Refused("the capture has too few pixels".into());
+        RgbImage::from_raw(width, height, samples).ok_or_else(short)
+    }
+
+    #[expect(clippy::unused_self, reason = "the same on every system")]
+    pub(super) fn foreground_app(&self) -> Option<String> {
+        let windows = xcap::Window::all().ok()?;
+        windows.iter().find(|window| window.is_focused().unwrap_or(false))?.app_name().ok()
+    }
+
+    pub(super) fn ping(&self) -> Result<(), Failure> {
+        self.monitors().map(|_| ())
+    }
+}
+
+/// xcap measures in points on macOS and in physical pixels on Windows, and so does enigo.
+fn describe(monitor: &xcap::Monitor) -> Result<Monitor, xcap::XCapError> {
+    let scale = f64::from(monitor.scale_factor()?);
+    let units = if cfg!(target_os = "macos") { scale } else { 1.0 };
+    let physical = |length: u32| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a monitor's side times a scale of a few"
+        )]
+        let pixels = (f64::from(length) * units).round() as u32;
+        pixels
+    };
+    Ok(Monitor {
+        name: monitor.name()?,
+        layout: MonitorLayout {
+            origin: DesktopPoint { x: monitor.x()?, y: monitor.y()? },
+            size: Size { width: physical(monitor.width()?), height: physical(monitor.height()?) },
+            scale: units,
+        },
+        scale,
+        is_primary: monitor.is_primary()?,
+    })
+}
+
+/// The keyboard, and which of its keys we hold.
+pub(super) struct Keyboard {
+    enigo: Enigo,
+    held: Vec<enigo::Key>,
+}
+
+impl Keyboard {
+    pub(super) fn open(_: &Screen) -> Result<Self, Failure> {
+        let settings = Settings { release_keys_when_dropped: false, ..Settings::default() };
+        let enigo = Enigo::new(&settings).map_err(refused)?;
+        Ok(Self { enigo, held: Vec::new() })
+    }
+
+    /// Types a text; line feeds and tabs are keys.
+    pub(super) fn write(&mut self, _: &Screen, text: &str) -> Result<(), Failure> {
+        let mut rest = text;
+        while let Some(at) = rest.find(['\n', '\t']) {
+            let (plain, after) = rest.split_at(at);
+            self.write_plain(plain)?;
+            let key = if after.starts_with('\n') { enigo::Key::Return } else { enigo::Key::Tab };
+            self.enigo.key(key, Press::Click).map_err(refused)?;
+            rest = &after[1..];
+        }
+        self.write_plain(rest)
+    }
+
+    fn write_plain(&mut self, text: &str) -> Result<(), Failure> {
+        if text.is_empty() { Ok(()) } else { self.enigo.text(text).map_err(refused) }
+    }
+
+    pub(super) fn chord(&mut self, screen: &Screen, keys: &[Key]) -> Result<(), Failure> {
+        let known = |&key: &Key| native_key(key).ok_or(Failure::NoSuchKey(key));
+        let keys = keys.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+        for key in keys {
+            self.held.push(key);
+            self.enigo.key(key, Press::Press).map_err(refused)?;
+        }
+        self.release_all(screen)
+    }
+
+    pub(super) fn release_all(&mut self, _: &Screen) -> Result<(), Failure> {
+        let mut result = Ok(());
+        while let Some(key) = self.held.pop() {
+            result = result.and(self.enigo.key(key, Press::Release).map_err(refused));
+        }
+        result
+    }
+}
+
+fn refused(err: impl Into<Source>) -> Failure {
+    Failure::Refused(err.into())
+}
+
+/// Returns enigo's name for a key; it has none for those that differ between the two systems.
+fn native_key(key: Key) -> Option<enigo::Key> {
+    use enigo::Key as Native;
+    Some(match key {
+        Key::Char(character) => Native::Unicode(character),
+        Key::Function(number) => function_key(number)?,
+        Key::Named(name) => match name {
+            NamedKey::Ctrl => Native::Control,
+            NamedKey::Alt | NamedKey::AltGr => Native::Alt,
+            NamedKey::Shift => Native::Shift,
+            NamedKey::Meta => Native::Meta,
+            NamedKey::Enter => Native::Return,
+            NamedKey::Escape => Native::Escape,
+            NamedKey::Tab => Native::Tab,
+            NamedKey::Space => Native::Space,
+            NamedKey::Backspace => Native::Backspace,
+            NamedKey::Delete => Native::Delete,
+            NamedKey::Home => Native::Home,
+            NamedKey::End => Native::End,
+            NamedKey::PageUp => Native::PageUp,
+            NamedKey::PageDown => Native::PageDown,
+            NamedKey::Up => Native::UpArrow,
+            NamedKey::Down => Native::DownArrow,
+            NamedKey::Left => Native::LeftArrow,
+            NamedKey::Right => Native::RightArrow,
+            NamedKey::CapsLock => Native::CapsLock,
+            NamedKey::VolumeUp => Native::VolumeUp,
+            NamedKey::VolumeDown => Native::VolumeDown,
+            NamedKey::VolumeMute => Native::VolumeMute,
+            NamedKey::Insert
+            | NamedKey::NumLock
+            | NamedKey::ScrollLock
+            | NamedKey::PrintScreen
+            | NamedKey::Pause
+            | NamedKey::ContextMenu
+            | NamedKey::Power
+            | NamedKey::Camera
+            | NamedKey::Clear => return None,
+        },
+    })
+}
+
+fn function_key(number: u8) -> Option<enigo::Key> {
+    use enigo::Key as Native;
+    let keys = [
+        Native::F1,
+        Native::F2,
+        Native::F3,
+        Native::F4,
+        Native::F5,
+        Native::F6,
+        Native::F7,
+        Native::F8,
+        Native::F9,
+        Native::F10,
+        Native::F11,
+        Native::F12,
+    ];
+    keys.get(usize::from(number).checked_sub(1)?).copied()
+}
