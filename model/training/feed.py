@@ -51,7 +51,7 @@ def worker(q, frac, o, rank):
         seed = o["seed"] * 10 ** 8 + rank * 10 ** 7 + n
         r, n = random.Random(seed), n + 1
         if r.random() < o["text"]:
-            q.put(("text", text_batch(r, o["text_rows"], o["text_q"])))
+            q.put(("text", text_batch(r, o["text_rows"], o["text_q"], easy=o["easy"])))
             continue
         if o["real"] and (real is None or n % 300 == 0):                 # folders may still be growing
             real = Renderings(o["real"])

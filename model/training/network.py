@@ -42,11 +42,15 @@ class MLP(nn.Module):
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x)).float()
 
 
-def attention(q, k, v, mask=None):
-    """bfloat16 attention by plain matrix products: on a CPU much faster than the fused kernel for short rows"""
-    if v.dtype == torch.bfloat16 and q.shape[2] <= 1000:
+def attention(q, k, v, mask=None, keep=None):
+    """bfloat16 attention by plain matrix products: on a CPU much faster than the fused kernel for short rows;
+    keep: list that receives the masked scores"""
+    if keep is not None or (v.dtype == torch.bfloat16 and q.shape[2] <= 1000):
         s = (q.to(v.dtype) * (1 / math.sqrt(q.shape[-1]))) @ k.to(v.dtype).transpose(-1, -2)
-        return (s if mask is None else s + mask.to(v.dtype)).softmax(-1).to(v.dtype) @ v
+        s = s if mask is None else s + mask.to(v.dtype)
+        if keep is not None:
+            keep.append(s)
+        return s.softmax(-1).to(v.dtype) @ v
     return F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=None if mask is None else mask.to(v.dtype))
 
 
@@ -150,15 +154,15 @@ class TextAttention(nn.Module):
         q, k, v = [p(y).view(B, S, self.n, self.hd).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)]
         return rotate(q, cos, sin), rotate(k, cos, sin), v
 
-    def out(self, q, k, v, mask, split=0):
+    def out(self, q, k, v, mask, split=0, keep=None):
         """split: rows before it see only keys before it (prefix and picture), which saves their part of the product"""
         B, _, S, _ = q.shape
         with torch.autocast("cpu", enabled=False):
             if split:
-                a = attention(q[:, :, :split], k[:, :, :split], v[:, :, :split], mask[:, :, :split, :split])
-                o = torch.cat([a, attention(q[:, :, split:], k, v, mask[:, :, split:])], 2)
+                a = attention(q[:, :, :split], k[:, :, :split], v[:, :, :split], mask[:, :, :split, :split], keep)
+                o = torch.cat([a, attention(q[:, :, split:], k, v, mask[:, :, split:], keep)], 2)
             else:
-                o = attention(q, k, v, mask)
+                o = attention(q, k, v, mask, keep)
         return self.o_proj(o.transpose(1, 2).reshape(B, S, -1)).float()
 
 
@@ -210,16 +214,14 @@ class VLM(nn.Module):
         x = self.model.embed_tokens(ids)
         return x if v is None else torch.cat([x[:, :P], v, x[:, P + v.shape[1]:]], 1)
 
-    def layer(self, i, x, cos, sin, mask, past=None, probe=None, split=0):
-        """one decoder layer; `past`: list for keys and values (generation), `probe(layer input's q, k)`: for losses"""
+    def layer(self, i, x, cos, sin, mask, past=None, keep=None, split=0):
+        """one decoder layer; `past`: list for keys and values (generation), `keep`: list for attention scores"""
         l = self.model.layers[i]
         q, k, v = l.self_attn.qkv(l.input_layernorm(x), cos, sin)
-        if probe:
-            probe(q, k)
         if past is not None:
             k, v = [torch.cat([p, t], 2) for p, t in zip(past[i], (k, v))] if past[i] else (k, v)
             past[i] = (k, v)
-        x = x + l.self_attn.out(q, k, v, mask, split)
+        x = x + l.self_attn.out(q, k, v, mask, split, keep)
         return x + l.mlp(l.post_attention_layernorm(x))
 
     def logits(self, h):

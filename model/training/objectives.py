@@ -9,8 +9,6 @@ text token -> the one and the two before it       0       attention of heads 0 a
 copied token -> its place in goal or thought      4       attention mass of heads 0 and 1
 decode                                            4-5     soft cross entropy on coordinates, cross entropy on text
 """
-import math
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -61,15 +59,15 @@ def run(m, b, v, probes=None):
     ids, pos, mask = T(b, "ids"), T(b, "pos"), block_mask(T(b, "seg"))
     cos, sin = m.angles(pos)
     x, outs, logp = m.embed(ids, v), [], {}
+    split = 0 if v is None else P + v.shape[1]
     for i in range(m.c["layers"]):
-        def look(q, k, i=i):
-            for name, (rows, heads) in (probes or {}).get(i, {}).items():
-                bi, si = rows[:, 0], rows[:, 1]
-                qq = q[bi, :, si][:, heads].float()                       # [k, heads, hd]
-                s = torch.einsum("khd,khsd->khs", qq, k[:, heads].float()[bi]) / math.sqrt(qq.shape[-1])
-                logp[name] = (s + mask[bi, 0, si][:, None]).log_softmax(-1)
-        x = m.layer(i, x, cos, sin, mask, probe=look if probes and i in probes else None,
-                    split=0 if v is None else P + v.shape[1])
+        kept = [] if probes and i in probes else None
+        x = m.layer(i, x, cos, sin, mask, keep=kept, split=split)
+        for name, (rows, heads) in (probes or {}).get(i, {}).items():     # a probe's rows lie all before or all after the split
+            before = split and len(rows) and bool(rows[0, 1] < split)
+            s = kept[0] if before or not split else kept[1]
+            at = rows[:, 1] if before or not split else rows[:, 1] - split
+            logp[name] = s[rows[:, :1], torch.tensor(heads), at[:, None]].float().log_softmax(-1)
         outs.append(x)
     return m.model.norm(x), outs, logp
 
@@ -106,7 +104,7 @@ def pointer_loss(logp, p, L, prev):
     L["prev"] = -(logp["prev"][torch.arange(len(at)), 0, at - 1] + logp["prev"][torch.arange(len(at)), 1, at - 2]).clamp(min=-28).mean() / 2
     if len(p):
         lp = logp["ptr"]
-        L["ptr"] = -lp.gather(2, p[:, 2][:, None, None].expand(-1, 2, 1)).clamp(min=-14).mean()
+        L["ptr"] = -lp.gather(2, p[:, 2][:, None, None].expand(-1, 3, 1)).clamp(min=-14).mean()
         L["_pt"] = (lp[:, 0].argmax(-1) == p[:, 2]).float().mean()
 
 
@@ -115,7 +113,7 @@ def losses(m, heads, b, v, sigma=5.0):
     L = {}
     p, prev = T(b, "p"), previous(b)
     if v is None:
-        h, _, logp = run(m, b, None, {0: {"prev": (prev, [0, 1])}, POINTER: {"ptr": (p[:, :2], [0, 1])}})
+        h, _, logp = run(m, b, None, {0: {"prev": (prev, [0, 1])}, POINTER: {"ptr": (p[:, :2], [0, 1, 2])}})
         with torch.autocast("cpu", enabled=False):
             text_losses(m, h, b, L)
             pointer_loss(logp, p, L, prev)
@@ -123,7 +121,7 @@ def losses(m, heads, b, v, sigma=5.0):
     f, mm, a = T(b, "f"), T(b, "m"), T(b, "a")
     spots = torch.cat([a, a + torch.tensor([0, 1]), a + torch.tensor([0, 2])])
     spots = spots[torch.cat([torch.ones(len(a)), T(b, "a_on"), T(b, "a_on")]) > 0]
-    probes = {0: {"prev": (prev, [0, 1])}, LINK: {"link": (f, [2])}, MATCH: {"match": (mm, [0, 1])}, COPY: {"copy": (spots, [0, 1])}, POINTER: {"ptr": (p[:, :2], [0, 1])}}
+    probes = {0: {"prev": (prev, [0, 1])}, LINK: {"link": (f, [2])}, MATCH: {"match": (mm, [0, 1])}, COPY: {"copy": (spots, [0, 1])}, POINTER: {"ptr": (p[:, :2], [0, 1, 2])}}
     h, outs, logp = run(m, b, v, probes)
     with torch.autocast("cpu", enabled=False):
         text_losses(m, h, b, L)

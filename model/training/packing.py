@@ -209,8 +209,9 @@ def visual_query(r, row, info, src, absent=.13, multi=.25):
     row.query(user, steps(clauses)[0], q)
 
 
-def text_query(r, row, src):
-    clauses = [random_clause(r, src.label) for _ in range(r.choices([1, 2, 3, 4, 5, 6], [3, 4, 4, 3, 2, 1])[0])]
+def text_query(r, row, src, easy):
+    share = [5, 3, 1, 0, 0, 0] if r.random() < easy else [3, 4, 4, 3, 2, 1]
+    clauses = [random_clause(r, src.label) for _ in range(r.choices([1, 2, 3, 4, 5, 6], share)[0])]
     if r.random() < .15 and len(clauses) > 1:
         clauses[r.randrange(len(clauses))] = dict(r.choice(clauses))      # the same clause twice
     goal = goal_text(r, clauses)
@@ -261,11 +262,11 @@ def visual_batch(r, samples, codes, q, unseen=.12, **k):
     return collate(rows, infos, samples, ext, codes)
 
 
-def text_batch(r, rows, q, unseen=.3):
+def text_batch(r, rows, q, unseen=.3, easy=.3):
     out = []
     for b in range(rows):
         row, src = Row(b, r.randint(8, 23), r.randint(4, 17), False), LabelSource(r, unseen)
         for _ in range(q):
-            text_query(r, row, src)
+            text_query(r, row, src, easy)
         out.append(row)
     return collate(out)

@@ -37,7 +37,7 @@ def arguments():
     A("--c1", type=float, default=.2), A("--c2", type=float, default=.5), A("--decay", type=float, default=.3)
     A("--warm", type=int, default=60), A("--floor", type=float, default=.02)
     A("--real", default=""), A("--real_share", type=float, default=.5), A("--text", type=float, default=.3)
-    A("--text_rows", type=int, default=4), A("--text_q", type=int, default=6), A("--unseen", type=float, default=.12)
+    A("--text_rows", type=int, default=4), A("--text_q", type=int, default=6), A("--easy", type=float, default=.3), A("--unseen", type=float, default=.12)
     A("--noise", type=float, default=.12), A("--confuse", type=float, default=.05), A("--bf16", type=int, default=1)
     A("--turn", type=float, default=8.), A("--sigma", type=float, default=5.)
     A("--rank", type=int, default=0), A("--world", type=int, default=1), A("--meet", default="")
@@ -100,7 +100,7 @@ def main():
     ps = [p for g in groups for p in g["params"]]
     opt = torch.optim.AdamW(groups, a.lr, betas=(.9, .98), weight_decay=.02)
     o = dict(seed=a.seed, text=a.text if a.mode != "tower" else 0, text_rows=a.text_rows, text_q=a.text_q, c1=a.c1, c2=a.c2, px=a.px, q=a.q if a.mode != "tower" else 1,
-             real=a.real.split(",") if a.real else [], real_share=a.real_share, unseen=a.unseen)
+             real=a.real.split(",") if a.real else [], real_share=a.real_share, easy=a.easy, unseen=a.unseen)
     q, frac = feed.start(o, a.rank)
     from codes import WordCodes
     codes, test = WordCodes(), held_out_samples()
@@ -153,6 +153,7 @@ def main():
         if a.rank == 0 and n % a.every == 0:
             if a.mode != "tower":
                 print(f"EVAL {n} t={time.time() - t0:.0f}", json.dumps(quick_score(m, code if a.mode == "oracle" else None, test, codes)), flush=True)
+        if a.rank == 0 and n % 50 == 0:
             save_state(a.out, m, heads, chars)
     if a.rank == 0:
         save_state(a.out, m, heads, chars)
