@@ -6,6 +6,8 @@
 
 mod json;
 
+use std::fmt::Write;
+
 use handsight_actions::{Action, Dialect, Frame, ModelPoint, tool_signature};
 use handsight_model::{Message, Part, Role};
 use image::RgbImage;
@@ -164,7 +166,7 @@ fn task(profile: PromptProfile, goal: &str, told: &[StepSummary], frame: Frame) 
     for (index, step) in told.iter().enumerate() {
         let call = call_json(profile, &step.action.clone().map_points(|at| frame.to_model(at)));
         let failed = step.error.as_ref().map_or(String::new(), |error| format!(" ({error})"));
-        progress.push_str(&format!("Step {}: {call}{failed}; ", index + 1));
+        let _ = write!(progress, "Step {}: {call}{failed}; ", index + 1);
     }
     let text = PROGRESS.strip_suffix('\n').unwrap_or(PROGRESS);
     text.replace("{goal}", goal).replace("{progress}", &progress)

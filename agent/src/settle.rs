@@ -169,8 +169,8 @@ mod tests {
 
     /// A screen whose picture depends on how often it was looked at.
     struct Moving {
-        looks: u32,
-        draw: fn(u32, &mut RgbImage),
+        looks: u8,
+        draw: fn(u8, &mut RgbImage),
     }
 
     impl Device for Moving {
@@ -187,7 +187,7 @@ mod tests {
         fn observe(&mut self) -> Result<Observation, DeviceError> {
             let mut image = RgbImage::new(300, 200);
             (self.draw)(self.looks, &mut image);
-            self.looks += 1;
+            self.looks = self.looks.wrapping_add(1);
             Ok(Observation { screenshot: Screenshot::now(image, 1.0), foreground_app: None })
         }
 
@@ -214,20 +214,20 @@ mod tests {
         }
     }
 
-    fn watch(draw: fn(u32, &mut RgbImage), cancel: &CancelFlag) -> Settled {
+    fn watch(draw: fn(u8, &mut RgbImage), cancel: &CancelFlag) -> Settled {
         observe_still(&mut Moving { looks: 0, draw }, &QUICK, cancel).unwrap()
     }
 
     #[test]
     fn a_blinking_caret_holds_nothing_up() {
-        let blink = |look, image: &mut RgbImage| fill(image, 40..42, (look % 2 * 255) as u8);
+        let blink = |look, image: &mut RgbImage| fill(image, 40..42, look % 2 * 255);
         let settled = watch(blink, &CancelFlag::default());
         assert!(settled.still && settled.waited < QUICK.limit, "{:?}", settled.waited);
     }
 
     #[test]
     fn an_animation_is_waited_out() {
-        let settling = |look: u32, image: &mut RgbImage| fill(image, 0..100, look.min(9) as u8);
+        let settling = |look: u8, image: &mut RgbImage| fill(image, 0..100, look.min(9));
         let settled = watch(settling, &CancelFlag::default());
         assert!(settled.still);
         assert_eq!(*settled.observation.screenshot.image.get_pixel(0, 0), Rgb([9; 3]));
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_video_is_waited_for_only_so_long() {
-        let video = |look, image: &mut RgbImage| fill(image, 0..100, (look % 200) as u8);
+        let video = |look, image: &mut RgbImage| fill(image, 0..100, look);
         let settled = watch(video, &CancelFlag::default());
         assert!(!settled.still && settled.waited >= QUICK.limit, "{:?}", settled.waited);
     }
@@ -246,7 +246,7 @@ mod tests {
         cancel.cancel();
         let start = Instant::now();
         assert!(!pause(Duration::from_secs(60), &cancel));
-        watch(|look, image| fill(image, 0..100, (look % 200) as u8), &cancel);
+        watch(|look, image| fill(image, 0..100, look), &cancel);
         assert!(start.elapsed() < Duration::from_secs(1));
     }
 }

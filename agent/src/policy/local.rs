@@ -137,8 +137,8 @@ fn to_pixels(action: Action<ModelPoint>, frame: Frame) -> Action<PixelPoint> {
 
 /// Returns where the episode's actions left the pointer.
 fn last_pointer(turn: &Turn<'_>) -> Option<PixelPoint> {
-    let done = turn.history.iter().rev().filter(|step| step.error.is_none());
-    done.filter_map(|step| step.action.last_point()).next()
+    let mut done = turn.history.iter().rev().filter(|step| step.error.is_none());
+    done.find_map(|step| step.action.last_point())
 }
 
 /// Returns the probability of the coordinates in a reply, if it has any.

@@ -37,7 +37,7 @@ fn shown(messages: &[Message]) -> String {
                 Part::Text { text } => text.clone(),
                 Part::Image { image } => format!("<image {image}>"),
             };
-            shown.push_str(&format!("{:?}: {part}\n", message.role));
+            let _ = writeln!(shown, "{:?}: {part}", message.role);
         }
     }
     shown

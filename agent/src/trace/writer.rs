@@ -56,7 +56,7 @@ impl TraceWriter {
     ///
     /// [`TraceError::Write`]; the trace then ends with the event before this one.
     pub fn append(&mut self, event: &TraceEvent) -> Result<(), TraceError> {
-        let mut line = serde_json::to_vec(event).expect("events have string keys only");
+        let mut line = serde_json::to_vec(event).map_err(|error| write_error(error.into()))?;
         line.push(b'\n');
         if let Err(source) = self.file.write_all(&line) {
             // Shrinking a file works on a full disk too. Should it fail as well, the reader still
@@ -119,5 +119,6 @@ fn write_error(source: std::io::Error) -> TraceError {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
