@@ -1,0 +1,104 @@
+//! Parity with the reference: every stage against what transformers 4.49.0 computed.
+//!
+//! The goldens are made by `model/reference`, from two checkpoints with random weights. Each test
+//! states its tolerance and why it is not zero.
+
+mod images;
+mod loading;
+mod model;
+mod text;
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use fs_err as fs;
+use handsight_model::{DeviceKind, Engine, Message, Part, Role};
+use handsight_tests::golden::{golden_dir, pattern, rows, tiny_fixture};
+use image::RgbImage;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Goldens and their manifest name each other, and the hashes are right.
+#[test]
+fn every_golden_is_in_the_manifest_with_its_hash() {
+    let manifest = fs::read_to_string(golden_dir().join("MANIFEST.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let entries = manifest["golden"].as_table().unwrap();
+    let files = fs::read_dir(golden_dir()).unwrap().map(|file| file.unwrap().file_name());
+    let files: BTreeSet<_> = files.map(|name| name.into_string().unwrap()).collect();
+    let files: Vec<_> = files.into_iter().filter(|name| name != "MANIFEST.toml").collect();
+    let mut named: Vec<_> = entries.keys().cloned().collect();
+    named.sort_unstable();
+    assert_eq!(files, named, "renew goldens and manifest together with `make golden`");
+
+    let root = golden_dir().join("../..");
+    for (name, entry) in entries {
+        let hash = sha256(&fs::read(golden_dir().join(name)).unwrap());
+        assert_eq!(entry["sha256"].as_str(), Some(hash.as_str()), "{name}: run `make golden`");
+        let script = entry["script"].as_str().unwrap();
+        assert!(root.join(script).is_file(), "{name} is made by `{script}`, which does not exist");
+        assert!(entry["upstream"].as_str().unwrap().starts_with("transformers "), "{name}");
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The two checkpoints: `flat` and `sharded`, as the goldens' names start.
+fn engine(variant: &str) -> &'static Engine {
+    static FLAT: OnceLock<Engine> = OnceLock::new();
+    static SHARDED: OnceLock<Engine> = OnceLock::new();
+    let (engine, folder) = match variant {
+        "flat" => (&FLAT, "flat-f32"),
+        _ => (&SHARDED, "sharded-bf16"),
+    };
+    engine.get_or_init(|| Engine::load(&tiny_fixture(folder), DeviceKind::Cpu).unwrap())
+}
+
+/// One prompt of `model/reference/cases.py`.
+struct Case {
+    name: String,
+    messages: Vec<Message>,
+    pictures: Vec<RgbImage>,
+}
+
+fn cases() -> Vec<Case> {
+    rows("prompts.json").iter().map(case).collect()
+}
+
+fn case(row: &Value) -> Case {
+    let picture = |picture: &Value| {
+        let [width, height, seed] = serde_json::from_value(picture.clone()).unwrap();
+        pattern(width, height, seed)
+    };
+    Case {
+        name: row["name"].as_str().unwrap().to_owned(),
+        messages: messages(&row["messages"]).unwrap(),
+        pictures: row["pictures"].as_array().unwrap().iter().map(picture).collect(),
+    }
+}
+
+/// Messages in the form the Hub's template takes → ours; none if ours cannot say it (video).
+fn messages(rows: &Value) -> Option<Vec<Message>> {
+    let mut image = 0..;
+    let mut part = |item: &Value| {
+        if item["type"] == "image" || item.get("image").or(item.get("image_url")).is_some() {
+            return Some(Part::Image { image: image.next()? });
+        }
+        Some(Part::Text { text: item.get("text")?.as_str()?.to_owned() })
+    };
+    let mut message = |row: &Value| {
+        let role = match row["role"].as_str()? {
+            "system" => Role::System,
+            "user" => Role::User,
+            _ => Role::Assistant,
+        };
+        let content = match &row["content"] {
+            Value::String(text) => vec![Part::Text { text: text.clone() }],
+            items => items.as_array()?.iter().map(&mut part).collect::<Option<_>>()?,
+        };
+        Some(Message { role, content })
+    };
+    rows.as_array()?.iter().map(&mut message).collect()
+}
