@@ -3,12 +3,14 @@
 //! Grammars are in llguidance's dialect of Lark. What they force costs no run of the model. They
 //! are a help, not a check: a reply is parsed and validated as if it had been written freely.
 
+use std::fmt::Write;
+
 use handsight_actions::{ActionSpace, Size, Verb, action_schema, tool_schema};
 use serde_json::{Value, json};
 
 use crate::prompt::PromptProfile;
 
-/// The longest thought of the embedded checkpoint, in characters: one line that repeats a label.
+/// The longest label or text in a line of the embedded checkpoint, in characters.
 const MAX_LINE: usize = 400;
 
 /// The longest thought before a tool call, in characters.
@@ -17,14 +19,7 @@ const MAX_THOUGHT: usize = 1200;
 /// Returns the grammar of a whole reply, with coordinates inside `frame`.
 pub(super) fn reply(profile: PromptProfile, offered: &ActionSpace, frame: Size) -> String {
     match profile {
-        PromptProfile::EmbeddedV1 => {
-            let schema = compact(action_schema(&embedded_verbs(offered), frame));
-            format!(
-                "start: THOUGHT \"\\n\" action\n\
-                 THOUGHT: /[^\\x00-\\x1f\\x7f]{{1,{MAX_LINE}}}/\n\
-                 action: %json {schema}\n"
-            )
-        }
+        PromptProfile::EmbeddedV1 => thought_and_action(offered, frame),
         PromptProfile::ComputerUse | PromptProfile::MobileUse => {
             let schema = spaced(tool_schema(profile.dialect(), offered, frame));
             format!(
@@ -36,17 +31,50 @@ pub(super) fn reply(profile: PromptProfile, offered: &ActionSpace, frame: Size) 
     }
 }
 
+/// Returns the grammar of the embedded checkpoint's reply: a line, and the action that line speaks
+/// of. Where a widget is named, the action may also say that there is none of that name.
+fn thought_and_action(offered: &ActionSpace, frame: Size) -> String {
+    let named = format!("[^\\x00-\\x1f\\x7f]{{1,{MAX_LINE}}}");
+    let quoted = |words: &str| format!("/{words} \"{named}\"\\n/");
+    let failure = [terminate("failure")];
+    let lines = [
+        (Verb::LeftClick, quoted("click"), &failure[..]),
+        (Verb::DoubleClick, quoted("double click"), &failure),
+        (Verb::RightClick, quoted("right click"), &failure),
+        (Verb::Type, quoted("type"), &[]),
+        (Verb::Key, "/press [A-Za-z0-9_+]{1,40}\\n/".to_owned(), &[]),
+        (Verb::Scroll, "/scroll (up|down|left|right)\\n/".to_owned(), &[]),
+    ];
+    let mut start = String::from("finished");
+    let mut rules = format!("finished: \"finished\\n\" %json {}\n", compact(terminate("success")));
+    for (verb, line, otherwise) in lines {
+        if !offered.contains(verb) {
+            continue;
+        }
+        let mut choices = vec![action_schema(&ActionSpace::new([verb]), frame)];
+        choices.extend_from_slice(otherwise);
+        let action = compact(json!({ "anyOf": choices }));
+        let _ = write!(start, " | {verb}");
+        let _ = writeln!(rules, "{verb}: {line} %json {action}");
+    }
+    format!("start: {start}\n{rules}")
+}
+
+/// Returns the schema of the action that ends the episode with this status.
+fn terminate(status: &str) -> Value {
+    json!({
+        "type": "object",
+        "properties": { "action": { "const": "terminate" }, "status": { "const": status } },
+        "required": ["action", "status"],
+        "additionalProperties": false,
+    })
+}
+
 /// Returns the grammar of the embedded checkpoint's reply that starts with the line `thought`: a
 /// click, or the word that there is nothing to click.
 pub(crate) fn click_or_not_found(thought: &str, frame: Size) -> String {
     let click = action_schema(&ActionSpace::new([Verb::LeftClick]), frame);
-    let not_found = json!({
-        "type": "object",
-        "properties": { "action": { "const": "terminate" }, "status": { "const": "failure" } },
-        "required": ["action", "status"],
-        "additionalProperties": false,
-    });
-    let action = compact(json!({ "anyOf": [click, not_found] }));
+    let action = compact(json!({ "anyOf": [click, terminate("failure")] }));
     format!("start: {} action\naction: %json {action}\n", literal(thought))
 }
 
@@ -71,20 +99,6 @@ pub(crate) fn coordinates(before: &str, separator: &str, after: &str, frame: Siz
 /// Returns a text as a string of the grammar, which has the escapes of JSON.
 fn literal(text: &str) -> String {
     Value::from(text).to_string()
-}
-
-/// Returns the verbs that are both offered and known to the embedded checkpoint.
-fn embedded_verbs(offered: &ActionSpace) -> ActionSpace {
-    let known = ActionSpace::new([
-        Verb::LeftClick,
-        Verb::RightClick,
-        Verb::DoubleClick,
-        Verb::Scroll,
-        Verb::Type,
-        Verb::Key,
-    ]);
-    // Ending the episode needs no device.
-    ActionSpace::new(known.intersection(offered).iter().chain([Verb::Terminate]))
 }
 
 /// Adds the options for JSON without white space.
@@ -155,9 +169,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_and_an_action_are_what_the_embedded_checkpoint_must_write() {
-        let grammar = reply(PromptProfile::EmbeddedV1, &offered(), FRAME);
-        check(&grammar, "click \"Save\"\n", "", Dialect::Json);
+    fn a_line_and_its_action_are_what_the_embedded_checkpoint_must_write() {
+        let grammar = reply(PromptProfile::EmbeddedV1, &ActionSpace::desktop(), FRAME);
+        for line in ["click \"Save\"\n", "double click \"\"é\"\"\n", "press Ctrl+S\n"] {
+            check(&grammar, line, "", Dialect::Json);
+        }
+        let (text, _) = write(grammar.clone(), "scroll down\n", 0);
+        assert!(text.contains("\"action\":\"scroll\""), "{text}");
+        let (text, _) = write(grammar, "finished\n", 0);
+        assert_eq!(text, "finished\n{\"action\":\"terminate\",\"status\":\"success\"}");
     }
 
     #[test]
