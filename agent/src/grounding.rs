@@ -1,8 +1,6 @@
 //! Description → point: where on a picture something is.
 
-use handsight_actions::{
-    Action, Dialect, Frame, ModelPoint, PixelPoint, Size, Status, parse_action,
-};
+use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Size, Status};
 use handsight_model::{
     CancelFlag, Completion, Constraint, Engine, GenerateOptions, Request, StopReason, TokenInfo,
 };
@@ -10,7 +8,7 @@ use image::RgbImage;
 
 use crate::policy::PolicyError;
 use crate::policy::grammar;
-use crate::policy::local::{coordinate_probability, frame_of, probability_between};
+use crate::policy::local::{coordinate_probability, frame_of, parse_reply, probability_between};
 use crate::prompt::{PromptProfile, build_single};
 use crate::trace::event::Usage;
 
@@ -129,7 +127,7 @@ impl Asked<'_> {
         let mut usage = Usage::from(&chosen.stats);
         let reply = chosen.text;
         let parsed =
-            parse_action(&reply, Dialect::Json).map_err(|error| invalid(&reply, &error))?;
+            parse_reply(&reply, self.profile, None).map_err(|error| invalid(&reply, &error))?;
         let branch = branch_probability(&chosen.tokens);
         if let Some(model_point) = parsed.action.point() {
             let probability = coordinate_probability(&chosen.tokens).unwrap_or(1.0);
@@ -141,7 +139,7 @@ impl Asked<'_> {
         let grammar = grammar::coordinates(&format!("{prefix}["), ",", "]}", self.frame.model);
         let guess = self.complete(&goal, &prefix, grammar)?;
         usage.add(&Usage::from(&guess.stats));
-        let (model_point, probability) = read_point(&guess.text, Dialect::Json, &guess)?;
+        let (model_point, probability) = read_point(&guess.text, self.profile, &guess)?;
         let reply = format!("{reply}\n{}", guess.text);
         let grounding =
             self.grounding(model_point, probability, Some(1.0 - branch), reply, usage)?;
@@ -164,7 +162,7 @@ impl Asked<'_> {
         let grammar = grammar::coordinates(&prefix, ", ", "]}}", self.frame.model);
         let completion = self.complete(description, &prefix, grammar)?;
         let reply = format!("{}\n</tool_call>", completion.text);
-        let (model_point, probability) = read_point(&reply, self.profile.dialect(), &completion)?;
+        let (model_point, probability) = read_point(&reply, self.profile, &completion)?;
         let usage = Usage::from(&completion.stats);
         self.grounding(model_point, probability, None, reply, usage)
     }
@@ -221,10 +219,10 @@ impl Asked<'_> {
 /// Reads the point of a reply whose completion holds nothing but coordinates.
 fn read_point(
     reply: &str,
-    dialect: Dialect,
+    profile: PromptProfile,
     completion: &Completion,
 ) -> Result<(ModelPoint, f64), PolicyError> {
-    let parsed = parse_action(reply, dialect).map_err(|error| invalid(reply, &error))?;
+    let parsed = parse_reply(reply, profile, None).map_err(|error| invalid(reply, &error))?;
     let point = parsed.action.point().ok_or_else(|| PolicyError::InvalidReply {
         reply: reply.to_owned(),
         problem: "the reply has no point".to_owned(),

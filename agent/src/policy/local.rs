@@ -1,6 +1,8 @@
 //! A policy over a checkpoint that runs in this process.
 
-use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Size, parse_action_with_pointer};
+use handsight_actions::{
+    Action, Frame, ModelPoint, ParseError, ParsedReply, PixelPoint, Size, parse_action_with_pointer,
+};
 use handsight_model::{
     CancelFlag, Completion, Constraint, Engine, GenerateOptions, ModelError, Request, Sampling,
     StopReason, TokenInfo,
@@ -115,7 +117,7 @@ fn read_decision(
         StopReason::Stop => {}
     }
     let pointer = last_pointer(turn).map(|point| frame.to_model(point));
-    let parsed = parse_action_with_pointer(&completion.text, profile.dialect(), pointer)
+    let parsed = parse_reply(&completion.text, profile, pointer)
         .map_err(|error| invalid(error.to_string()))?;
     // Checked in the model's own space: mapping would move a point outside it to the edge.
     parsed.action.validate(frame.model).map_err(|error| invalid(error.to_string()))?;
@@ -129,6 +131,24 @@ fn read_decision(
         repairs: parsed.repairs,
         stats: Some(completion.stats),
     })
+}
+
+/// Reads the thought and the action in a reply.
+///
+/// The embedded checkpoint's thought is the first line, whatever is in it: it repeats labels and
+/// texts of the goal, and one of those may look like an action.
+pub(crate) fn parse_reply(
+    reply: &str,
+    profile: PromptProfile,
+    pointer: Option<ModelPoint>,
+) -> Result<ParsedReply, ParseError> {
+    match reply.split_once('\n') {
+        Some((thought, action)) if profile == PromptProfile::EmbeddedV1 => {
+            let parsed = parse_action_with_pointer(action, profile.dialect(), pointer)?;
+            Ok(ParsedReply { thought: thought.trim().to_owned(), ..parsed })
+        }
+        _ => parse_action_with_pointer(reply, profile.dialect(), pointer),
+    }
 }
 
 fn to_pixels(action: Action<ModelPoint>, frame: Frame) -> Action<PixelPoint> {
@@ -198,5 +218,14 @@ mod tests {
         let tokens = [token("\"coordinate\": [", 0.0), token("1, 2]", half)];
         let probability = coordinate_probability(&tokens).unwrap();
         assert!((probability - 0.5).abs() < 1e-6, "{probability}");
+    }
+
+    #[test]
+    fn a_label_that_looks_like_an_action_is_only_a_label() {
+        let reply = "type \"{\"action\":\"wait\",\"time\":1}\"\n\
+                     {\"action\":\"terminate\",\"status\":\"failure\"}";
+        let parsed = parse_reply(reply, PromptProfile::EmbeddedV1, None).unwrap();
+        assert_eq!(parsed.thought, "type \"{\"action\":\"wait\",\"time\":1}\"");
+        assert_eq!(parsed.action.to_string(), "terminate failure");
     }
 }
