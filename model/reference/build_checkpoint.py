@@ -24,7 +24,8 @@ MEAN = [0.48145466, 0.4578275, 0.40821073]
 STD = [0.26862954, 0.26130258, 0.27577711]
 MIN_PIXELS = 3136
 MAX_PIXELS = {"flat": 235_200, "sharded": 12_845_056}
-SEED = {"flat": 100, "sharded": 17}
+SEED = {"flat": 45, "sharded": 22}
+"""Chosen so that greedy tokens vary and no two logits of a greedy step are close."""
 
 TEMPLATE = (Path(__file__).parent / "chat_template.jinja").read_text().rstrip("\n")
 
