@@ -2,6 +2,7 @@
 //!
 //! The goldens are made by `model/reference`, from two checkpoints with random weights. Each test
 //! states its tolerance and why it is not zero.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop where the tests would")]
 
 mod images;
 mod loading;
