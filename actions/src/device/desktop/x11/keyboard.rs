@@ -26,8 +26,13 @@ const TEMPO: u32 = 2;
 /// How long programs get to learn of a taught key. The change and the key events reach a program
 /// in order, so this is for those that learn of it by another way.
 const LEARNING: Duration = Duration::from_millis(50);
-/// How long programs get to read the events of a key before it is taught something else.
-const CATCHING_UP: Duration = Duration::from_millis(150);
+/// How long programs get to read the events of a key before it is taught something else, and how
+/// much longer for each character they may still have before them. Nothing tells when they have:
+/// on a busy machine 150 ms was seen to be too short.
+const CATCHING_UP: Duration = Duration::from_millis(300);
+const CATCHING_UP_EACH: Duration = Duration::from_millis(5);
+/// Characters beyond this many are taken to have been read in the meantime.
+const CATCHING_UP_MOST: u32 = 200;
 /// After how many characters to wait for the server, so that no wait is long.
 const BURST: usize = 32;
 
@@ -38,6 +43,8 @@ pub(in crate::device::desktop) struct Keyboard {
     layout: u8,
     /// The taught keys, the one used least lately first.
     taught: Vec<Taught>,
+    /// How many characters were typed since programs last had time to catch up.
+    unread: u32,
     held: Vec<u8>,
 }
 
@@ -59,7 +66,7 @@ impl Keyboard {
             connection.sync()?;
             keymap = read_keymap(connection)?;
         }
-        Ok(Self { keymap, layout: 0, taught: Vec::new(), held: Vec::new() })
+        Ok(Self { keymap, layout: 0, taught: Vec::new(), unread: 0, held: Vec::new() })
     }
 
     /// Types a text.
@@ -143,8 +150,7 @@ impl Keyboard {
         }
         self.release_held(connection)?;
         if !self.taught.is_empty() {
-            connection.sync()?;
-            pause(CATCHING_UP);
+            self.let_programs_catch_up(connection)?;
         }
         for taught in std::mem::take(&mut self.taught) {
             teach(connection, taught.keycode, keysym::NONE)?;
@@ -220,8 +226,7 @@ impl Keyboard {
                 spare
             } else {
                 if !has_caught_up {
-                    connection.sync()?;
-                    pause(CATCHING_UP);
+                    self.let_programs_catch_up(connection)?;
                     has_caught_up = true;
                 }
                 self.taught.remove(0).keycode
@@ -231,6 +236,14 @@ impl Keyboard {
         }
         connection.sync()?;
         pause(LEARNING);
+        Ok(())
+    }
+
+    /// Waits until programs have surely read what was typed, before a taught key changes.
+    fn let_programs_catch_up(&mut self, connection: &Connection) -> Result<(), Failure> {
+        connection.sync()?;
+        let unread = std::mem::take(&mut self.unread).min(CATCHING_UP_MOST);
+        pause(CATCHING_UP + CATCHING_UP_EACH * unread);
         Ok(())
     }
 
@@ -273,6 +286,7 @@ impl Keyboard {
         for keycode in self.keycodes(character) {
             self.press(connection, keycode)?;
         }
+        self.unread = self.unread.saturating_add(1);
         self.release_held(connection)
     }
 
