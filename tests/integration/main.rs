@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The one integration binary: everything that crosses a crate or compares with committed data.
+
+mod cli;
+mod parity;
+mod tidy;

@@ -1,0 +1,364 @@
+//! What was typed. Nothing here looks at a file, a display or the environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// See, decide, act: a GUI agent in one binary.
+#[derive(Debug, Parser)]
+#[command(
+    name = "handsight",
+    bin_name = "handsight",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 goal not achieved or check failed, 2 bad usage or input, \
+                  3 device or model unavailable, 130 interrupted."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Print one JSON object on stdout instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The commands, in the order the help lists them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Pursue a goal on a screen.
+    Run(RunArgs),
+    /// Find the thing of a description on a picture.
+    Ground(GroundArgs),
+    /// Do one action to a screen.
+    Act(ActArgs),
+    /// Take a screenshot.
+    Screenshot(ScreenshotArgs),
+    /// List the monitors that can be observed and acted on.
+    Devices,
+    /// Prove capture, pointer, keyboard, model and traces, and say how to mend what fails.
+    Doctor(DoctorArgs),
+    /// Print the JSON Schema of actions.
+    Schema(SchemaArgs),
+    /// Watch the agent fill in a real window, and check the window's own word on it.
+    Demo(DemoArgs),
+    /// Read a recorded episode.
+    Trace(TraceArgs),
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// What to achieve, in a sentence.
+    pub(crate) goal: String,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    /// The most steps to take.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) max_steps: u32,
+
+    /// The most time to take: seconds, or a number with `s`, `m` or `h`.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+
+    /// Decide and check every action, but perform none.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Whether to ask before each action.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Confirm::Never)]
+    pub(crate) confirm: Confirm,
+
+    /// Record screenshots, decisions and actions in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trace: Option<PathBuf>,
+}
+
+/// `ground`.
+#[derive(Debug, Args)]
+pub(crate) struct GroundArgs {
+    /// The picture: PNG, JPEG, WebP, BMP or GIF.
+    pub(crate) image: PathBuf,
+
+    /// What to find, such as `Save button`.
+    pub(crate) description: String,
+
+    /// Write the picture with the point marked to this PNG file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+/// `act`.
+#[derive(Debug, Args)]
+pub(crate) struct ActArgs {
+    /// The action, such as `{"action":"left_click","coordinate":[120,44]}`.
+    #[arg(value_name = "ACTION_JSON")]
+    pub(crate) action: String,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    /// Check the action against the screen, but do not perform it.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `screenshot`.
+#[derive(Debug, Args)]
+pub(crate) struct ScreenshotArgs {
+    /// The PNG file to write; `-` writes it to stdout.
+    #[arg(value_name = "OUT.png")]
+    pub(crate) out: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The monitor to test, as `devices` numbers them.
+    #[arg(long, value_name = "N")]
+    pub(crate) monitor: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Which schema.
+    #[arg(value_enum, default_value_t = SchemaKind::Action)]
+    pub(crate) kind: SchemaKind,
+
+    /// Bound the points to a screen this many pixels wide.
+    #[arg(long, value_name = "PIXELS", requires = "height", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) width: Option<u32>,
+
+    /// Bound the points to a screen this many pixels high.
+    #[arg(long, value_name = "PIXELS", requires = "width", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) height: Option<u32>,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Use a virtual display even where there is a real one.
+    #[arg(long = "virtual")]
+    pub(crate) on_virtual: bool,
+
+    /// The window to use.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = DemoWindow::Zenity)]
+    pub(crate) window: DemoWindow,
+
+    /// Record the episode and write the report in this folder.
+    ///
+    /// Without it a new folder in `handsight-runs` is used.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trace: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
+/// `trace`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    #[command(subcommand)]
+    pub(crate) command: TraceCommand,
+}
+
+/// The commands of `trace`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TraceCommand {
+    /// Print the steps of a trace.
+    Show {
+        /// The folder that was given to `--trace`.
+        dir: PathBuf,
+    },
+    /// Write an HTML page with the steps and screenshots of a trace.
+    Report {
+        /// The folder that was given to `--trace`.
+        dir: PathBuf,
+    },
+}
+
+/// Which screen.
+#[derive(Debug, Args)]
+pub(crate) struct TargetArgs {
+    /// The screen: `desktop`, or `still:FILE` for a picture on which nothing is performed.
+    #[arg(long, value_name = "DEVICE", default_value = "desktop", value_parser = parse_device)]
+    pub(crate) device: DeviceArg,
+
+    /// The monitor, as `devices` numbers them; the primary one by default.
+    #[arg(long, value_name = "N")]
+    pub(crate) monitor: Option<usize>,
+}
+
+/// Which model, and where it runs.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint.
+    #[arg(long, value_name = "MODEL", default_value = "embedded")]
+    pub(crate) model: String,
+
+    /// Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`.
+    #[arg(long, value_name = "WHERE", default_value = "cpu", value_parser = parse_compute)]
+    pub(crate) compute: Compute,
+
+    /// How to talk to the model; by default what its config.json names, or else `computer-use`.
+    #[arg(long, value_enum, value_name = "PROFILE")]
+    pub(crate) prompt: Option<Prompt>,
+}
+
+/// A device as it was typed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum DeviceArg {
+    /// `desktop`.
+    Desktop,
+    /// `still:FILE`.
+    Still(PathBuf),
+}
+
+/// Where tensors live, as it was typed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Compute {
+    /// `cpu`.
+    Cpu,
+    /// `cuda` or `cuda:N`.
+    Cuda(usize),
+    /// `metal` or `metal:N`.
+    Metal(usize),
+}
+
+/// When to ask before an action.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Confirm {
+    /// Before every action.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// Which schema to print.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum SchemaKind {
+    /// The actions of a trace and of `act`.
+    Action,
+    /// The function a Qwen2.5-VL checkpoint calls on a desktop.
+    ComputerUse,
+    /// The function a Qwen2.5-VL checkpoint calls on a phone.
+    MobileUse,
+}
+
+/// The windows the demo can use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum DemoWindow {
+    /// A form of the dialog program `zenity`.
+    Zenity,
+    /// A page in Chromium, served from this machine.
+    Chromium,
+}
+
+/// How to talk to a model.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Prompt {
+    /// As the embedded checkpoint was trained.
+    #[value(name = "embedded-v1")]
+    EmbeddedV1,
+    /// Function calls, on a desktop.
+    ComputerUse,
+    /// Function calls, on a phone.
+    MobileUse,
+}
+
+impl TargetArgs {
+    /// Whether an action on this screen is performed, not only checked.
+    pub(crate) fn is_real(&self) -> bool {
+        self.device == DeviceArg::Desktop
+    }
+}
+
+fn parse_device(text: &str) -> Result<DeviceArg, String> {
+    match text.split_once(':') {
+        None if text == "desktop" => Ok(DeviceArg::Desktop),
+        Some(("still", file)) if !file.is_empty() => Ok(DeviceArg::Still(file.into())),
+        _ => Err("expected `desktop` or `still:FILE`".to_owned()),
+    }
+}
+
+fn parse_compute(text: &str) -> Result<Compute, String> {
+    let expected = || "expected `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`".to_owned();
+    let (name, index) = text.split_once(':').unwrap_or((text, "0"));
+    let index = index.parse().map_err(|_| expected())?;
+    match name {
+        "cpu" if text == "cpu" => Ok(Compute::Cpu),
+        "cuda" => Ok(Compute::Cuda(index)),
+        "metal" => Ok(Compute::Metal(index)),
+        _ => Err(expected()),
+    }
+}
+
+/// Reads `90`, `90s`, `1.5m` or `2h`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    const LONGEST: f64 = 7.0 * 24.0 * 3600.0;
+    let digits = text.trim_end_matches(['s', 'm', 'h']);
+    let seconds_per_unit = match &text[digits.len()..] {
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("expected a number with `s`, `m` or `h`".to_owned()),
+    };
+    let number: f64 = digits.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    let seconds = number * seconds_per_unit;
+    if !(0.001..=LONGEST).contains(&seconds) {
+        return Err("expected more than nothing and at most a week".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        let seconds = |text| parse_duration(text).map(|time| time.as_secs_f64());
+        assert_eq!(seconds("90"), Ok(90.0));
+        assert_eq!(seconds("1.5m"), Ok(90.0));
+        assert_eq!(seconds("2h"), Ok(7200.0));
+        for bad in ["", "s", "-1", "0", "nan", "inf", "5d", "5ms", "1e99", "ß"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn devices_and_places_to_compute() {
+        assert_eq!(parse_device("still:a:b.png"), Ok(DeviceArg::Still("a:b.png".into())));
+        assert_eq!(parse_compute("cuda:1"), Ok(Compute::Cuda(1)));
+        for bad in ["still:", "phone", ""] {
+            assert!(parse_device(bad).is_err(), "{bad}");
+        }
+        for bad in ["cpu:0", "cuda:", "cuda:x", "gpu"] {
+            assert!(parse_compute(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The commands, one file each.
+
+mod act;
+mod devices;
+mod doctor;
+mod ground;
+mod run;
+mod schema;
+mod screenshot;
+mod trace;
+
+use crate::args::Command;
+use crate::demo;
+use crate::failure::{Exit, Failure};
+use crate::print::Printer;
+use crate::settings::Environment;
+
+/// Runs a command.
+pub(crate) fn dispatch(
+    command: Command,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    match command {
+        Command::Run(args) => run::run(&args, printer, environment),
+        Command::Ground(args) => ground::run(&args, printer),
+        Command::Act(args) => act::run(&args, printer, environment),
+        Command::Screenshot(args) => screenshot::run(&args, printer, environment),
+        Command::Devices => devices::run(printer, environment),
+        Command::Doctor(args) => doctor::run(&args, printer, environment),
+        Command::Schema(args) => schema::run(&args, printer),
+        Command::Demo(args) => demo::run(&args, printer, environment),
+        Command::Trace(args) => trace::run(&args.command, printer),
+    }
+}

@@ -1,0 +1,213 @@
+//! The checks themselves.
+
+use std::path::Path;
+use std::time::Instant;
+
+use fs_err as fs;
+use handsight_actions::{
+    Action, Device, FakeDevice, FakeScreen, Monitor, PixelPoint, Rect, Size, Status, monitors,
+};
+use handsight_agent::{
+    CancelFlag, Controls, EpisodeOptions, ScriptedPolicy, SettleOptions, TraceRecorder, ground,
+    read_trace, run_episode,
+};
+
+use super::Report;
+use crate::args::ModelArgs;
+use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupt;
+use crate::open;
+use crate::print::Printer;
+use crate::settings::Environment;
+
+/// Checks the display, capture, the pointer and the keyboard.
+pub(super) fn screen(
+    monitor: Option<usize>,
+    environment: &Environment,
+    interrupt: &Interrupt,
+    report: &mut Report<'_>,
+) {
+    let mut chosen = None;
+    let has_display = report.check("display", || {
+        let monitor = choose_monitor(monitor, environment)?;
+        let (name, size) = (monitor.name.clone(), monitor.layout.size);
+        chosen = Some(monitor);
+        let display = environment.display.as_deref().unwrap_or("the desktop");
+        Ok(format!("{display}, monitor {name}, {size}"))
+    });
+    let mut device = None;
+    let has_device = has_display
+        && report.check("capture", || {
+            let mut opened = interrupt.guard(open::desktop(monitor, environment)?);
+            let proof = capture(&mut opened)?;
+            device = Some(opened);
+            Ok(proof)
+        });
+    let (Some(device), Some(monitor)) = (&mut device, &chosen) else {
+        if !has_display {
+            report.skip("capture", "there is no display");
+        }
+        report.skip("pointer", "there is no screen to move it on");
+        report.skip("keyboard", "there is no screen to type on");
+        return;
+    };
+    debug_assert!(has_device);
+    input(device, monitor, environment, report);
+}
+
+/// Returns the monitor of that number, or the one that is used by default.
+fn choose_monitor(index: Option<usize>, environment: &Environment) -> Result<Monitor, Failure> {
+    let all = monitors(environment.display.as_deref())
+        .map_err(|error| open::no_desktop(error, environment))?;
+    let available = all.len();
+    let default = || all.iter().position(|monitor| monitor.is_primary).unwrap_or(0);
+    all.get(index.unwrap_or_else(default)).cloned().ok_or_else(|| {
+        Failure::bad_input(format!("there is no such monitor among the {available} of the display"))
+            .with_hint("`handsight devices` lists the monitors")
+    })
+}
+
+/// Takes two screenshots.
+fn capture(device: &mut dyn Device) -> Result<String, Failure> {
+    let first = device.observe()?.screenshot;
+    let start = Instant::now();
+    let second = device.observe()?.screenshot;
+    let ms = start.elapsed().as_secs_f64() * 1000.0;
+    if first.size() != second.size() {
+        let message =
+            format!("two screenshots differ in size: {} and {}", first.size(), second.size());
+        return Err(Failure::new(Exit::NotAchieved, anyhow::Error::msg(message))
+            .with_hint("do not change the screen's resolution during a run"));
+    }
+    Ok(format!("{} in {ms:.1} ms", second.size()))
+}
+
+/// Checks what goes to the screen and comes back through a window of our own.
+#[cfg(target_os = "linux")]
+fn input(
+    device: &mut dyn Device,
+    monitor: &Monitor,
+    environment: &Environment,
+    report: &mut Report<'_>,
+) {
+    use super::probe::Probe;
+
+    let mut opened = None;
+    let is_open = report.check("window", || {
+        let probe = Probe::open(environment.display.as_deref(), monitor)?;
+        let proof = Probe::check_capture(device)?;
+        opened = Some(probe);
+        Ok(proof)
+    });
+    match &opened {
+        Some(probe) if is_open => {
+            report.check("pointer", || probe.check_pointer(device));
+            report.check("keyboard", || probe.check_keyboard(device));
+        }
+        _ => {
+            report.skip("pointer", "the window to click on is not to be seen");
+            report.skip("keyboard", "the window to type in is not to be seen");
+        }
+    }
+}
+
+/// Moves the pointer; that it went there is for the user to see.
+#[cfg(not(target_os = "linux"))]
+fn input(device: &mut dyn Device, monitor: &Monitor, _: &Environment, report: &mut Report<'_>) {
+    report.check("pointer", || {
+        let size = monitor.layout.size;
+        for quarter in [1, 3] {
+            let at = |length: u32| i32::try_from(length / 4 * quarter).unwrap_or(0);
+            let coordinate = PixelPoint { x: at(size.width), y: at(size.height) };
+            device.perform(&Action::MouseMove { coordinate })?;
+        }
+        Ok("moved without an error; its place cannot be read back on this system".to_owned())
+    });
+    report.skip("keyboard", "typed text cannot be read back on this system");
+}
+
+/// Loads the model and lets it find a button on a drawn picture.
+pub(super) fn model(
+    args: &ModelArgs,
+    printer: &Printer,
+    cancel: &CancelFlag,
+) -> Result<String, Failure> {
+    const SAVE: Rect = Rect { x: 60, y: 120, width: 96, height: 32 };
+    let start = Instant::now();
+    let (engine, profile) = open::model(args, printer)?;
+    let loaded = start.elapsed().as_millis();
+    let screen = FakeScreen::new("drawn")
+        .field("Name", Rect { x: 60, y: 50, width: 200, height: 28 })
+        .button("Save", SAVE, None)
+        .button("Cancel", Rect { x: 200, ..SAVE }, None);
+    let mut device = FakeDevice::new(Size { width: 336, height: 224 }, vec![screen]);
+    let image = device.observe()?.screenshot.image;
+    let start = Instant::now();
+    let grounding = ground(&engine, profile, &image, "Save", cancel)?;
+    let ms = start.elapsed().as_millis();
+    let (point, info) = (grounding.point, engine.info());
+    if !SAVE.contains(point) {
+        let message = format!(
+            "`{}` runs, but it pointed at {point} for a button around {}",
+            info.name,
+            SAVE.center::<PixelPoint>()
+        );
+        return Err(Failure::new(Exit::NotAchieved, anyhow::Error::msg(message)).with_hint(
+            "a model of another kind may need `--prompt`; a damaged one has to be fetched again",
+        ));
+    }
+    Ok(format!(
+        "{}, {:.1} M parameters, loaded in {loaded} ms, found a drawn button in {ms} ms",
+        info.name,
+        millions(info.parameters)
+    ))
+}
+
+/// Returns a count in millions.
+#[expect(clippy::cast_precision_loss, reason = "only one decimal is shown")]
+fn millions(count: u64) -> f64 {
+    count as f64 / 1e6
+}
+
+/// Records a small episode in the current folder, reads it back and removes it.
+pub(super) fn trace() -> Result<String, Failure> {
+    let dir = format!("handsight-doctor-{}", std::process::id());
+    let dir = Path::new(&dir);
+    let proof = record(dir);
+    let removed = if dir.exists() { fs::remove_dir_all(dir) } else { Ok(()) };
+    let proof = proof?;
+    removed.map_err(|error| Failure::new(Exit::NotAchieved, error))?;
+    Ok(proof)
+}
+
+fn record(dir: &Path) -> Result<String, Failure> {
+    let button = Rect { x: 20, y: 20, width: 80, height: 30 };
+    let screens = vec![
+        FakeScreen::new("first").button("Next", button, Some("second")),
+        FakeScreen::new("second"),
+    ];
+    let mut device = FakeDevice::new(Size { width: 200, height: 120 }, screens);
+    let mut policy = ScriptedPolicy::actions([
+        Action::LeftClick { coordinate: button.center() },
+        Action::Terminate { status: Status::Success },
+    ]);
+    let start = Instant::now();
+    let mut recorder = TraceRecorder::create(dir)?;
+    let options =
+        EpisodeOptions { settle: SettleOptions::immediate(), ..EpisodeOptions::default() };
+    let mut controls = Controls {
+        observer: &mut recorder,
+        confirm: &mut |_| true,
+        cancel: &CancelFlag::default(),
+    };
+    run_episode(&mut device, &mut policy, "click \"Next\"", &options, &mut controls)?;
+    let trace = read_trace(dir)?;
+    let ms = start.elapsed().as_millis();
+    match (trace.steps.len(), &trace.stopped) {
+        (2, Some(_)) => Ok(format!("recorded and read back 2 steps in {ms} ms")),
+        (steps, _) => {
+            let message = format!("recorded 2 steps and read back {steps}");
+            Err(Failure::new(Exit::NotAchieved, anyhow::Error::msg(message)))
+        }
+    }
+}

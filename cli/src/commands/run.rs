@@ -1,0 +1,91 @@
+//! `run`: pursues a goal on a screen.
+
+use handsight_actions::Device;
+use handsight_agent::{
+    Controls, Decision, Episode, EpisodeError, EpisodeOptions, LocalOptions, LocalPolicy,
+    SettleOptions, TraceRecorder, run_episode,
+};
+use serde_json::{Value, json};
+
+use crate::args::{Confirm, DeviceArg, RunArgs};
+use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupt;
+use crate::live::{self, Live};
+use crate::open;
+use crate::print::Printer;
+use crate::settings::Environment;
+
+pub(crate) fn run(
+    args: &RunArgs,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    let interrupt = Interrupt::listen(printer)?;
+    let mut device = interrupt.guard(open::device(&args.target, environment)?);
+    let (engine, profile) = open::model(&args.model, printer)?;
+    let mut policy = LocalPolicy::new(engine, profile, LocalOptions::default());
+    let mut recorder = args.trace.as_deref().map(TraceRecorder::create).transpose()?;
+
+    let options = EpisodeOptions {
+        max_steps: args.max_steps,
+        timeout: args.timeout,
+        dry_run: args.dry_run,
+        settle: match args.target.device {
+            DeviceArg::Desktop => SettleOptions::default(),
+            DeviceArg::Still(_) => SettleOptions::immediate(),
+        },
+        ..EpisodeOptions::default()
+    };
+    let asks = args.confirm == Confirm::Always;
+    let mut confirm = |decision: &Decision| {
+        !asks || printer.ask(&format!("perform {}?", decision.action), &interrupt.cancel)
+    };
+    let mut live = Live::new(printer);
+    let mut observer = (&mut recorder, &mut live);
+    let mut controls =
+        Controls { observer: &mut observer, confirm: &mut confirm, cancel: &interrupt.cancel };
+    let episode = run_episode(&mut device, &mut policy, &args.goal, &options, &mut controls);
+    if let Some(recorder) = &recorder {
+        let dir = recorder.dir().display();
+        printer.note(&format!("trace in {dir}; `handsight trace report {dir}` makes a page of it"));
+    }
+    let episode = episode?;
+    finish(args, episode, &live.steps, &device, printer)
+}
+
+/// Prints how an episode ended, and returns the exit code for it.
+fn finish(
+    args: &RunArgs,
+    mut episode: Episode,
+    steps: &[Value],
+    device: &dyn Device,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    if let Some(error) = episode.error.take() {
+        return Err(stopped_by(error));
+    }
+    let value = json!({
+        "goal": args.goal,
+        "device": device.info().name,
+        "stop_reason": episode.stop_reason,
+        "answer": episode.answer,
+        "steps": steps,
+        "elapsed_ms": live::millis(episode.elapsed),
+        "usage": episode.usage,
+        "trace": args.trace,
+    });
+    printer.note(&live::verdict(&episode, printer));
+    let text = episode.answer.as_deref().unwrap_or(episode.stop_reason.as_str());
+    printer.result(&value, text)?;
+    Ok(episode.stop_reason.into())
+}
+
+/// Returns the failure behind an episode that a device or a model ended.
+///
+/// The error's own wrapping ("the device failed") says nothing that its source does not.
+fn stopped_by(error: EpisodeError) -> Failure {
+    match error {
+        EpisodeError::Device(error) => error.into(),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,28 @@
+//! `schema`: the JSON Schema of actions.
+
+use handsight_actions::{ActionSpace, Dialect, Size, action_schema, public_schema, tool_signature};
+use serde_json::Value;
+
+use crate::args::{SchemaArgs, SchemaKind};
+use crate::failure::{Exit, Failure};
+use crate::print::Printer;
+
+/// The screen a function is described for unless another is named.
+const DEFAULT_SIZE: Size = Size { width: 1288, height: 728 };
+
+pub(crate) fn run(args: &SchemaArgs, printer: &Printer) -> Result<Exit, Failure> {
+    let size = args.width.zip(args.height).map(|(width, height)| Size { width, height });
+    let schema = match args.kind {
+        SchemaKind::Action => {
+            size.map_or_else(public_schema, |size| action_schema(&ActionSpace::all(), size))
+        }
+        SchemaKind::ComputerUse => signature(Dialect::ComputerUse, size),
+        SchemaKind::MobileUse => signature(Dialect::MobileUse, size),
+    };
+    printer.result(&schema, &format!("{schema:#}"))?;
+    Ok(Exit::Done)
+}
+
+fn signature(dialect: Dialect, size: Option<Size>) -> Value {
+    tool_signature(dialect, size.unwrap_or(DEFAULT_SIZE))
+}

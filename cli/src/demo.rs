@@ -1,0 +1,193 @@
+//! `demo`: a real window, a goal of several steps, and the window's own word on the outcome.
+//!
+//! Where there is no display it starts a virtual one, and where there is one it asks first.
+
+mod program;
+#[cfg(target_os = "linux")]
+mod virtual_display;
+mod window;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use handsight_actions::{DesktopDevice, DesktopOptions, Device};
+use handsight_agent::settle::observe_still;
+use handsight_agent::{
+    Controls, Episode, EpisodeOptions, LocalOptions, LocalPolicy, SettleOptions, TraceRecorder,
+    run_episode,
+};
+use handsight_scenarios::{CheckResult, write_report};
+use serde_json::json;
+
+use self::program::Program;
+use self::window::{Case, OpenWindow};
+use crate::args::DemoArgs;
+use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupt;
+use crate::live::{self, Live};
+use crate::open;
+use crate::print::{Printer, Style};
+use crate::settings::Environment;
+
+/// Where demos are recorded unless a folder is named.
+const RUNS: &str = "handsight-runs";
+
+/// How long a window may take to open.
+const OPENING: Duration = Duration::from_secs(20);
+
+pub(crate) fn run(
+    args: &DemoArgs,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    let interrupt = Interrupt::listen(printer)?;
+    let (engine, profile) = open::model(&args.model, printer)?;
+    let mut policy = LocalPolicy::new(engine, profile, LocalOptions::default());
+    let case = window::case(args.window);
+    let stage = Stage::set(args, printer, environment, &interrupt)?;
+    let mut device = interrupt.guard(Box::new(DesktopDevice::open(&DesktopOptions {
+        monitor: None,
+        display: Some(stage.display.clone()),
+    })?));
+    let mut window = open_window(case, &stage, &mut device, printer, &interrupt)?;
+
+    let dir = args.trace.clone().unwrap_or_else(new_run);
+    let mut recorder = TraceRecorder::create(&dir)?;
+    let mut live = Live::new(printer);
+    let mut observer = (&mut recorder, &mut live);
+    let options = EpisodeOptions { max_steps: 12, ..EpisodeOptions::default() };
+    let mut controls =
+        Controls { observer: &mut observer, confirm: &mut |_| true, cancel: &interrupt.cancel };
+    let episode = run_episode(&mut device, &mut policy, case.goal, &options, &mut controls)?;
+    printer.note(&live::verdict(&episode, printer));
+    let outcome = window.outcome(&interrupt.cancel);
+    drop(window);
+
+    let holds = outcome == case.expected;
+    let check = CheckResult::new(case.claim, holds, (!holds).then(|| outcome.clone()));
+    let report = write_report(&dir, Some(std::slice::from_ref(&check)))?;
+    let result = json!({
+        "goal": case.goal,
+        "window": case.name,
+        "achieved": holds,
+        "expected": case.expected,
+        "found": outcome,
+        "stop_reason": episode.stop_reason,
+        "steps": live.steps,
+        "elapsed_ms": live::millis(episode.elapsed),
+        "usage": episode.usage,
+        "trace": dir,
+        "report": report,
+    });
+    printer.note(&judgement(&check, printer));
+    printer.note(&format!("report in {}", report.display()));
+    finish(episode, &check, printer, &result)
+}
+
+/// Prints the result; only the check decides whether it is a success.
+fn finish(
+    episode: Episode,
+    check: &CheckResult,
+    printer: &Printer,
+    result: &serde_json::Value,
+) -> Result<Exit, Failure> {
+    if let Some(error) = episode.error {
+        return Err(error.into());
+    }
+    printer.result(result, if check.passed() { "passed" } else { "failed" })?;
+    Ok(match Exit::from(episode.stop_reason) {
+        Exit::Interrupted => Exit::Interrupted,
+        _ if check.passed() => Exit::Done,
+        _ => Exit::NotAchieved,
+    })
+}
+
+fn judgement(check: &CheckResult, printer: &Printer) -> String {
+    match &check.found {
+        None => format!("{} {}", printer.paint(Style::Green, "✓"), check.name),
+        Some(found) => {
+            format!("{} {}; found {found}", printer.paint(Style::Red, "✗ not so:"), check.name)
+        }
+    }
+}
+
+/// Returns the folder of a new run.
+fn new_run() -> PathBuf {
+    let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+    PathBuf::from(RUNS).join(format!("demo-{time}"))
+}
+
+/// The display the demo plays on, and the programs it needs there.
+struct Stage {
+    display: String,
+    /// Ended in this order when the demo is over: the window manager before the server.
+    _programs: Vec<Program>,
+}
+
+impl Stage {
+    /// Takes the user's display if they agree, or else a virtual one.
+    fn set(
+        args: &DemoArgs,
+        printer: &Printer,
+        environment: &Environment,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Failure> {
+        if let Some(display) = &environment.display
+            && !args.on_virtual
+            && environment.interactive
+            && handsight_actions::monitors(Some(display)).is_ok()
+        {
+            let question = format!(
+                "use your own screen {display}? The pointer will move and text will be typed."
+            );
+            if printer.ask(&question, &interrupt.cancel) {
+                return Ok(Self { display: display.clone(), _programs: Vec::new() });
+            }
+            interrupt.check()?;
+        }
+        Self::set_virtual(printer, interrupt)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn set_virtual(printer: &Printer, interrupt: &Interrupt) -> Result<Self, Failure> {
+        let spinner = printer.spinner("starting a virtual display");
+        let (display, programs) = virtual_display::start(interrupt)?;
+        drop(spinner);
+        printer.note(&printer.paint(Style::Dim, &format!("virtual display {display}")));
+        Ok(Self { display, _programs: programs })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn set_virtual(_: &Printer, _: &Interrupt) -> Result<Self, Failure> {
+        let message = "there is no virtual display on this system".to_owned();
+        Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
+            .with_hint("run the demo in a terminal and agree to use your own screen"))
+    }
+}
+
+/// Opens the window and waits until it is on the screen.
+fn open_window(
+    case: &'static Case,
+    stage: &Stage,
+    device: &mut dyn Device,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> Result<OpenWindow, Failure> {
+    let spinner = printer.spinner("opening a window");
+    let before = device.observe()?.screenshot.fingerprint();
+    let window = case.open(&stage.display, interrupt)?;
+    let settle = SettleOptions { quiet: Duration::from_millis(500), ..SettleOptions::default() };
+    let start = Instant::now();
+    while start.elapsed() < OPENING {
+        interrupt.check()?;
+        let settled = observe_still(device, &settle, &interrupt.cancel)?;
+        if settled.still && settled.observation.screenshot.fingerprint() != before {
+            drop(spinner);
+            return Ok(window);
+        }
+    }
+    let message =
+        format!("the window of {} did not open within {} s", case.name, OPENING.as_secs());
+    Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
+        .with_hint("`handsight doctor` tests the display"))
+}

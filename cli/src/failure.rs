@@ -1,0 +1,220 @@
+//! Why a command failed: a message, its causes, how to mend it, and the exit code.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use handsight_actions::DeviceError;
+use handsight_agent::{EpisodeError, GroundingError, PolicyError, StopReason, TraceError};
+use handsight_model::ModelError;
+use handsight_scenarios::ReportError;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// All was done.
+    Done,
+    /// The goal was not achieved, or a check failed.
+    NotAchieved,
+    /// The arguments or an input file cannot be used.
+    BadInput,
+    /// The device or the model is not available.
+    Unavailable,
+    /// The user interrupted it.
+    Interrupted,
+}
+
+impl Exit {
+    /// Returns the number the shell sees.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::NotAchieved => 1,
+            Self::BadInput => 2,
+            Self::Unavailable => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+impl From<StopReason> for Exit {
+    fn from(reason: StopReason) -> Self {
+        match reason {
+            StopReason::ClaimedSuccess => Self::Done,
+            StopReason::ClaimedFailure
+            | StopReason::StepBudget
+            | StopReason::TimeBudget
+            | StopReason::NoProgress
+            | StopReason::InvalidReplies
+            | StopReason::Declined => Self::NotAchieved,
+            StopReason::Interrupted => Self::Interrupted,
+            StopReason::DeviceLost | StopReason::PolicyFailed => Self::Unavailable,
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) error: anyhow::Error,
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// Makes a failure of a message, or of an error with its causes.
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, error: error.into(), hint: None }
+    }
+
+    /// Makes a failure of the user's input.
+    pub(crate) fn bad_input(message: String) -> Self {
+        Self::new(Exit::BadInput, anyhow::Error::msg(message))
+    }
+
+    /// Makes the failure of a command that was interrupted.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Exit::Interrupted, anyhow::Error::msg("interrupted"))
+    }
+
+    /// Adds how to mend it.
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Makes a failure of the panic that was caught last.
+    pub(crate) fn from_last_panic() -> Self {
+        let message = LAST_PANIC.lock().ok().and_then(|mut last| last.take());
+        let message = message.unwrap_or_else(|| "a panic without a message".to_owned());
+        Self::new(Exit::NotAchieved, anyhow::Error::msg(message).context("a fault in handsight"))
+            .with_hint("please report it with the command that led to it; no key is left held")
+    }
+
+    /// Returns the message and its causes, outermost first.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let mut messages: Vec<String> = self.error.chain().map(ToString::to_string).collect();
+        // Some libraries repeat the cause in the message.
+        messages.dedup();
+        messages
+    }
+}
+
+static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// Keeps the message of a panic for [`Failure::from_last_panic`] instead of printing it.
+pub(crate) fn keep_panics_quiet() {
+    std::panic::set_hook(Box::new(|info| {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let place = info.location().map(|at| format!(" at {}:{}", at.file(), at.line()));
+        if let Ok(mut last) = LAST_PANIC.lock() {
+            *last = Some(text + &place.unwrap_or_default());
+        }
+    }));
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        let (exit, hint) = (exit_of_device(&error), error.hint());
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        let (exit, hint) = (exit_of_model(&error), error.hint().map(str::to_owned));
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<TraceError> for Failure {
+    fn from(error: TraceError) -> Self {
+        let (exit, hint) = (exit_of_trace(&error), error.hint());
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<GroundingError> for Failure {
+    fn from(error: GroundingError) -> Self {
+        let exit = match &error {
+            GroundingError::Policy(error) => exit_of_policy(error),
+            _ => Exit::BadInput,
+        };
+        let hint = error.hint();
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<EpisodeError> for Failure {
+    fn from(error: EpisodeError) -> Self {
+        let (exit, hint) = (exit_of_episode(&error), error.hint());
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        let exit = match &error {
+            ReportError::Trace(error) => exit_of_trace(error),
+            _ => Exit::NotAchieved,
+        };
+        let hint = error.hint();
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+fn exit_of_episode(error: &EpisodeError) -> Exit {
+    match error {
+        EpisodeError::Device(error) => exit_of_device(error),
+        EpisodeError::Policy(error) => exit_of_policy(error),
+        EpisodeError::Record(error) => exit_of_trace(error),
+        _ => Exit::BadInput,
+    }
+}
+
+fn exit_of_device(error: &DeviceError) -> Exit {
+    match error {
+        DeviceError::NoSuchMonitor { .. }
+        | DeviceError::Invalid { .. }
+        | DeviceError::Unsupported { .. }
+        | DeviceError::NoSuchKey { .. }
+        | DeviceError::Image { .. }
+        | DeviceError::File(_) => Exit::BadInput,
+        _ => Exit::Unavailable,
+    }
+}
+
+fn exit_of_policy(error: &PolicyError) -> Exit {
+    match error {
+        PolicyError::Model(error) => exit_of_model(error),
+        PolicyError::Cancelled => Exit::Interrupted,
+        PolicyError::InvalidReply { .. } => Exit::NotAchieved,
+        _ => Exit::Unavailable,
+    }
+}
+
+fn exit_of_model(error: &ModelError) -> Exit {
+    match error {
+        ModelError::Image { .. } | ModelError::PromptTooLong { .. } => Exit::BadInput,
+        _ => Exit::Unavailable,
+    }
+}
+
+fn exit_of_trace(error: &TraceError) -> Exit {
+    match error {
+        TraceError::Write { source } if is_full(source) => Exit::NotAchieved,
+        TraceError::Encode { .. } => Exit::NotAchieved,
+        _ => Exit::BadInput,
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), FileTooLarge | QuotaExceeded | StorageFull)
+}

@@ -1,0 +1,97 @@
+//! Opens what the arguments name: a device, a picture, a model.
+
+use std::path::Path;
+
+use handsight_actions::{
+    DesktopDevice, DesktopOptions, Device, DeviceError, Observation, StillDevice,
+};
+use handsight_agent::PromptProfile;
+use handsight_model::{DeviceKind, Engine};
+
+use crate::args::{Compute, DeviceArg, ModelArgs, Prompt, TargetArgs};
+use crate::failure::{Exit, Failure};
+use crate::print::Printer;
+use crate::settings::Environment;
+
+/// Opens the device that was named.
+pub(crate) fn device(
+    target: &TargetArgs,
+    environment: &Environment,
+) -> Result<Box<dyn Device>, Failure> {
+    match &target.device {
+        DeviceArg::Still(_) if target.monitor.is_some() => {
+            Err(Failure::bad_input("a picture has no monitors".to_owned())
+                .with_hint("leave out `--monitor`"))
+        }
+        DeviceArg::Still(path) => Ok(Box::new(StillDevice::open(path)?)),
+        DeviceArg::Desktop => desktop(target.monitor, environment),
+    }
+}
+
+/// Opens a monitor of the desktop.
+pub(crate) fn desktop(
+    monitor: Option<usize>,
+    environment: &Environment,
+) -> Result<Box<dyn Device>, Failure> {
+    let options = DesktopOptions { monitor, display: environment.display.clone() };
+    let device = DesktopDevice::open(&options);
+    Ok(Box::new(device.map_err(|error| no_desktop(error, environment))?))
+}
+
+/// Explains an error of the desktop with what is known of the session.
+pub(crate) fn no_desktop(error: DeviceError, environment: &Environment) -> Failure {
+    let no_display = matches!(error, DeviceError::NoDisplay { .. });
+    let failure = Failure::from(error);
+    if no_display && environment.display.is_none() && environment.wayland {
+        return failure.with_hint(
+            "this is a Wayland session without XWayland: install XWayland, or log in to an X11 \
+             session",
+        );
+    }
+    failure
+}
+
+/// Reads a picture.
+pub(crate) fn picture(path: &Path) -> Result<Observation, Failure> {
+    Ok(StillDevice::open(path)?.observe()?)
+}
+
+/// Loads the model that was named, with the prompt it is to be spoken to in.
+pub(crate) fn model(
+    model: &ModelArgs,
+    printer: &Printer,
+) -> Result<(Engine, PromptProfile), Failure> {
+    let spinner = printer.spinner("loading the model");
+    let device = match model.compute {
+        Compute::Cpu => DeviceKind::Cpu,
+        Compute::Cuda(index) => DeviceKind::Cuda(index),
+        Compute::Metal(index) => DeviceKind::Metal(index),
+    };
+    let engine = match model.model.as_str() {
+        "embedded" if device == DeviceKind::Cpu => Engine::embedded()?,
+        "embedded" => {
+            return Err(Failure::bad_input("the embedded model runs on the CPU only".to_owned())
+                .with_hint("leave out `--compute`, or name a checkpoint folder with `--model`"));
+        }
+        dir => Engine::load(Path::new(dir), device)?,
+    };
+    drop(spinner);
+    let profile = profile(model.prompt, &engine)?;
+    Ok((engine, profile))
+}
+
+/// Returns the prompt that was asked for, or else the one the checkpoint names.
+fn profile(asked: Option<Prompt>, engine: &Engine) -> Result<PromptProfile, Failure> {
+    let named = engine.info().prompt_profile.as_deref();
+    match (asked, named) {
+        (Some(Prompt::EmbeddedV1), _) => Ok(PromptProfile::EmbeddedV1),
+        (Some(Prompt::ComputerUse), _) | (None, None) => Ok(PromptProfile::ComputerUse),
+        (Some(Prompt::MobileUse), _) => Ok(PromptProfile::MobileUse),
+        (None, Some(name)) => PromptProfile::from_name(name).ok_or_else(|| {
+            let message =
+                format!("config.json names the prompt profile `{name}`, which is unknown");
+            Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
+                .with_hint("choose one with `--prompt`, or use a newer version of handsight")
+        }),
+    }
+}

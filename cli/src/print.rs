@@ -1,0 +1,198 @@
+//! The only printing: data on stdout, everything for people on stderr.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use handsight_model::CancelFlag;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::failure::{Exit, Failure};
+use crate::settings::Environment;
+
+/// How often a spinner turns, and how soon an interrupt is noticed while a question is open.
+const TICK: Duration = Duration::from_millis(80);
+
+/// Prints, in the way the user asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Printer {
+    json: bool,
+    color: bool,
+}
+
+/// A weight or colour of text on a terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Style {
+    Bold,
+    Dim,
+    Green,
+    Red,
+    Yellow,
+    Cyan,
+}
+
+impl Printer {
+    /// Makes a printer.
+    pub(crate) fn new(json: bool, environment: &Environment) -> Self {
+        Self { json, color: environment.color }
+    }
+
+    /// Returns whether data is to be JSON.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints the result of a command: `value` with `--json`, else `text`.
+    pub(crate) fn result(&self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
+        if !self.json {
+            return if text.is_empty() {
+                Ok(())
+            } else {
+                self.bytes(format!("{text}\n").as_bytes())
+            };
+        }
+        let mut line =
+            serde_json::to_vec(value).map_err(|err| Failure::new(Exit::NotAchieved, err))?;
+        line.push(b'\n');
+        self.bytes(&line)
+    }
+
+    /// Writes bytes to stdout.
+    #[expect(clippy::unused_self, reason = "a printer is what allows printing")]
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            // Whoever reads this has read enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => {
+                let error = anyhow::Error::new(error).context("could not write to stdout");
+                Err(Failure::new(Exit::NotAchieved, error))
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Tells people something on a line of its own.
+    #[expect(clippy::unused_self, reason = "a printer is what allows printing")]
+    pub(crate) fn note(&self, text: &str) {
+        // There is nowhere left to report that stderr cannot be written to.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Prints why a command failed.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let messages = failure.messages();
+        if self.json {
+            let error = json!({
+                "message": messages.first(),
+                "causes": messages.get(1..).unwrap_or_default(),
+                "hint": failure.hint,
+                "exit_code": failure.exit.code(),
+            });
+            // A failure of printing the failure has nowhere to go.
+            let _ = self.result(&json!({ "error": error }), "");
+            return;
+        }
+        let mut lines = messages.iter();
+        if let Some(message) = lines.next() {
+            self.note(&format!("{} {message}", self.paint(Style::Red, "error:")));
+        }
+        for cause in lines {
+            self.note(&format!("  caused by: {cause}"));
+        }
+        if let Some(hint) = &failure.hint {
+            self.note(&format!("{} {hint}", self.paint(Style::Cyan, "hint:")));
+        }
+    }
+
+    /// Prints help, or what is wrong with the arguments.
+    pub(crate) fn usage(&self, error: &clap::Error) {
+        if !self.json {
+            // As above.
+            let _ = error.print();
+            return;
+        }
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        self.failure(
+            &Failure::bad_input(message.to_owned())
+                .with_hint("`handsight --help` lists the commands and their options"),
+        );
+    }
+
+    /// Returns text in a style, if this is a terminal that shows it.
+    pub(crate) fn paint(&self, style: Style, text: &str) -> String {
+        if !self.color {
+            return text.to_owned();
+        }
+        let code = match style {
+            Style::Bold => 1,
+            Style::Dim => 2,
+            Style::Red => 31,
+            Style::Green => 32,
+            Style::Yellow => 33,
+            Style::Cyan => 36,
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// Shows that something is going on until the spinner is dropped. Only a terminal sees it.
+    #[expect(clippy::unused_self, reason = "a printer is what allows printing")]
+    pub(crate) fn spinner(&self, message: &str) -> Spinner {
+        let style = ProgressStyle::with_template("{spinner:.cyan} {wide_msg}");
+        let bar = ProgressBar::new_spinner()
+            .with_style(style.expect("the template is well-formed"))
+            .with_message(message.to_owned());
+        bar.enable_steady_tick(TICK);
+        Spinner(bar)
+    }
+
+    /// Asks a question on the terminal; only `y` or `yes` agrees.
+    ///
+    /// An end of the input or an interrupt is a no.
+    pub(crate) fn ask(&self, question: &str, cancel: &CancelFlag) -> bool {
+        let _ = write!(io::stderr().lock(), "{} [y/N] ", self.paint(Style::Bold, question));
+        let (answers, answer) = mpsc::channel();
+        // A read cannot be interrupted, so it gets a thread, which ends with the process if need be.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = io::stdin().read_line(&mut line);
+            let _ = answers.send(read.map(|_| line));
+        });
+        while !cancel.is_cancelled() {
+            match answer.recv_timeout(TICK) {
+                Ok(Ok(line)) => {
+                    return matches!(line.trim().to_lowercase().as_str(), "y" | "yes");
+                }
+                Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        }
+        self.note("");
+        false
+    }
+}
+
+/// Something going on, as a terminal shows it.
+#[derive(Debug)]
+pub(crate) struct Spinner(ProgressBar);
+
+impl Spinner {
+    /// Says what is going on now.
+    pub(crate) fn message(&self, message: impl Into<String>) {
+        self.0.set_message(message.into());
+    }
+
+    /// Runs something that prints, with the spinner out of its way.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

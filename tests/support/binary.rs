@@ -1,0 +1,104 @@
+//! The `handsight` binary, run as a user runs it.
+//!
+//! Cargo tells only an integration test where the binary is, so each of them passes that on:
+//!
+//! ```ignore
+//! let handsight = Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"));
+//! insta::assert_snapshot!(handsight.snapshot(&["--version"]), @"…");
+//! ```
+//!
+//! That binary is `cli/src/main.rs`, built once more by this package: Cargo builds a binary for
+//! the tests of its own package only.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The binary, and an empty folder it runs in.
+#[derive(Debug)]
+pub struct Binary {
+    path: &'static str,
+    dir: TempDir,
+}
+
+impl Binary {
+    /// Takes the binary at `path`.
+    pub fn new(path: &'static str) -> Self {
+        Self { path, dir: TempDir::new().expect("a folder for temporary files exists") }
+    }
+
+    /// Returns the folder the binary runs in.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Returns a command of these arguments, without a display and with a plain environment.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.path);
+        command.args(args).current_dir(self.dir.path());
+        let unset = ["DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "NO_COLOR", "COLUMNS"];
+        for name in unset {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs these arguments and returns the exit code, stdout and stderr as one text.
+    ///
+    /// What differs from run to run or from machine to machine is replaced: the folder by `[DIR]`,
+    /// times by `[MS]` and `[S]`.
+    pub fn snapshot(&self, args: &[&str]) -> String {
+        self.snapshot_of(&mut self.command(args))
+    }
+
+    /// As [`Binary::snapshot`], of a command that was made with [`Binary::command`].
+    pub fn snapshot_of(&self, command: &mut Command) -> String {
+        let output = command.output().expect("the binary was built");
+        self.text(&output)
+    }
+
+    fn text(&self, output: &Output) -> String {
+        let code = output.status.code().map_or("none".to_owned(), |code| code.to_string());
+        let mut text = format!("exit code: {code}\n");
+        for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+            let written = String::from_utf8_lossy(bytes);
+            if !written.is_empty() {
+                text += &format!("--- {name} ---\n{}\n", written.trim_end());
+            }
+        }
+        without_times(&text.replace(&self.dir.path().display().to_string(), "[DIR]"))
+    }
+}
+
+/// Replaces the numbers before ` ms` and ` s` and after `_ms":`.
+fn without_times(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        for index in 1..words.len() {
+            let unit = words[index].trim_end_matches([',', ';']);
+            let name = match unit {
+                "ms" => "[MS]",
+                "s" => "[S]",
+                _ => continue,
+            };
+            if words[index - 1].parse::<f64>().is_ok() {
+                name.clone_into(&mut words[index - 1]);
+            }
+        }
+        words.join(" ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_times_are_replaced() {
+        let text = "(12, 7)  p 0.97  on 640×480  31 ms\nafter 2 steps in 1.5 s\nit is s";
+        let expected = "(12, 7)  p 0.97  on 640×480  [MS] ms\nafter 2 steps in [S] s\nit is s";
+        assert_eq!(without_times(text), expected);
+    }
+}
