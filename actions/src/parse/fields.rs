@@ -54,14 +54,14 @@ pub(super) fn action(
     pointer: Option<ModelPoint>,
     repairs: &mut Vec<String>,
 ) -> Result<Action<ModelPoint>, ParseError> {
-    let Value::Object(fields) = &call.arguments.value else {
+    let Value::Object(entries) = &call.arguments.value else {
         let found = call.arguments.value.kind().to_owned();
         let fault = Fault::Unexpected { expected: "an object", found };
         let offset = call.arguments.offset;
         return Err(ParseError::Field { offset, field: "arguments".to_owned(), fault });
     };
     let offset = call.arguments.offset;
-    let mut fields = Fields { fields, seen: vec!["action"], offset, verb: String::new(), repairs };
+    let mut fields = Fields { entries, seen: vec!["action"], offset, verb: String::new(), repairs };
     let node = call.arguments.get("action").or(call.outer_verb.as_ref());
     let Some(node) = node else {
         return Err(ParseError::MissingField {
@@ -70,7 +70,7 @@ pub(super) fn action(
             field: "action",
         });
     };
-    let name = fields.word(node, "action")?;
+    let name = word(node, "action")?;
     let verb = verb(&name, node.offset, dialect, fields.repairs)?;
     fields.verb.clone_from(&name);
     let action = build(verb, &name, &mut fields, dialect, pointer)?;
@@ -149,7 +149,7 @@ const START_NAMES: &[&str] = &["start_coordinate", "start_coordinates"];
 
 /// The fields of one action, and which of them have been read.
 struct Fields<'a> {
-    fields: &'a [(String, Node)],
+    entries: &'a [(String, Node)],
     seen: Vec<&'a str>,
     offset: usize,
     verb: String,
@@ -160,7 +160,7 @@ impl<'a> Fields<'a> {
     /// Returns the first field there is of these names; a null is no field.
     fn take(&mut self, names: &[&str]) -> Option<(&'a str, &'a Node)> {
         for (rank, name) in names.iter().enumerate() {
-            let found = self.fields.iter().find(|(field, _)| field == name);
+            let found = self.entries.iter().find(|(field, _)| field == name);
             let Some((field, node)) = found else { continue };
             self.seen.push(field);
             if node.value == Value::Null {
@@ -179,7 +179,7 @@ impl<'a> Fields<'a> {
     }
 
     fn note_unused(&mut self) {
-        for (field, _) in self.fields {
+        for (field, _) in self.entries {
             if !self.seen.contains(&field.as_str()) {
                 self.repairs.push(format!("ignored the field `{field}`"));
             }
@@ -213,8 +213,9 @@ impl<'a> Fields<'a> {
         let end = self.point(END_NAMES)?;
         let from_pointer = dialect == Dialect::ComputerUse || name == "left_click_drag";
         match (start, place, end) {
-            (None, Some(start), Some(end)) | (Some(start), Some(end), None) => Ok((start, end)),
-            (Some(start), None, Some(end)) => Ok((start, end)),
+            (None, Some(start), Some(end))
+            | (Some(start), Some(end), None)
+            | (Some(start), None, Some(end)) => Ok((start, end)),
             (None, Some(end), None) if from_pointer => {
                 let start = pointer.ok_or_else(|| self.missing("start_coordinate"))?;
                 Ok((start, end))
@@ -245,7 +246,7 @@ impl<'a> Fields<'a> {
             ));
         }
         let (field, node) = self.take(&["direction"]).ok_or_else(|| self.missing("direction"))?;
-        let word = self.word(node, field)?;
+        let word = word(node, field)?;
         let direction = match word.to_ascii_lowercase().as_str() {
             "up" => Direction::Up,
             "down" => Direction::Down,
@@ -312,7 +313,7 @@ impl<'a> Fields<'a> {
 
     fn button(&mut self, dialect: Dialect) -> Result<SystemButton, ParseError> {
         let (field, node) = self.take(&["button"]).ok_or_else(|| self.missing("button"))?;
-        let word = self.word(node, field)?;
+        let word = word(node, field)?;
         let button = match word.to_ascii_lowercase().as_str() {
             "back" => SystemButton::Back,
             "home" => SystemButton::Home,
@@ -337,7 +338,7 @@ impl<'a> Fields<'a> {
     /// An episode's end is never guessed: the word must be one of the two.
     fn status(&mut self) -> Result<Status, ParseError> {
         let (field, node) = self.take(&["status"]).ok_or_else(|| self.missing("status"))?;
-        let word = self.word(node, field)?;
+        let word = word(node, field)?;
         match word.as_str() {
             "success" => Ok(Status::Success),
             "failure" => Ok(Status::Failure),
@@ -346,13 +347,6 @@ impl<'a> Fields<'a> {
                 Ok(Status::Failure)
             }
             _ => Err(unknown(node, field, word, "success, failure")),
-        }
-    }
-
-    fn word(&mut self, node: &Node, field: &str) -> Result<String, ParseError> {
-        match &node.value {
-            Value::String(word) => Ok(word.trim().to_owned()),
-            other => Err(unexpected(node, field, "a string", other.kind())),
         }
     }
 
@@ -370,6 +364,14 @@ impl<'a> Fields<'a> {
             }
             other => Err(unexpected(node, field, "a number", other.kind())),
         }
+    }
+}
+
+/// Returns a word without blanks around it.
+fn word(node: &Node, field: &str) -> Result<String, ParseError> {
+    match &node.value {
+        Value::String(word) => Ok(word.trim().to_owned()),
+        other => Err(unexpected(node, field, "a string", other.kind())),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::key::Key;
 /// dialect: a drag's `start_coordinate` in `computer_use`, a `right_click` in `mobile_use`.
 pub fn print_action(action: &Action<ModelPoint>, dialect: Dialect) -> String {
     let Some(tool) = dialect.tool() else {
-        return serde_json::to_string(action).expect("an action has only string keys");
+        return json!(action).to_string();
     };
     let arguments = arguments(action, dialect);
     let call = json!({ "name": tool, "arguments": arguments });
@@ -30,8 +30,7 @@ pub fn print_action(action: &Action<ModelPoint>, dialect: Dialect) -> String {
 
 /// Returns the `arguments` of the dialect's function.
 fn arguments(action: &Action<ModelPoint>, dialect: Dialect) -> Value {
-    let own = serde_json::to_value(action).expect("an action has only string keys");
-    let mut fields = match own {
+    let mut fields = match json!(action) {
         Value::Object(fields) => fields,
         _ => Map::new(),
     };

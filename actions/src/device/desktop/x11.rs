@@ -5,7 +5,7 @@
 //! Text is typed by our own use of XTEST, because enigo's silently loses and swaps characters: it
 //! teaches a spare key every capital letter, and reuses those keys before programs have read them.
 //!
-//! Monitors come from RandR, in physical pixels. The scale of the desktop, `Xft.dpi`, is reported
+//! Monitors come from `RandR`, in physical pixels. The scale of the desktop, `Xft.dpi`, is reported
 //! and never used for coordinates.
 
 mod capture;
@@ -64,7 +64,7 @@ impl Screen {
         &self.connection.display
     }
 
-    /// Returns the monitors; without RandR the whole screen is one.
+    /// Returns the monitors; without `RandR` the whole screen is one.
     pub(super) fn monitors(&self) -> Result<Vec<Monitor>, Failure> {
         let x = &self.connection.x;
         let mut monitors = Vec::new();
