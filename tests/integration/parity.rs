@@ -43,7 +43,7 @@ fn every_golden_is_in_the_manifest_with_its_hash() {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// The two checkpoints: `flat` and `sharded`, as the goldens' names start.
