@@ -17,9 +17,14 @@ const MAX_LINE: usize = 400;
 const MAX_THOUGHT: usize = 1200;
 
 /// Returns the grammar of a whole reply, with coordinates inside `frame`.
-pub(super) fn reply(profile: PromptProfile, offered: &ActionSpace, frame: Size) -> String {
+pub(super) fn reply(
+    profile: PromptProfile,
+    goal: &str,
+    offered: &ActionSpace,
+    frame: Size,
+) -> String {
     match profile {
-        PromptProfile::EmbeddedV1 => thought_and_action(offered, frame),
+        PromptProfile::EmbeddedV1 => thought_and_action(goal, offered, frame),
         PromptProfile::ComputerUse | PromptProfile::MobileUse => {
             let schema = spaced(tool_schema(profile.dialect(), offered, frame));
             format!(
@@ -33,17 +38,17 @@ pub(super) fn reply(profile: PromptProfile, offered: &ActionSpace, frame: Size) 
 
 /// Returns the grammar of the embedded checkpoint's reply: a line, and the action that line speaks
 /// of. Where a widget is named, the action may also say that there is none of that name.
-fn thought_and_action(offered: &ActionSpace, frame: Size) -> String {
-    let named = format!("[^\\x00-\\x1f\\x7f]{{1,{MAX_LINE}}}");
-    let quoted = |words: &str| format!("/{words} \"{named}\"\\n/");
+///
+/// What stands between quotes is whole words of the goal, in their order: so small a model reads
+/// well and spells badly, and neither a name nor a text to type should be its own invention.
+fn thought_and_action(goal: &str, offered: &ActionSpace, frame: Size) -> String {
     let failure = [terminate("failure")];
     let lines = [
-        (Verb::LeftClick, quoted("click"), &failure[..]),
-        (Verb::DoubleClick, quoted("double click"), &failure),
-        (Verb::RightClick, quoted("right click"), &failure),
-        (Verb::Type, quoted("type"), &[]),
-        (Verb::Key, "/press [A-Za-z0-9_+]{1,40}\\n/".to_owned(), &[]),
-        (Verb::Scroll, "/scroll (up|down|left|right)\\n/".to_owned(), &[]),
+        (Verb::LeftClick, r#""click \"" WORDS "\"\n""#, &failure[..]),
+        (Verb::DoubleClick, r#""double click \"" WORDS "\"\n""#, &failure),
+        (Verb::RightClick, r#""right click \"" WORDS "\"\n""#, &failure),
+        (Verb::Key, "/press [A-Za-z0-9_+]{1,40}\\n/", &[]),
+        (Verb::Scroll, "/scroll (up|down|left|right)\\n/", &[]),
     ];
     let mut start = String::from("finished");
     let mut rules = format!("finished: \"finished\\n\" %json {}\n", compact(terminate("success")));
@@ -57,7 +62,21 @@ fn thought_and_action(offered: &ActionSpace, frame: Size) -> String {
         let _ = write!(start, " | {verb}");
         let _ = writeln!(rules, "{verb}: {line} %json {action}");
     }
+    if offered.contains(Verb::Type) {
+        start.push_str(" | type");
+        let before = literal("\"\n{\"action\":\"type\",\"text\":\"");
+        let _ = writeln!(rules, r#"type: "type \"" WORDS {before} ESCAPED "\"}}""#);
+        let escaped = literal(goal);
+        rules.push_str(&words("ESCAPED", &escaped[1..escaped.len() - 1]));
+    }
+    rules.push_str(&words("WORDS", goal));
     format!("start: {start}\n{rules}")
+}
+
+/// Returns a terminal that matches some whole words of `text` that follow each other.
+fn words(name: &str, text: &str) -> String {
+    let some = format!("/[^\\s\"]([^\"\\x00-\\x1f\\x7f]{{0,{MAX_LINE}}}[^\\s\"])?/");
+    format!("{name}: %regex {} & {some}\n", json!({ "substring_words": text }))
 }
 
 /// Returns the schema of the action that ends the episode with this status.
@@ -170,10 +189,14 @@ mod tests {
 
     #[test]
     fn a_line_and_its_action_are_what_the_embedded_checkpoint_must_write() {
-        let grammar = reply(PromptProfile::EmbeddedV1, &ActionSpace::desktop(), FRAME);
-        for line in ["click \"Save\"\n", "double click \"\"é\"\"\n", "press Ctrl+S\n"] {
+        let goal = "double click \"Save As\" then type \"Zoë 中文 a@b.org c:\\d\" into \"Name\"";
+        let grammar = reply(PromptProfile::EmbeddedV1, goal, &ActionSpace::desktop(), FRAME);
+        for line in ["", "click \"Save\"\n", "double click \"", "type \"Zoë", "press Ctrl+S\n"] {
             check(&grammar, line, "", Dialect::Json);
         }
+        let (text, _) =
+            write(grammar.clone(), "type \"Zoë 中文\"\n{\"action\":\"type\",\"text\":\"c", 0);
+        assert!(text.starts_with("type \"Zoë 中文\"\n{\"action\":\"type\",\"text\":\"c"), "{text}");
         let (text, _) = write(grammar.clone(), "scroll down\n", 0);
         assert!(text.contains("\"action\":\"scroll\""), "{text}");
         let (text, _) = write(grammar, "finished\n", 0);
@@ -183,7 +206,7 @@ mod tests {
     #[test]
     fn tool_calls_are_what_the_cookbook_checkpoints_must_write() {
         for profile in [PromptProfile::ComputerUse, PromptProfile::MobileUse] {
-            let grammar = reply(profile, &offered(), FRAME);
+            let grammar = reply(profile, "click Save", &offered(), FRAME);
             check(&grammar, "<tool_call>\n", "", profile.dialect());
         }
     }

@@ -74,7 +74,8 @@ impl Policy for LocalPolicy {
         let frame = frame_of(&self.engine, turn.observation.screenshot.size())?;
         let prompt = prompt::build(self.profile, turn, frame);
         let constraint = self.options.constrained.then(|| {
-            Constraint::Lark(grammar::reply(self.profile, turn.action_space, frame.model))
+            let (profile, goal) = (self.profile, turn.goal);
+            Constraint::Lark(grammar::reply(profile, goal, turn.action_space, frame.model))
         });
         let request = Request {
             messages: &prompt.messages,
