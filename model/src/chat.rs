@@ -80,7 +80,8 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |message: String| {
             Err::<String, _>(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message))
         });
@@ -101,10 +102,12 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ModelError> {
-        let template =
-            self.environment.get_template(NAME).expect("the template was added when this was made");
+        let template = self.environment.get_template(NAME);
         template
-            .render(context! { messages, add_generation_prompt, add_vision_id => false })
+            .and_then(|template| {
+                template
+                    .render(context! { messages, add_generation_prompt, add_vision_id => false })
+            })
             .map_err(|source| ModelError::Template { source })
     }
 }

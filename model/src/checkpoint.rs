@@ -61,15 +61,14 @@ impl Checkpoint {
             template_jinja: read(dir, "chat_template.jinja")?,
             tokenizer_config: read(dir, "tokenizer_config.json")?,
         };
-        let tokenizer = match read(dir, "tokenizer.json")? {
-            Some(json) => Tokenizer::from_json(json.as_bytes())?,
-            None => {
-                let vocab = read(dir, "vocab.json")?
-                    .ok_or_else(|| missing("tokenizer.json, nor vocab.json and merges.txt"))?;
-                let merges = read(dir, "merges.txt")?.ok_or_else(|| missing("merges.txt"))?;
-                let config = texts.tokenizer_config.as_deref();
-                Tokenizer::from_vocab_and_merges(&vocab, &merges, config)?
-            }
+        let tokenizer = if let Some(json) = read(dir, "tokenizer.json")? {
+            Tokenizer::from_json(json.as_bytes())?
+        } else {
+            let vocab = read(dir, "vocab.json")?
+                .ok_or_else(|| missing("tokenizer.json, nor vocab.json and merges.txt"))?;
+            let merges = read(dir, "merges.txt")?.ok_or_else(|| missing("merges.txt"))?;
+            let config = texts.tokenizer_config.as_deref();
+            Tokenizer::from_vocab_and_merges(&vocab, &merges, config)?
         };
         let weights = Weights::open(dir)?;
         let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
@@ -125,7 +124,7 @@ impl WeightBytes {
                 }
             }
         }
-        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(format!("{:x}", hasher.finalize()))
     }
 }
 

@@ -51,13 +51,10 @@ impl ConstraintCompiler {
             Constraint::JsonSchema(schema) => TopLevelGrammar::from_json_schema(schema.clone()),
             Constraint::Lark(grammar) => TopLevelGrammar::from_lark(grammar.clone()),
         };
-        let mut matcher = Matcher::new(self.factory.create_parser(grammar));
+        let matcher = Matcher::new(self.factory.create_parser(grammar));
         match matcher.get_error() {
-            Some(error) => Err(ModelError::Constraint { problem: error }),
-            None => {
-                let _warnings = matcher.grammar_warnings();
-                Ok(TokenConstraint { matcher })
-            }
+            Some(problem) => Err(ModelError::Constraint { problem }),
+            None => Ok(TokenConstraint { matcher }),
         }
     }
 }

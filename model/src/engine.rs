@@ -13,7 +13,9 @@ use crate::chat::{ChatTemplate, Message, Part};
 use crate::checkpoint::{Checkpoint, WeightBytes};
 use crate::constraint::{Constraint, ConstraintCompiler};
 use crate::error::ModelError;
-use crate::generate::{self, CancelFlag, GenerateOptions, Ids, Prompt, Stats, StopReason, TokenInfo};
+use crate::generate::{
+    CancelFlag, Decoder, GenerateOptions, Ids, Prompt, Stats, StopReason, TokenInfo,
+};
 use crate::processor::{ProcessedImage, Processor};
 use crate::qwen2_5_vl::Qwen25Vl;
 use crate::qwen2_5_vl::rope::positions;
@@ -246,22 +248,17 @@ impl Engine {
             on_token(&TokenInfo { id, text: stream(id)?, logprob, forced });
             Ok(())
         };
-        let generated = generate::generate(
-            &self.model,
-            &prompt,
-            constraint,
-            &request.options,
-            &ids,
-            &mut show,
-            cancel,
-        )?;
+        let options = &request.options;
+        let decoder = Decoder { model: &self.model, options, ids, cancel };
+        let generated = decoder.generate(&prompt, constraint, &mut show)?;
         stats.prefill = generated.prefill;
         stats.decode = generated.decode;
         stats.forward_passes = generated.forward_passes;
         stats.completion_tokens = generated.tokens.len();
         stats.forced_tokens = generated.tokens.iter().filter(|&&(.., forced)| forced).count();
         let all: Vec<u32> = generated.tokens.iter().map(|&(id, ..)| id).collect();
-        let text = format!("{}{}", request.prefix.unwrap_or_default(), self.tokenizer.decode(&all)?);
+        let text =
+            format!("{}{}", request.prefix.unwrap_or_default(), self.tokenizer.decode(&all)?);
         let tokens = generated
             .tokens
             .into_iter()
@@ -298,10 +295,8 @@ impl Engine {
         let mut token_ids = Vec::with_capacity(compact.len());
         let mut grids = grids.iter();
         for id in compact {
-            let repeat = match id == image_token_id {
-                true => grids.next().map_or(1, Grid::merged_len),
-                false => 1,
-            };
+            let is_image = id == image_token_id;
+            let repeat = if is_image { grids.next().map_or(1, Grid::merged_len) } else { 1 };
             token_ids.extend(std::iter::repeat_n(id, repeat));
         }
         Ok(token_ids)

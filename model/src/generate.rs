@@ -118,7 +118,7 @@ pub(crate) struct Ids<'a> {
 
 /// The tokens that were generated, before they are text.
 pub(crate) struct Generated {
-    pub(crate) tokens: Vec<(u32, f32, bool)>,
+    pub(crate) tokens: Vec<Token>,
     pub(crate) stop: StopReason,
     pub(crate) forward_passes: usize,
     pub(crate) prefill: Duration,
@@ -128,94 +128,122 @@ pub(crate) struct Generated {
 /// Tokens of a prompt that go through the decoder at once; between chunks it can be cancelled.
 const PREFILL_CHUNK: usize = 1024;
 
-/// Runs `prompt` and generates an answer. `on_token` is called with (id, logprob, forced).
-pub(crate) fn generate(
-    model: &Qwen25Vl,
-    prompt: &Prompt,
-    mut constraint: Option<TokenConstraint>,
-    options: &GenerateOptions,
-    ids: &Ids<'_>,
-    on_token: &mut dyn FnMut(u32, f32, bool) -> Result<(), ModelError>,
-    cancel: &CancelFlag,
-) -> Result<Generated, ModelError> {
-    let start = Instant::now();
-    let mut sequence = Sequence::new(model, prompt.next_position);
-    let mut generated = Generated {
-        tokens: Vec::new(),
-        stop: StopReason::Length,
-        forward_passes: 0,
-        prefill: Duration::ZERO,
-        decode: Duration::ZERO,
-    };
-    let Some(mut logits) = sequence.prefill(prompt, cancel)? else {
-        generated.stop = StopReason::Cancelled;
-        return Ok(generated);
-    };
-    generated.prefill = start.elapsed();
+/// What stays the same during one generation.
+pub(crate) struct Decoder<'a> {
+    pub(crate) model: &'a Qwen25Vl,
+    pub(crate) options: &'a GenerateOptions,
+    pub(crate) ids: Ids<'a>,
+    pub(crate) cancel: &'a CancelFlag,
+}
 
-    let start = Instant::now();
-    let mut sampler = Sampler::new(options.sampling, options.repetition_penalty);
-    let mut context = prompt.token_ids.clone();
-    while generated.tokens.len() < options.max_new_tokens {
-        if cancel.is_cancelled() {
+/// A generated token: its id, its logprob, and whether the grammar forced it.
+type Token = (u32, f32, bool);
+
+impl Decoder<'_> {
+    /// Runs `prompt` and generates an answer, telling `on_token` of each token.
+    pub(crate) fn generate(
+        &self,
+        prompt: &Prompt,
+        mut constraint: Option<TokenConstraint>,
+        on_token: &mut dyn FnMut(u32, f32, bool) -> Result<(), ModelError>,
+    ) -> Result<Generated, ModelError> {
+        let start = Instant::now();
+        let mut sequence = Sequence::new(self.model, prompt.next_position);
+        let mut generated = Generated {
+            tokens: Vec::new(),
+            stop: StopReason::Length,
+            forward_passes: 0,
+            prefill: Duration::ZERO,
+            decode: Duration::ZERO,
+        };
+        let Some(mut logits) = sequence.prefill(prompt, self.cancel)? else {
             generated.stop = StopReason::Cancelled;
-            break;
-        }
-        // Only tokens that follow the prompt at once can be forced before the first is sampled.
-        let mut step: Vec<(u32, f32, bool)> = Vec::new();
-        if generated.tokens.is_empty() {
-            step.extend(forced(constraint.as_mut()));
-        }
-        if step.is_empty() {
-            mask_impossible(&mut logits, ids);
-            if let Some(constraint) = &mut constraint {
-                constraint.mask(&mut logits)?;
+            return Ok(generated);
+        };
+        generated.prefill = start.elapsed();
+
+        let start = Instant::now();
+        let mut sampler = Sampler::new(self.options.sampling, self.options.repetition_penalty);
+        let mut context = prompt.token_ids.clone();
+        let limit = self.options.max_new_tokens;
+        while generated.tokens.len() < limit {
+            if self.cancel.is_cancelled() {
+                generated.stop = StopReason::Cancelled;
+                break;
             }
-            let sampled = sampler.sample(logits, &context, generated.tokens.len())?;
-            if ids.stop.contains(&sampled.id) {
+            let index = generated.tokens.len();
+            let step = self.next_tokens(logits, &context, index, &mut sampler, &mut constraint)?;
+            let Some(mut step) = step else {
+                generated.stop = StopReason::Stop;
+                break;
+            };
+            step.truncate(limit - index);
+            for &(id, logprob, forced) in &step {
+                context.push(id);
+                on_token(id, logprob, forced)?;
+            }
+            let new: Vec<u32> = step.iter().map(|&(id, ..)| id).collect();
+            generated.tokens.append(&mut step);
+            if constraint.as_ref().is_some_and(TokenConstraint::is_complete) {
                 generated.stop = StopReason::Stop;
                 break;
             }
-            if let Some(constraint) = &mut constraint {
-                constraint.consume(&[sampled.id])?;
+            if generated.tokens.len() == limit {
+                break;
             }
-            step.push((sampled.id, sampled.logprob, false));
-            step.extend(forced(constraint.as_mut()));
+            logits = sequence.append(&new)?;
+            generated.forward_passes += 1;
         }
-        step.truncate(options.max_new_tokens - generated.tokens.len());
-        for &(id, logprob, is_forced) in &step {
-            context.push(id);
-            on_token(id, logprob, is_forced)?;
-        }
-        let new: Vec<u32> = step.iter().map(|&(id, ..)| id).collect();
-        generated.tokens.append(&mut step);
-        if constraint.as_ref().is_some_and(TokenConstraint::is_complete) {
-            generated.stop = StopReason::Stop;
-            break;
-        }
-        if generated.tokens.len() == options.max_new_tokens {
-            break;
-        }
-        logits = sequence.append(&new)?;
-        generated.forward_passes += 1;
+        generated.decode = start.elapsed();
+        Ok(generated)
     }
-    generated.decode = start.elapsed();
-    Ok(generated)
+
+    /// Returns the tokens that come next: a sampled one and those the grammar then forces, or those
+    /// it forces at the very start; nothing if the answer is over.
+    fn next_tokens(
+        &self,
+        mut logits: Vec<f32>,
+        context: &[u32],
+        index: usize,
+        sampler: &mut Sampler,
+        constraint: &mut Option<TokenConstraint>,
+    ) -> Result<Option<Vec<Token>>, ModelError> {
+        if index == 0 {
+            let forced: Vec<Token> = forced(constraint.as_mut()).collect();
+            if !forced.is_empty() {
+                return Ok(Some(forced));
+            }
+        }
+        self.mask_impossible(&mut logits);
+        if let Some(constraint) = constraint {
+            constraint.mask(&mut logits)?;
+        }
+        let sampled = sampler.sample(logits, context, index)?;
+        if self.ids.stop.contains(&sampled.id) {
+            return Ok(None);
+        }
+        if let Some(constraint) = constraint {
+            constraint.consume(&[sampled.id])?;
+        }
+        let first = std::iter::once((sampled.id, sampled.logprob, false));
+        Ok(Some(first.chain(forced(constraint.as_mut())).collect()))
+    }
+
+    /// Takes padding rows and image placeholders out of the choice.
+    fn mask_impossible(&self, logits: &mut [f32]) {
+        logits.get_mut(self.ids.vocab_len..).unwrap_or_default().fill(f32::NEG_INFINITY);
+        for &id in self.ids.never {
+            if let Some(logit) = logits.get_mut(id as usize) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+    }
 }
 
 /// The tokens the grammar leaves no choice about, as generated ones.
-fn forced(constraint: Option<&mut TokenConstraint>) -> impl Iterator<Item = (u32, f32, bool)> {
+fn forced(constraint: Option<&mut TokenConstraint>) -> impl Iterator<Item = Token> {
     let tokens = constraint.map(TokenConstraint::forced_tokens).unwrap_or_default();
     tokens.into_iter().map(|id| (id, 0.0, true))
-}
-
-fn mask_impossible(logits: &mut [f32], ids: &Ids<'_>) {
-    logits.get_mut(ids.vocab_len..).unwrap_or_default().fill(f32::NEG_INFINITY);
-    for &id in ids.never {
-        if let Some(logit) = logits.get_mut(id as usize) {
-            *logit = f32::NEG_INFINITY;
-        }
-    }
 }
 
 /// One sequence on its way through the decoder.

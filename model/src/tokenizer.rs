@@ -210,9 +210,7 @@ fn added_tokens(
         Some(text) => serde_json::from_str(text)
             .map_err(|source| ModelError::Json { file: FILE.to_owned(), source })?,
     };
-    let token = |content: &str, special: bool| {
-        AddedToken::from(content, special).normalized(false)
-    };
+    let token = |content: &str, special: bool| AddedToken::from(content, special).normalized(false);
     let Some(listed) = config.get("added_tokens_decoder").and_then(Value::as_object) else {
         let tokens = (first..).zip(ADDED_TOKENS);
         return Ok(tokens.map(|(id, (content, special))| (id, token(content, special))).collect());

@@ -152,13 +152,40 @@ impl Config {
         let Self { text, vision, .. } = self;
         let head_dim = text.hidden_size / text.num_attention_heads.max(1);
         let rules: [(bool, &str); 8] = [
-            (text.num_attention_heads > 0 && text.hidden_size % text.num_attention_heads == 0, "hidden_size must be a multiple of num_attention_heads"),
-            (text.num_key_value_heads > 0 && text.num_attention_heads % text.num_key_value_heads == 0, "num_attention_heads must be a multiple of num_key_value_heads"),
-            (text.mrope_section.iter().sum::<usize>() * 2 == head_dim, "mrope_section must add up to half the head dimension"),
-            (vision.num_heads > 0 && vision.hidden_size % (4 * vision.num_heads) == 0, "vision hidden_size must be a multiple of 4 × num_heads"),
-            (vision.patch_size > 0 && vision.spatial_merge_size > 0 && vision.temporal_patch_size > 0, "patch sizes must not be 0"),
-            (vision.patch_size * vision.spatial_merge_size > 0 && vision.window_size % (vision.patch_size * vision.spatial_merge_size).max(1) == 0 && vision.window_size > 0, "window_size must be a multiple of patch_size × spatial_merge_size"),
-            (vision.out_hidden_size == text.hidden_size, "vision out_hidden_size must equal the text hidden_size"),
+            (
+                text.num_attention_heads > 0 && text.hidden_size % text.num_attention_heads == 0,
+                "hidden_size must be a multiple of num_attention_heads",
+            ),
+            (
+                text.num_key_value_heads > 0
+                    && text.num_attention_heads % text.num_key_value_heads == 0,
+                "num_attention_heads must be a multiple of num_key_value_heads",
+            ),
+            (
+                text.mrope_section.iter().sum::<usize>() * 2 == head_dim,
+                "mrope_section must add up to half the head dimension",
+            ),
+            (
+                vision.num_heads > 0 && vision.hidden_size % (4 * vision.num_heads) == 0,
+                "vision hidden_size must be a multiple of 4 × num_heads",
+            ),
+            (
+                vision.patch_size > 0
+                    && vision.spatial_merge_size > 0
+                    && vision.temporal_patch_size > 0,
+                "patch sizes must not be 0",
+            ),
+            (
+                vision.patch_size * vision.spatial_merge_size > 0
+                    && vision.window_size % (vision.patch_size * vision.spatial_merge_size).max(1)
+                        == 0
+                    && vision.window_size > 0,
+                "window_size must be a multiple of patch_size × spatial_merge_size",
+            ),
+            (
+                vision.out_hidden_size == text.hidden_size,
+                "vision out_hidden_size must equal the text hidden_size",
+            ),
             (vision.in_channels == 3, "in_channels must be 3"),
         ];
         match rules.into_iter().find(|(holds, _)| !holds) {
@@ -198,7 +225,9 @@ fn rope(keys: &Keys<'_>) -> Result<(f64, [usize; 3]), ModelError> {
     let theta = block
         .and_then(|block| block.get("rope_theta"))
         .or_else(|| keys.get("rope_theta"))
-        .map_or(Ok(1e6), |value| value.as_f64().ok_or_else(|| wrong("rope_theta", value, "a number")))?;
+        .map_or(Ok(1e6), |value| {
+            value.as_f64().ok_or_else(|| wrong("rope_theta", value, "a number"))
+        })?;
     let Some(block) = block.filter(|block| !block.is_null()) else {
         return Ok((theta, [16, 24, 24]));
     };
@@ -286,8 +315,9 @@ impl<'a> Keys<'a> {
     }
 
     fn number_or(&self, name: &str, default: f64) -> Result<f64, ModelError> {
-        self.get(name)
-            .map_or(Ok(default), |value| value.as_f64().ok_or_else(|| wrong(name, value, "a number")))
+        self.get(name).map_or(Ok(default), |value| {
+            value.as_f64().ok_or_else(|| wrong(name, value, "a number"))
+        })
     }
 }
 

@@ -25,7 +25,9 @@ pub struct Positions {
 #[non_exhaustive]
 pub enum PositionError {
     /// An image's placeholders are fewer than its grid, or not in one run.
-    #[error("image {image} needs {expected} placeholder tokens in a row but the prompt has {found}")]
+    #[error(
+        "image {image} needs {expected} placeholder tokens in a row but the prompt has {found}"
+    )]
     PlaceholderRun {
         /// Index of the image, from 0.
         image: usize,
@@ -90,11 +92,9 @@ pub fn positions(
         next += rows.max(columns);
     }
     match images.next() {
-        Some((image, grid)) => Err(PositionError::PlaceholderRun {
-            image,
-            expected: grid.merged_len(),
-            found: 0,
-        }),
+        Some((image, grid)) => {
+            Err(PositionError::PlaceholderRun { image, expected: grid.merged_len(), found: 0 })
+        }
         None => Ok(Positions { ids, next }),
     }
 }
@@ -127,11 +127,11 @@ impl RotaryTable {
         let axis: Vec<usize> =
             (0..3).flat_map(|axis| std::iter::repeat_n(axis, section[axis])).collect();
         let inv_freq = inverse_frequencies(half, head_dim, theta);
-        let angles = ids
+        let angles: Vec<f32> = ids
             .iter()
             .flat_map(|id| (0..half).map(|j| id[axis[j]] as f32 * inv_freq[j]).collect::<Vec<_>>())
             .collect();
-        Self::from_angles(angles, ids.len(), half, device)
+        Self::from_angles(&angles, ids.len(), half, device)
     }
 
     /// Returns the table for the vision tower: the first half of the angles turns by the patch's
@@ -143,16 +143,16 @@ impl RotaryTable {
     pub fn vision(patches: &[[u32; 2]], head_dim: usize, device: &Device) -> Result<Self> {
         let quarter = head_dim / 4;
         let inv_freq = inverse_frequencies(quarter, head_dim / 2, 10_000.0);
-        let angles = patches
+        let angles: Vec<f32> = patches
             .iter()
             .flat_map(|patch| {
                 patch.iter().flat_map(|&at| inv_freq.iter().map(move |f| at as f32 * f))
             })
             .collect();
-        Self::from_angles(angles, patches.len(), 2 * quarter, device)
+        Self::from_angles(&angles, patches.len(), 2 * quarter, device)
     }
 
-    fn from_angles(angles: Vec<f32>, rows: usize, columns: usize, device: &Device) -> Result<Self> {
+    fn from_angles(angles: &[f32], rows: usize, columns: usize, device: &Device) -> Result<Self> {
         let cos = angles.iter().map(|angle| angle.cos()).collect();
         let sin = angles.iter().map(|angle| angle.sin()).collect();
         Ok(Self {
@@ -195,7 +195,11 @@ mod tests {
 
     #[test]
     fn placeholders_and_grids_must_agree() {
-        check("titi", &[(2, 4)], "image 0 needs 2 placeholder tokens in a row but the prompt has 1");
+        check(
+            "titi",
+            &[(2, 4)],
+            "image 0 needs 2 placeholder tokens in a row but the prompt has 1",
+        );
         check("i", &[], "token 0 is an image placeholder but only 0 image(s) were given");
         check("t", &[(2, 2)], "image 0 needs 1 placeholder tokens in a row but the prompt has 0");
     }

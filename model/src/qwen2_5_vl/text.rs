@@ -121,8 +121,7 @@ impl Attention {
     /// `(s, c)` → `(s, c)`
     fn forward(&self, xs: &Tensor, rotary: &RotaryTable, cache: &mut LayerCache) -> Result<Tensor> {
         let heads = |proj: &Linear, n: usize| split_heads(&proj.forward(xs)?, n);
-        let rotate =
-            |xs: Tensor| rope(&xs.unsqueeze(0)?, &rotary.cos, &rotary.sin)?.squeeze(0);
+        let rotate = |xs: Tensor| rope(&xs.unsqueeze(0)?, &rotary.cos, &rotary.sin)?.squeeze(0);
         let q = rotate(heads(&self.q_proj, self.num_heads)?)?; // (h, s, d)
         let k = rotate(heads(&self.k_proj, self.num_kv_heads)?)?; // (kv, s, d)
         let v = heads(&self.v_proj, self.num_kv_heads)?; // (kv, s, d)
@@ -132,6 +131,7 @@ impl Attention {
 }
 
 /// `model.layers.{i}.mlp`
+#[expect(clippy::struct_field_names, reason = "the names are the checkpoint's")]
 #[derive(Clone, Debug)]
 struct Mlp {
     gate_proj: Linear,

@@ -40,6 +40,9 @@ impl Grid {
     }
 }
 
+/// Is shown the number of a block and, when it asks, that block's output.
+pub type Inspect<'a> = dyn FnMut(usize, &dyn Fn() -> Result<Tensor>) -> Result<()> + 'a;
+
 /// `visual`
 #[derive(Clone, Debug)]
 pub struct VisionTower {
@@ -87,7 +90,7 @@ impl VisionTower {
         &self,
         pixel_values: &Tensor,
         grids: &[Grid],
-        inspect: &mut dyn FnMut(usize, &dyn Fn() -> Result<Tensor>) -> Result<()>,
+        inspect: &mut Inspect<'_>,
     ) -> Result<Tensor> {
         let plan = WindowPlan::new(grids, &self.config);
         let n = plan.index.len(); // merged patches of all images
@@ -117,7 +120,8 @@ struct PatchEmbed {
 
 impl PatchEmbed {
     fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
-        let VisionConfig { in_channels, temporal_patch_size, patch_size, hidden_size, .. } = *config;
+        let VisionConfig { in_channels, temporal_patch_size, patch_size, hidden_size, .. } =
+            *config;
         let shape = (hidden_size, in_channels, temporal_patch_size, patch_size, patch_size);
         let weight = vb.pp("proj").get(shape, "weight")?;
         let weight = weight.reshape((hidden_size, config.patch_len()))?;
@@ -205,6 +209,7 @@ impl VisionAttention {
 }
 
 /// `blocks.{i}.mlp`
+#[expect(clippy::struct_field_names, reason = "the names are the checkpoint's")]
 #[derive(Clone, Debug)]
 struct VisionMlp {
     gate_proj: Linear,

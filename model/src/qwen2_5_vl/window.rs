@@ -152,7 +152,8 @@ mod tests {
         let mut sorted = plan.index.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..54).collect::<Vec<_>>());
-        let lens: Vec<_> = plan.groups.iter().map(|g| (g.start, g.n_windows, g.window_len)).collect();
+        let lens: Vec<_> =
+            plan.groups.iter().map(|g| (g.start, g.n_windows, g.window_len)).collect();
         assert_eq!(lens, [(0, 1, 64), (64, 1, 32), (96, 1, 64), (160, 1, 32), (192, 1, 24)]);
         let frames: Vec<_> = plan.frames.iter().map(|g| (g.start, g.window_len)).collect();
         assert_eq!(frames, [(0, 96), (96, 96), (192, 24)]);
