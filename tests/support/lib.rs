@@ -1,5 +1,10 @@
-//! What several integration tests need: the binary, goldens and fixtures.
+//! What several integration tests need: the binary, goldens and fixtures, real applications.
 
+pub mod apps;
 pub mod binary;
 pub mod embedded_eval;
 pub mod golden;
+pub mod page;
+pub mod program;
+pub mod wait;
+pub mod xserver;
