@@ -22,7 +22,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 
     /// Print one JSON object on stdout instead of text for people.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub(crate) json: bool,
 }
 
@@ -139,7 +139,7 @@ pub(crate) struct DoctorArgs {
 /// `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// Which schema.
+    /// `action` for those of `act` and traces; the others are the functions a checkpoint calls.
     #[arg(value_enum, default_value_t = SchemaKind::Action)]
     pub(crate) kind: SchemaKind,
 
@@ -159,13 +159,11 @@ pub(crate) struct DemoArgs {
     #[arg(long = "virtual")]
     pub(crate) on_virtual: bool,
 
-    /// The window to use.
+    /// Which program's window to use.
     #[arg(long, value_enum, value_name = "NAME", default_value_t = DemoWindow::Zenity)]
     pub(crate) window: DemoWindow,
 
-    /// Record the episode and write the report in this folder.
-    ///
-    /// Without it a new folder in `handsight-runs` is used.
+    /// Record and report in this folder; a new one in `handsight-runs` by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) trace: Option<PathBuf>,
 
@@ -246,41 +244,31 @@ pub(crate) enum Compute {
 /// When to ask before an action.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Confirm {
-    /// Before every action.
     Always,
-    /// Not at all.
     Never,
 }
 
 /// Which schema to print.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum SchemaKind {
-    /// The actions of a trace and of `act`.
     Action,
-    /// The function a Qwen2.5-VL checkpoint calls on a desktop.
     ComputerUse,
-    /// The function a Qwen2.5-VL checkpoint calls on a phone.
     MobileUse,
 }
 
 /// The windows the demo can use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum DemoWindow {
-    /// A form of the dialog program `zenity`.
     Zenity,
-    /// A page in Chromium, served from this machine.
     Chromium,
 }
 
 /// How to talk to a model.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Prompt {
-    /// As the embedded checkpoint was trained.
     #[value(name = "embedded-v1")]
     EmbeddedV1,
-    /// Function calls, on a desktop.
     ComputerUse,
-    /// Function calls, on a phone.
     MobileUse,
 }
 

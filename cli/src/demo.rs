@@ -45,10 +45,9 @@ pub(crate) fn run(
     let mut policy = LocalPolicy::new(engine, profile, LocalOptions::default());
     let case = window::case(args.window);
     let stage = Stage::set(args, printer, environment, &interrupt)?;
-    let mut device = interrupt.guard(Box::new(DesktopDevice::open(&DesktopOptions {
-        monitor: None,
-        display: Some(stage.display.clone()),
-    })?));
+    let options = DesktopOptions { monitor: None, display: Some(stage.display.clone()) };
+    let device = Box::new(DesktopDevice::open(&options)?);
+    let mut device = interrupt.guard(device, Some(&stage.display));
     let mut window = open_window(case, &stage, &mut device, printer, &interrupt)?;
 
     let dir = args.trace.clone().unwrap_or_else(new_run);
@@ -106,7 +105,11 @@ fn judgement(check: &CheckResult, printer: &Printer) -> String {
     match &check.found {
         None => format!("{} {}", printer.paint(Style::Green, "✓"), check.name),
         Some(found) => {
-            format!("{} {}; found {found}", printer.paint(Style::Red, "✗ not so:"), check.name)
+            format!(
+                "{} expected that {}, but found {found}",
+                printer.paint(Style::Red, "✗"),
+                check.name
+            )
         }
     }
 }

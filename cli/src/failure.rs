@@ -121,21 +121,22 @@ pub(crate) fn keep_panics_quiet() {
 
 impl From<DeviceError> for Failure {
     fn from(error: DeviceError) -> Self {
-        let (exit, hint) = (exit_of_device(&error), error.hint());
+        let (exit, hint) = (exit_of_device(&error), error.hint().or_else(|| picture_hint(&error)));
         Self { hint, ..Self::new(exit, error) }
     }
 }
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
-        let (exit, hint) = (exit_of_model(&error), error.hint().map(str::to_owned));
+        let hint = error.hint().or_else(|| checkpoint_hint(&error)).map(str::to_owned);
+        let exit = exit_of_model(&error);
         Self { hint, ..Self::new(exit, error) }
     }
 }
 
 impl From<TraceError> for Failure {
     fn from(error: TraceError) -> Self {
-        let (exit, hint) = (exit_of_trace(&error), error.hint());
+        let (exit, hint) = (exit_of_trace(&error), error.hint().or_else(|| trace_hint(&error)));
         Self { hint, ..Self::new(exit, error) }
     }
 }
@@ -212,6 +213,38 @@ fn exit_of_trace(error: &TraceError) -> Exit {
         TraceError::Encode { .. } => Exit::NotAchieved,
         _ => Exit::BadInput,
     }
+}
+
+/// Says what kind of picture can be read.
+fn picture_hint(error: &DeviceError) -> Option<String> {
+    let hint = match error {
+        DeviceError::File(_) => "check the path of the picture",
+        DeviceError::Image { .. } => {
+            "give a whole PNG, JPEG, WebP, BMP or GIF file of a screen's size"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Says what a checkpoint has to be.
+fn checkpoint_hint(error: &ModelError) -> Option<&'static str> {
+    match error {
+        ModelError::Read { .. } => {
+            Some("give `--model` the folder of a Qwen2.5-VL checkpoint, or `embedded`")
+        }
+        ModelError::Json { .. } | ModelError::Config { .. } | ModelError::Tokenizer { .. } => {
+            Some("take the file from the checkpoint again; only Qwen2.5-VL checkpoints are read")
+        }
+        ModelError::Image { .. } => Some("cut out the part of the picture that matters"),
+        _ => None,
+    }
+}
+
+/// Says where a trace can be written.
+fn trace_hint(error: &TraceError) -> Option<String> {
+    let is_place = matches!(error, TraceError::Write { source } if !is_full(source));
+    is_place.then(|| "give `--trace` a folder that can be written to".to_owned())
 }
 
 fn is_full(error: &std::io::Error) -> bool {

@@ -2,6 +2,9 @@
 //!
 //! Neither leaves a key or a button held, nor a program running that this one started.
 
+#[cfg(target_os = "linux")]
+mod force;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -60,10 +63,16 @@ impl Interrupt {
     }
 
     /// Takes care of a device: should the process be stopped at once, it lets go of everything.
-    pub(crate) fn guard(&self, device: Box<dyn Device>) -> GuardedDevice {
+    ///
+    /// `display` is the X display of a device that has one.
+    pub(crate) fn guard(&self, device: Box<dyn Device>, display: Option<&str>) -> GuardedDevice {
         let device = GuardedDevice(Arc::new(Mutex::new(device)));
-        let guarded = device.clone();
-        self.before_exit(move || guarded.release_soon());
+        let (guarded, display) = (device.clone(), display.map(str::to_owned));
+        self.before_exit(move || {
+            if !guarded.release_soon() {
+                release_by_force(display.as_deref());
+            }
+        });
         device
     }
 
@@ -83,22 +92,38 @@ fn exit_at_once() -> ! {
 pub(crate) struct GuardedDevice(Arc<Mutex<Box<dyn Device>>>);
 
 impl GuardedDevice {
-    /// Lets go of everything as soon as the action under way is over, or gives up.
-    fn release_soon(&self) {
+    /// Lets go of everything as soon as the action under way is over; returns whether it was.
+    fn release_soon(&self) -> bool {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
-            match self.0.try_lock() {
-                Ok(mut device) => return drop(device.release_all()),
-                Err(TryLockError::Poisoned(device)) => {
-                    return drop(device.into_inner().release_all());
-                }
+            let mut device = match self.0.try_lock() {
+                Ok(device) => device,
+                Err(TryLockError::Poisoned(device)) => device.into_inner(),
                 Err(TryLockError::WouldBlock) => {
                     pause(Duration::from_millis(10), &CancelFlag::default());
+                    continue;
                 }
-            }
+            };
+            // A device that is gone holds nothing.
+            let _ = device.release_all();
+            return true;
         }
+        false
     }
 }
+
+/// Lets go of everything past the thread that is in the middle of an action.
+#[cfg(target_os = "linux")]
+fn release_by_force(display: Option<&str>) {
+    if let Some(display) = display {
+        // The process ends next, whether this worked or not.
+        let _ = force::release_everything(display);
+    }
+}
+
+/// Elsewhere the system lets go of what a process held when it ends.
+#[cfg(not(target_os = "linux"))]
+fn release_by_force(_: Option<&str>) {}
 
 impl Device for GuardedDevice {
     fn info(&self) -> DeviceInfo {

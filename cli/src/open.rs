@@ -10,6 +10,7 @@ use handsight_model::{DeviceKind, Engine};
 
 use crate::args::{Compute, DeviceArg, ModelArgs, Prompt, TargetArgs};
 use crate::failure::{Exit, Failure};
+use crate::interrupt::{GuardedDevice, Interrupt};
 use crate::print::Printer;
 use crate::settings::Environment;
 
@@ -26,6 +27,16 @@ pub(crate) fn device(
         DeviceArg::Still(path) => Ok(Box::new(StillDevice::open(path)?)),
         DeviceArg::Desktop => desktop(target.monitor, environment),
     }
+}
+
+/// Opens the device that was named, so that Ctrl-C makes it let go of everything.
+pub(crate) fn guarded(
+    target: &TargetArgs,
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> Result<GuardedDevice, Failure> {
+    let display = environment.display.as_deref().filter(|_| target.is_real());
+    Ok(interrupt.guard(device(target, environment)?, display))
 }
 
 /// Opens a monitor of the desktop.

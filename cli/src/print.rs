@@ -115,9 +115,10 @@ impl Printer {
             return;
         }
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+        let message = lines.collect::<Vec<_>>().join(" ");
         self.failure(
-            &Failure::bad_input(message.to_owned())
+            &Failure::bad_input(message.trim_start_matches("error: ").to_owned())
                 .with_hint("`handsight --help` lists the commands and their options"),
         );
     }

@@ -20,7 +20,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let action = parse(&args.action)?;
     let interrupt = Interrupt::listen(printer)?;
-    let mut device = interrupt.guard(open::device(&args.target, environment)?);
+    let mut device = open::guarded(&args.target, environment, &interrupt)?;
     let info = device.info();
     let performed = !args.dry_run && args.target.is_real();
     if args.dry_run {

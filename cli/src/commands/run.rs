@@ -21,7 +21,7 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
-    let mut device = interrupt.guard(open::device(&args.target, environment)?);
+    let mut device = open::guarded(&args.target, environment, &interrupt)?;
     let (engine, profile) = open::model(&args.model, printer)?;
     let mut policy = LocalPolicy::new(engine, profile, LocalOptions::default());
     let mut recorder = args.trace.as_deref().map(TraceRecorder::create).transpose()?;

@@ -18,7 +18,7 @@ use crate::interrupt::Interrupt;
 const CLOSING: Duration = Duration::from_secs(3);
 
 /// What is said of a window that gave no outcome.
-const NOTHING: &str = "nothing: the window was not finished";
+const NOTHING: &str = "no outcome: the window was not finished";
 
 /// A window, a goal in it, and what it says itself once the goal is reached.
 pub(super) struct Case {

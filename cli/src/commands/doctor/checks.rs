@@ -38,7 +38,8 @@ pub(super) fn screen(
     let mut device = None;
     let has_device = has_display
         && report.check("capture", || {
-            let mut opened = interrupt.guard(open::desktop(monitor, environment)?);
+            let display = environment.display.as_deref();
+            let mut opened = interrupt.guard(open::desktop(monitor, environment)?, display);
             let proof = capture(&mut opened)?;
             device = Some(opened);
             Ok(proof)

@@ -1,0 +1,242 @@
+//! The help of every command.
+
+use insta::assert_snapshot;
+
+use super::handsight;
+
+#[test]
+fn help_lists_the_commands() {
+    assert_snapshot!(handsight().snapshot(&["--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    See, decide, act: a GUI agent in one binary
+
+    Usage: handsight [OPTIONS] <COMMAND>
+
+    Commands:
+      run         Pursue a goal on a screen
+      ground      Find the thing of a description on a picture
+      act         Do one action to a screen
+      screenshot  Take a screenshot
+      devices     List the monitors that can be observed and acted on
+      doctor      Prove capture, pointer, keyboard, model and traces, and say how to mend what fails
+      schema      Print the JSON Schema of actions
+      demo        Watch the agent fill in a real window, and check the window's own word on it
+      trace       Read a recorded episode
+      help        Print this message or the help of the given subcommand(s)
+
+    Options:
+          --json     Print one JSON object on stdout instead of text for people
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Exit codes: 0 done, 1 goal not achieved or check failed, 2 bad usage or input, 3 device or model
+    unavailable, 130 interrupted.
+    ");
+}
+
+#[test]
+fn help_of_run() {
+    assert_snapshot!(handsight().snapshot(&["run", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Pursue a goal on a screen
+
+    Usage: handsight run [OPTIONS] <GOAL>
+
+    Arguments:
+      <GOAL>  What to achieve, in a sentence
+
+    Options:
+          --device <DEVICE>   The screen: `desktop`, or `still:FILE` for a picture on which nothing is
+                              performed [default: desktop]
+          --monitor <N>       The monitor, as `devices` numbers them; the primary one by default
+          --model <MODEL>     The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint [default:
+                              embedded]
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
+                              [default: cpu]
+          --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
+                              `computer-use` [possible values: embedded-v1, computer-use, mobile-use]
+          --max-steps <N>     The most steps to take [default: 20]
+          --timeout <TIME>    The most time to take: seconds, or a number with `s`, `m` or `h` [default:
+                              10m]
+          --dry-run           Decide and check every action, but perform none
+          --confirm <WHEN>    Whether to ask before each action [default: never] [possible values:
+                              always, never]
+          --trace <DIR>       Record screenshots, decisions and actions in this folder
+          --json              Print one JSON object on stdout instead of text for people
+      -h, --help              Print help
+    ");
+}
+
+#[test]
+fn help_of_ground() {
+    assert_snapshot!(handsight().snapshot(&["ground", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Find the thing of a description on a picture
+
+    Usage: handsight ground [OPTIONS] <IMAGE> <DESCRIPTION>
+
+    Arguments:
+      <IMAGE>        The picture: PNG, JPEG, WebP, BMP or GIF
+      <DESCRIPTION>  What to find, such as `Save button`
+
+    Options:
+          --out <FILE>        Write the picture with the point marked to this PNG file
+          --model <MODEL>     The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint [default:
+                              embedded]
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
+                              [default: cpu]
+          --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
+                              `computer-use` [possible values: embedded-v1, computer-use, mobile-use]
+          --json              Print one JSON object on stdout instead of text for people
+      -h, --help              Print help
+    ");
+}
+
+#[test]
+fn help_of_act() {
+    assert_snapshot!(handsight().snapshot(&["act", "--help"]), @r#"
+    exit code: 0
+    --- stdout ---
+    Do one action to a screen
+
+    Usage: handsight act [OPTIONS] <ACTION_JSON>
+
+    Arguments:
+      <ACTION_JSON>  The action, such as `{"action":"left_click","coordinate":[120,44]}`
+
+    Options:
+          --device <DEVICE>  The screen: `desktop`, or `still:FILE` for a picture on which nothing is
+                             performed [default: desktop]
+          --monitor <N>      The monitor, as `devices` numbers them; the primary one by default
+          --dry-run          Check the action against the screen, but do not perform it
+          --json             Print one JSON object on stdout instead of text for people
+      -h, --help             Print help
+    "#);
+}
+
+#[test]
+fn help_of_screenshot() {
+    assert_snapshot!(handsight().snapshot(&["screenshot", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Take a screenshot
+
+    Usage: handsight screenshot [OPTIONS] <OUT.png>
+
+    Arguments:
+      <OUT.png>  The PNG file to write; `-` writes it to stdout
+
+    Options:
+          --device <DEVICE>  The screen: `desktop`, or `still:FILE` for a picture on which nothing is
+                             performed [default: desktop]
+          --monitor <N>      The monitor, as `devices` numbers them; the primary one by default
+          --json             Print one JSON object on stdout instead of text for people
+      -h, --help             Print help
+    ");
+}
+
+#[test]
+fn help_of_devices() {
+    assert_snapshot!(handsight().snapshot(&["devices", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    List the monitors that can be observed and acted on
+
+    Usage: handsight devices [OPTIONS]
+
+    Options:
+          --json  Print one JSON object on stdout instead of text for people
+      -h, --help  Print help
+    ");
+}
+
+#[test]
+fn help_of_doctor() {
+    assert_snapshot!(handsight().snapshot(&["doctor", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Prove capture, pointer, keyboard, model and traces, and say how to mend what fails
+
+    Usage: handsight doctor [OPTIONS]
+
+    Options:
+          --monitor <N>       The monitor to test, as `devices` numbers them
+          --model <MODEL>     The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint [default:
+                              embedded]
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
+                              [default: cpu]
+          --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
+                              `computer-use` [possible values: embedded-v1, computer-use, mobile-use]
+          --json              Print one JSON object on stdout instead of text for people
+      -h, --help              Print help
+    ");
+}
+
+#[test]
+fn help_of_schema() {
+    assert_snapshot!(handsight().snapshot(&["schema", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Print the JSON Schema of actions
+
+    Usage: handsight schema [OPTIONS] [KIND]
+
+    Arguments:
+      [KIND]  `action` for those of `act` and traces; the others are the functions a checkpoint calls
+              [default: action] [possible values: action, computer-use, mobile-use]
+
+    Options:
+          --width <PIXELS>   Bound the points to a screen this many pixels wide
+          --height <PIXELS>  Bound the points to a screen this many pixels high
+          --json             Print one JSON object on stdout instead of text for people
+      -h, --help             Print help
+    ");
+}
+
+#[test]
+fn help_of_demo() {
+    assert_snapshot!(handsight().snapshot(&["demo", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Watch the agent fill in a real window, and check the window's own word on it
+
+    Usage: handsight demo [OPTIONS]
+
+    Options:
+          --virtual           Use a virtual display even where there is a real one
+          --window <NAME>     Which program's window to use [default: zenity] [possible values: zenity,
+                              chromium]
+          --trace <DIR>       Record and report in this folder; a new one in `handsight-runs` by default
+          --model <MODEL>     The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint [default:
+                              embedded]
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
+                              [default: cpu]
+          --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
+                              `computer-use` [possible values: embedded-v1, computer-use, mobile-use]
+          --json              Print one JSON object on stdout instead of text for people
+      -h, --help              Print help
+    ");
+}
+
+#[test]
+fn help_of_trace() {
+    assert_snapshot!(handsight().snapshot(&["trace", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Read a recorded episode
+
+    Usage: handsight trace [OPTIONS] <COMMAND>
+
+    Commands:
+      show    Print the steps of a trace
+      report  Write an HTML page with the steps and screenshots of a trace
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+          --json  Print one JSON object on stdout instead of text for people
+      -h, --help  Print help
+    ");
+}
