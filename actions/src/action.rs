@@ -24,8 +24,10 @@ pub const MAX_TEXT: u32 = 4000;
 pub const MAX_KEYS: u32 = 6;
 /// The most wheel notches of one scroll.
 pub const MAX_NOTCHES: u32 = 50;
-/// The longest wait or press, in seconds.
-pub const MAX_SECONDS: f64 = 60.0;
+/// The longest wait, in seconds.
+pub const MAX_WAIT: f64 = 60.0;
+/// The longest press, in seconds; a press cannot be interrupted.
+pub const MAX_PRESS: f64 = 10.0;
 
 /// One thing to do to a screen, with its points in the space `P`.
 ///
@@ -68,7 +70,7 @@ pub enum Action<P: Point = PixelPoint> {
         /// Where.
         coordinate: P,
         /// For how long, in seconds.
-        #[schemars(range(min = 0.0, max = MAX_SECONDS))]
+        #[schemars(range(min = 0.0, max = MAX_PRESS))]
         time: f64,
     },
     /// Moves the pointer and presses nothing.
@@ -127,7 +129,7 @@ pub enum Action<P: Point = PixelPoint> {
     /// Does nothing for a while.
     Wait {
         /// For how long, in seconds.
-        #[schemars(range(min = 0.0, max = MAX_SECONDS))]
+        #[schemars(range(min = 0.0, max = MAX_WAIT))]
         time: f64,
     },
     /// Gives the answer to a question the goal asked.

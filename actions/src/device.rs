@@ -207,6 +207,13 @@ pub enum DeviceError {
         character: char,
     },
 
+    /// Every key of the keyboard is in use, and input needs one that is not.
+    #[error("every key of display `{display}` is in use, and input needs an unused one")]
+    KeyboardFull {
+        /// The display's name.
+        display: String,
+    },
+
     /// An image file could not be read.
     #[error("could not read the image `{path}`", path = .path.display())]
     Image {
@@ -246,7 +253,7 @@ impl DeviceError {
                 "allow this program to control the computer in the system's privacy settings"
             }
             Self::NoSuchKey { .. } => "choose a keyboard layout that has the key",
-            Self::NoSpareKey { .. } => {
+            Self::NoSpareKey { .. } | Self::KeyboardFull { .. } => {
                 "another program has remapped every unused key; `setxkbmap us` restores the layout"
             }
             Self::Invalid { .. }
@@ -259,7 +266,13 @@ impl DeviceError {
 
     /// Whether no further call to the device can succeed.
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::NoDisplay { .. } | Self::MissingExtension { .. } | Self::Lost { .. })
+        matches!(
+            self,
+            Self::NoDisplay { .. }
+                | Self::MissingExtension { .. }
+                | Self::KeyboardFull { .. }
+                | Self::Lost { .. }
+        )
     }
 }
 

@@ -3,7 +3,7 @@
 //! serde checks an action's shape; this checks its values. Devices call it before they move
 //! anything, so whatever wrote the action, its point is on the screen and its text is not empty.
 
-use super::{Action, MAX_KEYS, MAX_NOTCHES, MAX_SECONDS, MAX_TEXT, Verb};
+use super::{Action, MAX_KEYS, MAX_NOTCHES, MAX_PRESS, MAX_TEXT, MAX_WAIT, Verb};
 use crate::geometry::{Point, Size};
 
 /// Why an action cannot be performed on a screen of this size.
@@ -46,12 +46,14 @@ pub enum InvalidAction {
     #[error("`scroll` has an `amount` of 0")]
     NoScroll,
     /// A time that is negative, too long or no number.
-    #[error("`time` of `{verb}` is {time} s, not between 0 and {MAX_SECONDS} s")]
+    #[error("`time` of `{verb}` is {time} s, not between 0 and {limit} s")]
     Time {
         /// The action's verb.
         verb: Verb,
         /// The time, in seconds.
         time: f64,
+        /// The most there may be, in seconds.
+        limit: f64,
     },
     /// A text has a character no key writes, such as a bell or an escape.
     #[error("`text` of `{verb}` has the control character {character:?} at character {index}")]
@@ -85,11 +87,13 @@ impl<P: Point> Action<P> {
             }
             _ => Ok(()),
         };
+        let within = |time: f64, limit: f64| {
+            let is_within = (0.0..=limit).contains(&time);
+            if is_within { Ok(()) } else { Err(InvalidAction::Time { verb, time, limit }) }
+        };
         match self {
-            Self::LongPress { time, .. } | Self::Wait { time } => {
-                let allowed = (0.0..=MAX_SECONDS).contains(time);
-                if allowed { Ok(()) } else { Err(InvalidAction::Time { verb, time: *time }) }
-            }
+            Self::LongPress { time, .. } => within(*time, MAX_PRESS),
+            Self::Wait { time } => within(*time, MAX_WAIT),
             Self::Scroll { amount: 0, .. } => Err(InvalidAction::NoScroll),
             Self::Scroll { amount, .. } => count("amount", *amount as usize, MAX_NOTCHES),
             Self::Type { text } => {

@@ -73,6 +73,8 @@ enum Failure {
     NoSuchKey(Key),
     /// The keyboard cannot write the character and has no unused key to teach it to.
     NoSpareKey(char),
+    /// The keyboard has no unused key at all.
+    KeyboardFull,
 }
 
 impl Failure {
@@ -84,6 +86,7 @@ impl Failure {
             Self::Refused(source) => DeviceError::Capture { device, source },
             Self::NoSuchKey(key) => DeviceError::NoSuchKey { device, key },
             Self::NoSpareKey(character) => DeviceError::NoSpareKey { device, character },
+            Self::KeyboardFull => DeviceError::KeyboardFull { display: device },
         }
     }
 }

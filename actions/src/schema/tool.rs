@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::{action_schema, point};
-use crate::action::{ActionSpace, MAX_KEYS, MAX_NOTCHES, MAX_SECONDS, MAX_TEXT, Verb};
+use crate::action::{ActionSpace, MAX_KEYS, MAX_NOTCHES, MAX_PRESS, MAX_TEXT, MAX_WAIT, Verb};
 use crate::geometry::Size;
 use crate::key::Key;
 use crate::parse::Dialect;
@@ -62,7 +62,7 @@ pub fn tool_schema(dialect: Dialect, space: &ActionSpace, bounds: Size) -> Value
 /// Returns the schema of the `arguments` of one verb.
 fn arguments(dialect: Dialect, verb: Verb, bounds: Size) -> Value {
     let text = || json!({ "type": "string", "minLength": 1, "maxLength": MAX_TEXT });
-    let time = || json!({ "type": "number", "minimum": 0, "maximum": MAX_SECONDS });
+    let time = |most: f64| json!({ "type": "number", "minimum": 0, "maximum": most });
     let coordinate = || ("coordinate", point(bounds));
     let fields = match verb {
         Verb::MouseMove
@@ -72,7 +72,7 @@ fn arguments(dialect: Dialect, verb: Verb, bounds: Size) -> Value {
         | Verb::DoubleClick
         | Verb::TripleClick
         | Verb::Drag => vec![coordinate()],
-        Verb::LongPress => vec![coordinate(), ("time", time())],
+        Verb::LongPress => vec![coordinate(), ("time", time(MAX_PRESS))],
         Verb::Swipe => vec![coordinate(), ("coordinate2", point(bounds))],
         Verb::Scroll => vec![("pixels", pixels())],
         Verb::Type | Verb::OpenApp | Verb::Answer => vec![("text", text())],
@@ -80,7 +80,7 @@ fn arguments(dialect: Dialect, verb: Verb, bounds: Size) -> Value {
         Verb::SystemButton => {
             vec![("button", json!({ "type": "string", "enum": ["Back", "Home", "Menu", "Enter"] }))]
         }
-        Verb::Wait => vec![("time", time())],
+        Verb::Wait => vec![("time", time(MAX_WAIT))],
         Verb::Terminate => {
             vec![("status", json!({ "type": "string", "enum": ["success", "failure"] }))]
         }

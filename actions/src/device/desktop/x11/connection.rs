@@ -36,18 +36,22 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects to a display by its name, or to the one the environment names.
     pub(super) fn open(display: Option<&str>) -> Result<Self, DeviceError> {
-        let no_display = |source: Source| DeviceError::NoDisplay {
-            display: display.unwrap_or("default").to_owned(),
-            source,
+        let fail = |display: &str, source: Source| {
+            let display = display.to_owned();
+            DeviceError::NoDisplay { display, source }
         };
-        let parsed = parse_display(display).map_err(|err| no_display(err.into()))?;
+        let parsed =
+            parse_display(display).map_err(|err| fail(display.unwrap_or("default"), err.into()))?;
+        let default = format!("{}:{}", parsed.host, parsed.display);
+        let display = display.map_or(default, str::to_owned);
         let screen_number = usize::from(parsed.screen);
         let mut failed: Option<io::Error> = None;
         for address in parsed.connect_instruction() {
             let (stream, (family, peer)) = match DefaultStream::connect(&address) {
                 Ok(connected) => connected,
                 Err(err) => {
-                    failed = Some(err);
+                    // The first address is the likeliest, so its error says most.
+                    failed.get_or_insert(err);
                     continue;
                 }
             };
@@ -57,14 +61,12 @@ impl Connection {
             let stream = ImpatientStream(stream);
             let x =
                 RustConnection::connect_to_stream_with_auth_info(stream, screen_number, name, data)
-                    .map_err(|err| no_display(err.into()))?;
+                    .map_err(|err| fail(&display, err.into()))?;
             let screen = x.setup().roots[screen_number].clone();
-            let default = format!("{}:{}", parsed.host, parsed.display);
-            let display = display.map_or(default, str::to_owned);
             return Ok(Self { root: screen.root, screen, x, display });
         }
         let nowhere = || io::Error::new(io::ErrorKind::NotFound, "it names no address");
-        Err(no_display(failed.unwrap_or_else(nowhere).into()))
+        Err(fail(&display, failed.unwrap_or_else(nowhere).into()))
     }
 
     /// Sends what is buffered and waits until the server has done it.

@@ -56,6 +56,8 @@ struct Taught {
 
 impl Keyboard {
     /// Reads the keyboard; if it has no spare key, those that a crashed program left are freed.
+    ///
+    /// One is needed even to click: enigo refuses to start without.
     pub(in crate::device::desktop) fn open(screen: &Screen) -> Result<Self, Failure> {
         let connection = &screen.connection;
         let mut keymap = read_keymap(connection)?;
@@ -65,6 +67,9 @@ impl Keyboard {
             }
             connection.sync()?;
             keymap = read_keymap(connection)?;
+        }
+        if keymap.spares().is_empty() {
+            return Err(Failure::KeyboardFull);
         }
         Ok(Self { keymap, layout: 0, taught: Vec::new(), unread: 0, held: Vec::new() })
     }
@@ -148,11 +153,13 @@ impl Keyboard {
         if self.held.is_empty() && self.taught.is_empty() {
             return Ok(());
         }
+        // Taken at once: a display that does not answer is not asked a second time.
+        let taught = std::mem::take(&mut self.taught);
         self.release_held(connection)?;
-        if !self.taught.is_empty() {
+        if !taught.is_empty() {
             self.let_programs_catch_up(connection)?;
         }
-        for taught in std::mem::take(&mut self.taught) {
+        for taught in taught {
             teach(connection, taught.keycode, keysym::NONE)?;
         }
         connection.sync()

@@ -8,7 +8,7 @@
 use super::keysym::{self, Keysym};
 
 /// Keys below this one are letters, digits and the keypad, which nobody teaches characters to.
-const FIRST_SPARE_ROW: u8 = 98;
+const FIRST_SPARE: u8 = 92;
 /// The lowest keycode means "none" to programs that count from the kernel's codes.
 const RESERVED: u8 = 8;
 
@@ -96,7 +96,7 @@ impl Keymap {
     /// one character with Shift and without, where no layout has characters.
     pub(super) fn leftovers(&self) -> Vec<u8> {
         let taught = |(keycode, row): &(u8, &[Keysym])| {
-            *keycode >= FIRST_SPARE_ROW
+            *keycode >= FIRST_SPARE
                 && row[0] == *row.get(1).unwrap_or(&0)
                 && keysym::is_char(row[0])
         };
