@@ -251,3 +251,38 @@ fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), FileTooLarge | QuotaExceeded | StorageFull)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_wrapper_wraps_decides_the_exit_code() {
+        let source = || "broken pipe".into();
+        let (device, task) = ("desktop :0".to_owned(), "take a screenshot");
+        let lost = DeviceError::Lost { device, task, source: source() };
+        let failure = Failure::from(EpisodeError::Device(lost));
+        assert_eq!(failure.exit, Exit::Unavailable);
+        assert_eq!(failure.messages().len(), 3, "{:?}", failure.messages());
+        assert!(failure.hint.is_some());
+
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let failure = Failure::from(EpisodeError::Record(TraceError::Write { source: full }));
+        assert_eq!(failure.exit, Exit::NotAchieved);
+
+        let problem = "an aspect ratio above 200";
+        let image = ModelError::Image { width: 1000, height: 1, problem };
+        let failure = Failure::from(GroundingError::Policy(PolicyError::Model(image)));
+        assert_eq!(failure.exit, Exit::BadInput);
+    }
+
+    #[test]
+    fn a_panic_becomes_a_message() {
+        keep_panics_quiet();
+        assert!(std::panic::catch_unwind(|| panic!("seven is not even")).is_err());
+        let messages = Failure::from_last_panic().messages();
+        assert_eq!(messages[0], "a fault in handsight");
+        assert!(messages[1].starts_with("seven is not even at "), "{messages:?}");
+        drop(std::panic::take_hook());
+    }
+}

@@ -50,7 +50,6 @@ impl<'a> Live<'a> {
 
     /// Ends a step: prints its line and keeps it.
     fn finish_step(&mut self, step: u32, decision: &Decision, outcome: Option<&Outcome>) {
-        self.spinner = None;
         let line = StepLine {
             step,
             thought: &decision.thought,
@@ -96,6 +95,8 @@ impl EpisodeObserver for Live<'_> {
                 self.line(&format!("step {step}  {refused} {problem}"));
             }
             EpisodeEvent::Decided { step, decision, took } => {
+                // The line is done with, and a question may follow.
+                self.spinner = None;
                 self.decided_in = took;
                 if matches!(decision.action.verb(), Verb::Terminate | Verb::Answer) {
                     self.finish_step(step, decision, None);
@@ -103,6 +104,7 @@ impl EpisodeObserver for Live<'_> {
             }
             EpisodeEvent::Acted { step, decision, outcome, .. } => {
                 self.finish_step(step, decision, Some(outcome));
+                self.spinner = Some(self.printer.spinner("waiting for the screen to be still"));
             }
             EpisodeEvent::Stopped { .. } => self.spinner = None,
             _ => {}
@@ -172,4 +174,28 @@ pub(crate) fn verdict(episode: &Episode, printer: &Printer) -> String {
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_fits_on_a_line() {
+        let action = Action::LeftClick { coordinate: PixelPoint { x: 212, y: 96 } };
+        let line = |outcome: Option<&Outcome>| {
+            let thought = "click \"First Name\"\nand more";
+            let (decide_ms, probability) = (184, Some(0.974));
+            let step =
+                StepLine { step: 2, thought, action: &action, decide_ms, probability, outcome };
+            step.text(|_, text| text.to_owned())
+        };
+        let performed =
+            "step 2  click \"First Name\"         → left_click (212, 96)       184 ms  p 0.97";
+        assert_eq!(line(Some(&Outcome::Performed)), performed);
+        assert_eq!(line(None), performed);
+        assert_eq!(line(Some(&Outcome::DryRun)), format!("{performed}  (not performed)"));
+        let failed = Outcome::Failed("no such key".to_owned());
+        assert_eq!(line(Some(&failed)), format!("{performed}  failed: no such key"));
+    }
 }

@@ -1,4 +1,5 @@
 //! The command line: help, results, errors and exit codes, as a user sees them.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop where the tests would")]
 
 mod help;
 mod refusals;

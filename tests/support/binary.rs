@@ -24,6 +24,10 @@ pub struct Binary {
 
 impl Binary {
     /// Takes the binary at `path`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no folder for temporary files can be made.
     pub fn new(path: &'static str) -> Self {
         Self { path, dir: TempDir::new().expect("a folder for temporary files exists") }
     }
@@ -53,6 +57,10 @@ impl Binary {
     }
 
     /// As [`Binary::snapshot`], of a command that was made with [`Binary::command`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the binary cannot be started.
     pub fn snapshot_of(&self, command: &mut Command) -> String {
         let output = command.output().expect("the binary was built");
         self.text(&output)
@@ -64,7 +72,7 @@ impl Binary {
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             let written = String::from_utf8_lossy(bytes);
             if !written.is_empty() {
-                text += &format!("--- {name} ---\n{}\n", written.trim_end());
+                text = format!("{text}--- {name} ---\n{}\n", written.trim_end());
             }
         }
         without_times(&text.replace(&self.dir.path().display().to_string(), "[DIR]"))

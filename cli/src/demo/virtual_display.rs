@@ -20,22 +20,12 @@ const SCREEN: &str = "560x420x24";
 const STARTING: Duration = Duration::from_secs(10);
 const MANAGING: Duration = Duration::from_secs(3);
 
+/// How many times the server is started: two that start at once can want the same number.
+const ATTEMPTS: u32 = 3;
+
 /// Starts a virtual display and returns its name, with the programs that make it.
 pub(super) fn start(interrupt: &Interrupt) -> Result<(String, Vec<Program>), Failure> {
-    let mut server = Program::start(
-        Command::new("Xvfb").args(["-displayfd", "1", "-screen", "0", SCREEN]).args([
-            "-nolisten",
-            "tcp",
-            "-noreset",
-        ]),
-        "xvfb openbox zenity",
-        interrupt,
-    )?;
-    let display = read_display(&mut server).ok_or_else(|| {
-        let message = "the virtual display did not start".to_owned();
-        Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
-            .with_hint("`Xvfb -displayfd 1` says why")
-    })?;
+    let (display, server) = start_server(interrupt)?;
     let mut programs = vec![server];
     let manager = Program::start(
         Command::new("openbox").env("DISPLAY", &display).env_remove("WAYLAND_DISPLAY"),
@@ -48,6 +38,21 @@ pub(super) fn start(interrupt: &Interrupt) -> Result<(String, Vec<Program>), Fai
         programs.insert(0, manager);
     }
     Ok((display, programs))
+}
+
+fn start_server(interrupt: &Interrupt) -> Result<(String, Program), Failure> {
+    for _ in 0..ATTEMPTS {
+        let mut command = Command::new("Xvfb");
+        command.args(["-displayfd", "1", "-screen", "0", SCREEN]);
+        command.args(["-nolisten", "tcp", "-noreset"]);
+        let mut server = Program::start(&mut command, "xvfb openbox zenity", interrupt)?;
+        if let Some(display) = read_display(&mut server) {
+            return Ok((display, server));
+        }
+    }
+    let message = "the virtual display did not start".to_owned();
+    Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
+        .with_hint("`Xvfb -displayfd 1` says why"))
 }
 
 /// Reads the number of the display, which the server writes when it is ready.

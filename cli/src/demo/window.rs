@@ -117,10 +117,11 @@ impl OpenWindow {
                 let status = zenity.status()?;
                 let output = zenity.output();
                 let output = output.trim_end_matches('\n');
-                if status.success() {
-                    return Some(output.to_owned());
-                }
-                Some(format!("{output} ({status})"))
+                Some(match (status.success(), output) {
+                    (true, output) => output.to_owned(),
+                    (false, "") => format!("a window closed without its button ({status})"),
+                    (false, output) => format!("{output} ({status})"),
+                })
             }
             Self::Page { page, .. } => page.sent(),
         }

@@ -122,3 +122,32 @@ fn answer(stream: &TcpStream, sent: &Mutex<Option<String>>) -> std::io::Result<(
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(page: &Page, request: &str) -> String {
+        let address = page.address().trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn the_page_is_served_and_its_form_comes_back() {
+        let page = Page::serve().unwrap();
+        assert!(ask(&page, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").contains("First Name"));
+        assert!(ask(&page, "GET /favicon.ico HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
+        assert_eq!(page.sent(), None);
+        let form = "first=Ada&city=Paris";
+        let request = format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{form}", form.len());
+        assert!(ask(&page, &request).contains("Done"));
+        assert_eq!(page.sent().as_deref(), Some(form));
+        let profile = page.profile().to_owned();
+        drop(page);
+        assert!(!profile.exists());
+    }
+}
