@@ -10,10 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("agent", &["handsight-actions", "handsight-model"]),
     ("scenarios", &["handsight-actions", "handsight-agent"]),
-    (
-        "cli",
-        &["handsight-actions", "handsight-model", "handsight-agent", "handsight-scenarios"],
-    ),
+    ("cli", &["handsight-actions", "handsight-model", "handsight-agent", "handsight-scenarios"]),
 ];
 
 fn root() -> PathBuf {

@@ -91,8 +91,7 @@ pub fn embedded_policy() -> Result<LocalPolicy> {
 /// outcome, not an error.
 pub fn ask(policy: &mut LocalPolicy, case: &Case) -> Result<Outcome> {
     let image = image::open(fixtures().join(&case.image))?.to_rgb8();
-    let observation =
-        Observation { screenshot: Screenshot::now(image, 1.0), foreground_app: None };
+    let observation = Observation { screenshot: Screenshot::now(image, 1.0), foreground_app: None };
     let history: &[StepSummary] = &[];
     let turn = Turn {
         goal: &case.goal,
