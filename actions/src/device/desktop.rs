@@ -64,6 +64,10 @@ pub fn monitors(display: Option<&str>) -> Result<Vec<Monitor>, DeviceError> {
 
 /// Why the system did not do something, before it is known for which device and action.
 #[derive(Debug)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "only X11 has a connection to lose and a keyboard to fill")
+)]
 enum Failure {
     /// The connection to the display broke, or nothing answers on it.
     Lost(Source),
