@@ -49,6 +49,7 @@ pub use key::{Key, UnknownKey};
 pub use observation::Observation;
 pub use parse::{
     Dialect, ParseError, ParsedReply, parse_action, parse_action_with_pointer, print_action,
+    python_json,
 };
 pub use schema::{action_schema, public_schema, tool_schema, tool_signature};
 pub use screenshot::Screenshot;

@@ -20,7 +20,7 @@ mod print;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::{Fault, ParseError};
-pub use self::print::print_action;
+pub use self::print::{print_action, python_json};
 use crate::action::{Action, Verb};
 use crate::geometry::ModelPoint;
 

@@ -4,18 +4,14 @@
 //! checkpoint and no prompt of our own invention. The texts lie beside this file in `prompt/`; each
 //! has its version in its name, and a changed text gets a new name.
 
-mod json;
-
 use std::fmt::Write;
 
-use handsight_actions::{Action, Dialect, Frame, ModelPoint, tool_signature};
+use handsight_actions::{Action, Dialect, Frame, ModelPoint, python_json, tool_signature};
 use handsight_model::{Message, Part, Role};
 use image::RgbImage;
 
 use crate::history::StepSummary;
 use crate::policy::Turn;
-
-pub(crate) use json::python_json;
 
 const SYSTEM: &str = include_str!("prompt/system.md");
 const TOOLS: &str = include_str!("prompt/tools_v1.md");

@@ -83,8 +83,13 @@ fn seconds(time: f64) -> Value {
     if whole as f64 == time { whole.into() } else { time.into() }
 }
 
-/// Writes JSON as Python's `json.dumps(value, ensure_ascii=False)` does.
-pub(crate) fn python_json(value: &Value) -> String {
+/// Writes JSON as Python's `json.dumps(value, ensure_ascii=False)` does: the checkpoints were trained
+/// on prompts that Python wrote, and other spacing is other tokens.
+///
+/// # Panics
+///
+/// Never: a JSON value can always be written to memory.
+pub fn python_json(value: &Value) -> String {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, PythonFormatter);
     value.serialize(&mut serializer).expect("writing to memory does not fail");
