@@ -5,6 +5,7 @@
   python train.py joint  --tower STATE --init STATE --out STATE --minutes 40 --rank R --world 2 --meet FILE
 """
 import argparse
+import copy
 import json
 import os
 import random
@@ -40,7 +41,7 @@ def arguments():
     A("--text_rows", type=int, default=4), A("--text_q", type=int, default=6), A("--easy", type=float, default=.3), A("--unseen", type=float, default=.12)
     A("--noise", type=float, default=.12), A("--confuse", type=float, default=.05), A("--bf16", type=int, default=1)
     A("--turn", type=float, default=8.), A("--sigma", type=float, default=5.)
-    A("--rank", type=int, default=0), A("--world", type=int, default=1), A("--meet", default="")
+    A("--ema", type=float, default=0.), A("--rank", type=int, default=0), A("--world", type=int, default=1), A("--meet", default="")
     A("--every", type=int, default=200)
     return ap.parse_args()
 
@@ -104,6 +105,7 @@ def main():
     q, frac = feed.start(o, a.rank)
     from codes import WordCodes
     codes, test = WordCodes(), held_out_samples()
+    mean = copy.deepcopy(m) if a.ema and a.rank == 0 else None            # averaged weights: good at any time, for early exports
     t0, n, images, acc = time.time(), 0, 0, {}
     while True:
         el = torch.tensor([(time.time() - t0) / 60 / a.minutes])
@@ -145,6 +147,9 @@ def main():
         if torch.isfinite(norm):
             opt.step()
         n += 1
+        if mean is not None:
+            with torch.no_grad():
+                torch._foreach_lerp_(list(mean.parameters()), list(m.parameters()), 1 - min(a.ema, n / (n + 10)))
         for k, x in L.items():
             acc.setdefault(k, []).append(float(x.detach()))
         if a.rank == 0 and n % 50 == 0:
@@ -152,9 +157,11 @@ def main():
             acc = {}
         if a.rank == 0 and n % a.every == 0:
             if a.mode != "tower":
-                print(f"EVAL {n} t={time.time() - t0:.0f}", json.dumps(quick_score(m, code if a.mode == "oracle" else None, test, codes)), flush=True)
+                print(f"EVAL {n} t={time.time() - t0:.0f}", json.dumps(quick_score(mean or m, code if a.mode == "oracle" else None, test, codes)), flush=True)
         if a.rank == 0 and n % 50 == 0:
             save_state(a.out, m, heads, chars)
+            if mean is not None:
+                save_state(a.out + ".mean", mean, heads, chars)
     if a.rank == 0:
         save_state(a.out, m, heads, chars)
         if a.mode != "tower":
