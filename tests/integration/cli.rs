@@ -5,16 +5,24 @@ mod help;
 mod refusals;
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use handsight_tests::binary::Binary;
+use handsight_tests::wait::{STARTING, wait_until};
 use image::RgbImage;
 use insta::assert_snapshot;
 use serde_json::Value;
 
 fn handsight() -> Binary {
     Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"))
+}
+
+/// A committed file or folder that tests read.
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
 /// A binary in a folder with the picture `white.png`.
@@ -198,10 +206,31 @@ fn the_schema_is_json_and_bounded_on_request() {
 }
 
 #[test]
+fn an_interrupt_ends_a_run_and_leaves_its_trace_whole() {
+    let handsight = with_picture();
+    let mut command = handsight.command(&["run", "click \"Save\"", "--device", "still:white.png"]);
+    // A model that was never trained writes on and on, so there is time to interrupt it.
+    command.args(["--trace", "trace", "--model"]).arg(fixture("tiny-qwen2_5_vl/flat-f32"));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let trace = handsight.dir().join("trace/trace.jsonl");
+    let has_begun =
+        || Ok(fs::read_to_string(&trace).is_ok_and(|text| text.contains("step_started")));
+    wait_until("the first step did not begin", STARTING, has_begun).unwrap();
+    let number = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &number]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    let output = handsight.command(&["trace", "show", "trace", "--json"]).output().unwrap();
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["stopped"]["stop_reason"], "interrupted");
+    assert_eq!(shown["torn"], false);
+}
+
+#[test]
 fn a_reader_that_has_enough_is_no_error() {
     let handsight = handsight();
     let mut command = handsight.command(&["schema"]);
-    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let status = child.wait().unwrap();
     assert_eq!((status.code(), status.signal()), (Some(0), None));

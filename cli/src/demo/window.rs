@@ -42,7 +42,7 @@ pub(super) fn case(window: DemoWindow) -> &'static Case {
 static ZENITY: Case = Case {
     name: "zenity",
     goal: "type \"Ada\" into \"First Name\", type \"Paris\" into \"City\", then click \"Save\"",
-    claim: "the window printed `Ada|Paris` and exited with success",
+    claim: "the window printed \"Ada|Paris\" and exited with success",
     expected: "Ada|Paris",
     kind: DemoWindow::Zenity,
 };
@@ -51,7 +51,7 @@ static CHROMIUM: Case = Case {
     name: "Chromium",
     goal: "type \"Ada\" into \"First Name\", type \"Paris\" into \"City\", check \"Newsletter\", \
            then click \"Save\"",
-    claim: "the page sent `first=Ada&city=Paris&newsletter=on`",
+    claim: "the page sent \"first=Ada&city=Paris&newsletter=on\"",
     expected: "first=Ada&city=Paris&newsletter=on",
     kind: DemoWindow::Chromium,
 };

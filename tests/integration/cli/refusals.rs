@@ -1,22 +1,19 @@
 //! Arguments, files and displays that cannot be used: what is said, and the exit code.
 
-use std::path::Path;
-
 use fs_err as fs;
 use handsight_tests::binary::Binary;
 use image::RgbImage;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use super::{handsight, with_picture};
+use super::{fixture, handsight, with_picture};
 
 /// A binary in a folder with a small checkpoint, `model`, that each test damages in its own way.
 fn with_checkpoint() -> Binary {
     let handsight = with_picture();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-qwen2_5_vl/flat-f32");
     let model = handsight.dir().join("model");
     fs::create_dir(&model).unwrap();
-    for entry in fs::read_dir(fixture).unwrap() {
+    for entry in fs::read_dir(fixture("tiny-qwen2_5_vl/flat-f32")).unwrap() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), model.join(entry.file_name())).unwrap();
     }
