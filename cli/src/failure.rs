@@ -247,7 +247,8 @@ fn trace_hint(error: &TraceError) -> Option<String> {
     is_place.then(|| "give `--trace` a folder that can be written to".to_owned())
 }
 
-fn is_full(error: &std::io::Error) -> bool {
+/// Whether a file could not be written for want of space rather than because of its name.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), FileTooLarge | QuotaExceeded | StorageFull)
 }

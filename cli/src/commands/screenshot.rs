@@ -8,7 +8,7 @@ use image::{ImageFormat, RgbImage};
 use serde_json::json;
 
 use crate::args::ScreenshotArgs;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, is_full};
 use crate::open;
 use crate::print::Printer;
 use crate::settings::Environment;
@@ -45,6 +45,11 @@ pub(crate) fn run(
 /// Writes a picture as a PNG file.
 pub(crate) fn write_png(path: &Path, image: &RgbImage) -> Result<(), Failure> {
     fs::write(path, png(image)?).map_err(|error| {
+        if is_full(&error) {
+            // Half a picture is of no use, and takes the space that is wanting.
+            let _ = fs::remove_file(path);
+            return Failure::new(Exit::NotAchieved, error).with_hint("free some space");
+        }
         Failure::new(Exit::BadInput, error).with_hint("name a file in a folder that exists")
     })
 }

@@ -73,7 +73,9 @@ impl Case {
                 let mut command = on_display("zenity");
                 command.args(["--forms", "--title=Profile", "--text=New Member"]);
                 command.args(["--add-entry=First Name", "--add-entry=City"]);
-                command.args(["--ok-label=Save", "--cancel-label=Cancel", "--width=320"]);
+                command.args(["--ok-label=Save", "--cancel-label=Cancel"]);
+                // As much of the screen as the windows cover that the embedded model knows.
+                command.args(["--width=420", "--height=280"]);
                 Ok(OpenWindow::Form(Program::start(&mut command, "zenity", interrupt)?))
             }
             DemoWindow::Chromium => {
