@@ -96,6 +96,14 @@ fn decide_640x480(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
+fn help(bencher: Bencher<'_, '_>) {
+    bencher.bench(|| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_handsight-under-test"));
+        command.arg("--help").output()
+    });
+}
+
+#[divan::bench]
 fn load_embedded(bencher: Bencher<'_, '_>) {
     bencher.bench(Engine::embedded);
 }
