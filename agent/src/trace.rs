@@ -12,6 +12,7 @@ mod recorder;
 mod tests;
 mod writer;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 pub use event::TraceEvent;
@@ -107,8 +108,13 @@ impl TraceError {
             Self::Missing { .. } => {
                 Some("give the folder that was named when the episode was recorded".to_owned())
             }
-            Self::Write { source } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Some("free some space; the trace is complete up to this point".to_owned())
+            Self::Write { source } => {
+                let how = match source.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space",
+                    ErrorKind::FileTooLarge => "allow larger files, see `ulimit -f`",
+                    _ => return None,
+                };
+                Some(format!("{how}; the trace is complete up to this point"))
             }
             Self::Newer { .. } => Some("read it with a newer version of Handsight".to_owned()),
             _ => None,

@@ -1,6 +1,10 @@
 //! The one integration binary: everything that crosses a crate or compares with committed data.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
 mod cli;
 mod desktop;
+mod episode;
 mod parity;
 mod tidy;

@@ -1,0 +1,96 @@
+//! Real applications that tell what reached them: a GTK form that prints its fields, and a
+//! terminal that writes its input to a file. For a browser see [`crate::page`].
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+use tempfile::TempDir;
+
+use crate::program::Program;
+use crate::wait::{ANSWERING, wait_for, wait_until};
+use crate::xserver::XServer;
+
+/// A `zenity` form; when it is closed with its OK button it prints `first field|second field|…`.
+pub struct Form {
+    zenity: Program,
+}
+
+impl Form {
+    /// Opens a form with these fields and waits until it is in front, its first field focused.
+    ///
+    /// # Errors
+    ///
+    /// Fails if zenity is not installed or does not show its window.
+    pub fn open(server: &XServer, fields: &[&str], ok: &str) -> Result<Self> {
+        let mut command = server.command("zenity");
+        command.args(["--forms", "--title=Profile", "--text=New Member", "--width=320"]);
+        command.args(fields.iter().map(|field| format!("--add-entry={field}")));
+        command.arg(format!("--ok-label={ok}")).stderr(Stdio::null());
+        let zenity = Program::start(&mut command)?;
+        server.wait_for_window("Profile")?;
+        Ok(Self { zenity })
+    }
+
+    /// Waits until the form is closed and returns how, and what it printed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if nobody closes it.
+    pub fn outcome(&mut self) -> Result<(ExitStatus, String)> {
+        let output = self.zenity.wait(ANSWERING)?;
+        let printed = String::from_utf8(output.stdout).context("zenity printed no UTF-8")?;
+        Ok((output.status, printed.trim_end_matches('\n').to_owned()))
+    }
+}
+
+/// An `xterm` in which everything typed goes to a file, a line at a time.
+pub struct Terminal {
+    _xterm: Program,
+    dir: TempDir,
+}
+
+impl Terminal {
+    /// Opens a terminal and waits until it reads.
+    ///
+    /// # Errors
+    ///
+    /// Fails if xterm is not installed or does not show its window.
+    pub fn open(server: &XServer) -> Result<Self> {
+        let dir = TempDir::new()?;
+        let mut command = server.command("xterm");
+        // Core X fonts are often not there, and a font of its own is the cure.
+        command.args(["-u8", "-fa", "DejaVu Sans Mono", "-fs", "10", "-title", "Terminal"]);
+        command.args([
+            "-e",
+            "sh",
+            "-c",
+            "echo ready > \"$1/ready\"; exec cat > \"$1/typed\"",
+            "sh",
+        ]);
+        command.arg(dir.path()).stderr(Stdio::null());
+        let terminal = Self { _xterm: Program::start(&mut command)?, dir };
+        server.wait_for_window("Terminal")?;
+        wait_until("the shell in the terminal did not start", ANSWERING, || {
+            Ok(terminal.dir.path().join("ready").exists() && terminal.file().exists())
+        })?;
+        Ok(terminal)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("typed")
+    }
+
+    /// Waits for this many whole lines, and returns all that was typed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if they do not come.
+    pub fn lines(&self, count: usize) -> Result<String> {
+        wait_for("the terminal got too few lines", ANSWERING, || {
+            let typed = String::from_utf8_lossy(&fs::read(self.file())?).into_owned();
+            Ok((typed.matches('\n').count() >= count).then_some(typed))
+        })
+    }
+}

@@ -1,0 +1,307 @@
+//! A virtual X server of one test, and what the server itself says of its screen and its keys.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+
+use anyhow::{Context, Result, bail, ensure};
+use handsight_actions::{DesktopDevice, DesktopOptions};
+use image::{Rgb, RgbImage};
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{
+    AtomEnum, ConnectionExt as _, ImageFormat, KeyButMask, Screen, Visualtype, Window,
+};
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+
+use crate::program::Program;
+use crate::wait::{STARTING, wait_for, wait_until};
+
+/// How many times a server is started anew: two that start at once can want the same number.
+const ATTEMPTS: u32 = 3;
+
+/// A display in memory, reached by nobody but this machine.
+pub struct XServer {
+    display: String,
+    connection: RustConnection,
+    screen: Screen,
+    // Dropped in this order: the window manager before the server.
+    manager: Option<Program>,
+    server: Program,
+}
+
+impl XServer {
+    /// Starts a server with one screen, such as `640x480x24`, and no window manager.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server is not installed or does not start.
+    pub fn start(screen: &str) -> Result<Self> {
+        Self::start_with(screen, &[])
+    }
+
+    /// Starts a server with further arguments, such as `-extension RANDR` to leave that one out.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server is not installed or does not start.
+    pub fn start_with(screen: &str, args: &[&str]) -> Result<Self> {
+        let mut started = Self::try_start(screen, args);
+        for _ in 1..ATTEMPTS {
+            if started.is_err() {
+                started = Self::try_start(screen, args);
+            }
+        }
+        started.context("no virtual display")
+    }
+
+    /// Starts a server with a window manager, as programs expect one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if either is not installed or does not start.
+    pub fn start_managed(screen: &str) -> Result<Self> {
+        let mut server = Self::start(screen)?;
+        let manager = Program::start(server.command("openbox").stderr(Stdio::null()))?;
+        server.manager = Some(manager);
+        let check = server.atom("_NET_SUPPORTING_WM_CHECK")?;
+        wait_until("the window manager did not start", STARTING, || {
+            Ok(server.window_in(server.screen.root, check)?.is_some())
+        })?;
+        Ok(server)
+    }
+
+    fn try_start(screen: &str, args: &[&str]) -> Result<Self> {
+        let mut command = Command::new("Xvfb");
+        command.args(["-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp", "-noreset"]);
+        command.args(args);
+        let mut server = Program::start(command.stderr(Stdio::null()))?;
+        let stdout = server.take_stdout().context("the server has no stdout")?;
+        let (numbers, number) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            if BufReader::new(stdout).read_line(&mut line).is_ok() {
+                // Nobody listens any more if it took too long.
+                let _ = numbers.send(line);
+            }
+        });
+        let line = number.recv_timeout(STARTING).context("Xvfb did not start in time")?;
+        let number: u32 = line.trim().parse().context("Xvfb ended without naming its display")?;
+        let display = format!(":{number}");
+        let (connection, index) = x11rb::connect(Some(&display))?;
+        let screen = connection.setup().roots[index].clone();
+        Ok(Self { display, connection, screen, manager: None, server })
+    }
+
+    /// Returns the display's name, such as `:5`.
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
+    /// Returns the test's own connection to the server.
+    pub fn connection(&self) -> &RustConnection {
+        &self.connection
+    }
+
+    /// Returns the window that holds all others.
+    pub fn root(&self) -> Window {
+        self.screen.root
+    }
+
+    /// Returns a command that runs on this display, untouched by the session the tests run in.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        self.adopt(&mut command);
+        command
+    }
+
+    /// Makes a command run on this display.
+    pub fn adopt(&self, command: &mut Command) {
+        let session = ["WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XMODIFIERS", "SESSION_MANAGER"];
+        for name in session {
+            command.env_remove(name);
+        }
+        command.env("DISPLAY", &self.display).env("LC_ALL", "C.UTF-8").env("GDK_BACKEND", "x11");
+        command.env("GTK_IM_MODULE", "gtk-im-context-simple").env("NO_AT_BRIDGE", "1");
+    }
+
+    /// Connects the device under test to this display.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the device cannot be opened.
+    pub fn device(&self) -> Result<DesktopDevice> {
+        self.monitor(0)
+    }
+
+    /// Connects the device under test to one monitor of this display.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the device cannot be opened.
+    pub fn monitor(&self, index: usize) -> Result<DesktopDevice> {
+        let display = Some(self.display.clone());
+        Ok(DesktopDevice::open(&DesktopOptions { monitor: Some(index), display })?)
+    }
+
+    /// Ends the server, as if the display had been pulled out.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Reads the whole screen with the core protocol's own request.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server refuses, or has pixels that are not 16 or 32 bits long.
+    pub fn pixels(&self) -> Result<RgbImage> {
+        let root = &self.screen;
+        let (width, height) = (root.width_in_pixels, root.height_in_pixels);
+        let image = self
+            .connection
+            .get_image(ImageFormat::Z_PIXMAP, root.root, 0, 0, width, height, !0)?
+            .reply()?;
+        let setup = self.connection.setup();
+        let format = setup.pixmap_formats.iter().find(|format| format.depth == image.depth);
+        let bits =
+            format.context("the server does not say how long its pixels are")?.bits_per_pixel;
+        let unit = usize::from(bits / 8);
+        ensure!(unit == 2 || unit == 4, "pixels of {bits} bits");
+        let stride = (usize::from(width) * unit).next_multiple_of(4);
+        let visual = self.visual()?;
+        Ok(RgbImage::from_fn(width.into(), height.into(), |x, y| {
+            let start = y as usize * stride + x as usize * unit;
+            let bytes = image.data[start..start + unit].iter().rev();
+            let pixel = bytes.fold(0, |pixel, &byte| pixel << 8 | u32::from(byte));
+            Rgb([visual.red_mask, visual.green_mask, visual.blue_mask]
+                .map(|mask| component(pixel, mask)))
+        }))
+    }
+
+    fn visual(&self) -> Result<Visualtype> {
+        let mut visuals = self.screen.allowed_depths.iter().flat_map(|depth| &depth.visuals);
+        let visual = visuals.find(|visual| visual.visual_id == self.screen.root_visual);
+        visual.copied().context("the screen has no visual")
+    }
+
+    /// Returns where the pointer is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not answer.
+    pub fn pointer(&self) -> Result<(i32, i32)> {
+        let pointer = self.connection.query_pointer(self.screen.root)?.reply()?;
+        Ok((pointer.root_x.into(), pointer.root_y.into()))
+    }
+
+    /// Whether a mouse button is held down.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not answer.
+    pub fn holds_button(&self) -> Result<bool> {
+        let pointer = self.connection.query_pointer(self.screen.root)?.reply()?;
+        let buttons = KeyButMask::BUTTON1 | KeyButMask::BUTTON2 | KeyButMask::BUTTON3;
+        Ok(pointer.mask.intersects(buttons))
+    }
+
+    /// Returns the codes of the keys that are held down.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not answer.
+    pub fn held_keys(&self) -> Result<Vec<usize>> {
+        let keys = self.connection.query_keymap()?.reply()?.keys;
+        Ok((0..keys.len() * 8).filter(|key| keys[key / 8] >> (key % 8) & 1 == 1).collect())
+    }
+
+    /// Returns what every key writes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not answer.
+    pub fn keymap(&self) -> Result<Vec<u32>> {
+        let setup = self.connection.setup();
+        let count = setup.max_keycode - setup.min_keycode + 1;
+        let keymap = self.connection.get_keyboard_mapping(setup.min_keycode, count)?.reply()?;
+        Ok(keymap.keysyms)
+    }
+
+    /// Moves the pointer without the device under test.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not answer.
+    pub fn warp_pointer(&self, x: i16, y: i16) -> Result<()> {
+        self.connection.warp_pointer(x11rb::NONE, self.screen.root, 0, 0, 0, 0, x, y)?;
+        Ok(self.connection.sync()?)
+    }
+
+    /// Waits until the window in front has this title and has been drawn.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such window in time.
+    pub fn wait_for_window(&self, title: &str) -> Result<()> {
+        let what = format!("there is no window `{title}` in front");
+        wait_until(&what, STARTING, || Ok(self.front_title()?.as_deref() == Some(title)))?;
+        let mut last = self.pixels()?;
+        let mut equal = 0;
+        // Eight looks are longer than a toolkit takes to draw and shorter than a caret's blink.
+        wait_for("the window is never still", STARTING, || {
+            let now = self.pixels()?;
+            equal = if now == last { equal + 1 } else { 0 };
+            last = now;
+            Ok((equal == 8).then_some(()))
+        })
+    }
+
+    fn front_title(&self) -> Result<Option<String>> {
+        let (active, name) = (self.atom("_NET_ACTIVE_WINDOW")?, self.atom("_NET_WM_NAME")?);
+        let Some(window) = self.window_in(self.screen.root, active)? else { return Ok(None) };
+        for property in [name, AtomEnum::WM_NAME.into()] {
+            let title =
+                self.connection.get_property(false, window, property, AtomEnum::ANY, 0, 256)?;
+            // The window may have gone in between, which is no title.
+            if let Ok(title) = title.reply()
+                && !title.value.is_empty()
+            {
+                return Ok(Some(String::from_utf8_lossy(&title.value).into_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn window_in(&self, window: Window, property: u32) -> Result<Option<Window>> {
+        let value = self
+            .connection
+            .get_property(false, window, property, AtomEnum::WINDOW, 0, 1)?
+            .reply()?;
+        let found = value.value32().and_then(|mut windows| windows.next());
+        Ok(found.filter(|&window| window != x11rb::NONE))
+    }
+
+    fn atom(&self, name: &str) -> Result<u32> {
+        Ok(self.connection.intern_atom(false, name.as_bytes())?.reply()?.atom)
+    }
+
+    /// Says what is still held down, as an error.
+    ///
+    /// # Errors
+    ///
+    /// Fails if anything is.
+    pub fn check_nothing_held(&self) -> Result<()> {
+        let keys = self.held_keys()?;
+        if !keys.is_empty() || self.holds_button()? {
+            bail!("keys {keys:?} or a mouse button are still held down");
+        }
+        Ok(())
+    }
+}
+
+/// Returns one component of a pixel, from 0 to 255.
+fn component(pixel: u32, mask: u32) -> u8 {
+    let most = mask >> mask.trailing_zeros();
+    let value = (pixel & mask) >> mask.trailing_zeros();
+    u8::try_from((value * 255 + most / 2) / most).expect("a component is at most its mask")
+}
