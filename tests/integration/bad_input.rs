@@ -1,6 +1,7 @@
 //! What is wrong with the machine rather than with the words: each case gives one clear message,
 //! the right exit code, and loses nothing that was recorded.
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -51,15 +52,9 @@ fn with_little_space(handsight: &Binary, kib: u32, args: &[&str]) -> Command {
     command
 }
 
-#[test]
-fn a_full_disk_stops_the_episode_and_keeps_what_was_recorded() {
-    let handsight = handsight();
-    save_noise(&handsight.dir().join("noise.png"), 112);
-    let args =
-        ["run", "click \"Save\"", "--device", "still:noise.png", "--trace", "trace", "--json"];
-    // Room for the first lines, and not for a picture of 36 KiB.
-    let output = output(&mut with_little_space(&handsight, 8, &args));
-    let error = error(&output);
+/// Checks that an episode told of a picture it could not record, and kept all before it.
+fn check_stopped_for_space(handsight: &Binary, output: &Output, hint: &str) {
+    let error = error(output);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert_eq!(error["exit_code"], 1);
     let message = "the episode was stopped because it could no longer be recorded";
@@ -67,29 +62,62 @@ fn a_full_disk_stops_the_episode_and_keeps_what_was_recorded() {
     let causes = error["causes"].to_string();
     assert!(causes.contains("could not write the trace"), "{causes}");
     assert!(causes.contains("trace/images/"), "the file is not named: {causes}");
-    assert_eq!(
-        error["hint"],
-        "allow larger files, see `ulimit -f`; the trace is complete up to this point"
-    );
+    assert_eq!(error["hint"], format!("{hint}; the trace is complete up to this point"));
 
     let trace = read_trace(&handsight.dir().join("trace")).unwrap();
-    assert_eq!(trace.started.goal, "click \"Save\"");
+    assert_eq!(trace.started.goal, GOAL);
     assert!(trace.steps.is_empty() && !trace.torn, "half of something was kept");
+    let images = fs::read_dir(handsight.dir().join("trace/images")).unwrap();
+    assert_eq!(images.count(), 0, "half a picture was left behind");
     let shown = handsight.command(&["trace", "show", "trace"]).output().unwrap();
     assert_eq!(shown.status.code(), Some(0));
+}
+
+const GOAL: &str = "click \"Save\"";
+
+/// `run` on a picture, recording into the folder that is named last.
+const RUN: [&str; 8] =
+    ["run", GOAL, "--device", "still:noise.png", "--json", "--max-steps", "1", "--trace"];
+
+#[test]
+fn a_full_disk_stops_the_episode_and_keeps_what_was_recorded() {
+    let handsight = handsight();
+    save_noise(&handsight.dir().join("noise.png"), 112);
+    // Pictures are named by what is in them, so a first trace tells the name in the second.
+    output(handsight.command(&RUN).arg("first"));
+    let first = fs::read_dir(handsight.dir().join("first/images")).unwrap().next().unwrap();
+    let name = first.unwrap().file_name().into_string().unwrap();
+    let images = handsight.dir().join("trace/images");
+    fs::create_dir_all(&images).unwrap();
+    symlink("/dev/full", images.join(format!("{name}.partial"))).unwrap();
+    let output = output(handsight.command(&RUN).arg("trace"));
+    check_stopped_for_space(&handsight, &output, "free some space");
+}
+
+#[test]
+fn a_limit_on_files_stops_the_episode_and_keeps_what_was_recorded() {
+    let handsight = handsight();
+    save_noise(&handsight.dir().join("noise.png"), 112);
+    // Room for the first lines, and not for a picture of 36 KiB.
+    let output = output(with_little_space(&handsight, 8, &RUN).arg("trace"));
+    check_stopped_for_space(&handsight, &output, "allow larger files, see `ulimit -f`");
 }
 
 #[test]
 fn a_screenshot_that_finds_no_space_is_no_success() {
     let handsight = handsight();
     save_noise(&handsight.dir().join("noise.png"), 112);
-    let args = ["screenshot", "out.png", "--device", "still:noise.png", "--json"];
-    let output = output(&mut with_little_space(&handsight, 8, &args));
-    let error = error(&output);
-    assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.to_string().contains("out.png"), "the file is not named: {error}");
-    assert_eq!(error["hint"], "free some space");
+    let check = |output: &Output, name: &str| {
+        let error = error(output);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.to_string().contains(name), "the file is not named: {error}");
+        assert_eq!(error["hint"], "free some space");
+    };
+    let args = ["screenshot", "--device", "still:noise.png", "--json"];
+    check(&output(with_little_space(&handsight, 8, &args).arg("out.png")), "out.png");
     assert!(!handsight.dir().join("out.png").exists(), "half a picture was left behind");
+    check(&output(handsight.command(&args).arg("/dev/full")), "/dev/full");
+    assert!(Path::new("/dev/full").exists(), "the device was taken for a picture");
 }
 
 #[test]
@@ -163,11 +191,10 @@ fn a_point_off_the_screen_moves_nothing() {
 fn a_trace_is_never_written_over_another() {
     let handsight = handsight();
     save_noise(&handsight.dir().join("noise.png"), 56);
-    let args = ["run", "click \"Save\"", "--device", "still:noise.png", "--trace", "trace"];
-    output(handsight.command(&args).args(["--max-steps", "1"]));
+    output(handsight.command(&RUN).arg("trace"));
     let events = handsight.dir().join("trace/trace.jsonl");
     let first = fs::read(&events).unwrap();
-    let again = output(handsight.command(&args).arg("--json"));
+    let again = output(handsight.command(&RUN).arg("trace"));
     assert_eq!(again.status.code(), Some(2));
     assert_eq!(error(&again)["message"], "`trace` already holds a trace");
     assert_eq!(fs::read(&events).unwrap(), first);

@@ -237,7 +237,7 @@ impl XServer {
         Ok(self.connection.sync()?)
     }
 
-    /// Waits until the window in front has this title and has been drawn.
+    /// Waits until the window in front has this title, and the screen has stopped changing.
     ///
     /// # Errors
     ///
@@ -247,7 +247,7 @@ impl XServer {
         wait_until(&what, STARTING, || Ok(self.front_title()?.as_deref() == Some(title)))?;
         let mut last = self.pixels()?;
         let mut equal = 0;
-        // Eight looks are longer than a toolkit takes to draw and shorter than a caret's blink.
+        // Eight looks take less time than a caret takes to blink.
         wait_for("the window is never still", STARTING, || {
             let now = self.pixels()?;
             equal = if now == last { equal + 1 } else { 0 };

@@ -47,7 +47,9 @@ pub(crate) fn write_png(path: &Path, image: &RgbImage) -> Result<(), Failure> {
     fs::write(path, png(image)?).map_err(|error| {
         if is_full(&error) {
             // Half a picture is of no use, and takes the space that is wanting.
-            let _ = fs::remove_file(path);
+            if path.is_file() {
+                let _ = fs::remove_file(path);
+            }
             return Failure::new(Exit::NotAchieved, error).with_hint("free some space");
         }
         Failure::new(Exit::BadInput, error).with_hint("name a file in a folder that exists")
