@@ -2,11 +2,18 @@
 //!
 //! The seam around llguidance, which does the work: a grammar and the vocabulary → a mask over
 //! tokens at every step, and *forced tokens* where only one continuation is left.
+//!
+//! Forced bytes become tokens here and not in llguidance. It takes back at most four tokens where a
+//! longer token might begin earlier, which is right for large vocabularies; ours has tokens like
+//! `{"action":"left_click","coordinate":`, and a model that is handed the bytes `{`, `"`, `a` … instead
+//! has never seen such a text.
+
+use std::sync::Arc;
 
 use llguidance::api::TopLevelGrammar;
 use llguidance::{Matcher, ParserFactory};
 use serde_json::Value;
-use toktrie::InferenceCapabilities;
+use toktrie::{ApproximateTokEnv, InferenceCapabilities, TokEnv};
 use toktrie_hf_tokenizers::ByteTokenizer;
 
 use crate::error::ModelError;
@@ -24,6 +31,8 @@ pub enum Constraint {
 /// Compiles constraints for one vocabulary.
 pub(crate) struct ConstraintCompiler {
     factory: ParserFactory,
+    /// Tokenizes as the model was trained.
+    tok_env: TokEnv,
 }
 
 impl ConstraintCompiler {
@@ -38,11 +47,13 @@ impl ConstraintCompiler {
         if !stop_ids.is_empty() {
             bytes.set_eos_tokens(stop_ids);
         }
-        let env = bytes.into_tok_env(Some(vocab_size)).map_err(problem)?;
-        let capabilities = InferenceCapabilities { ff_tokens: true, ..Default::default() };
-        let mut factory = ParserFactory::new(&env, capabilities, &[]).map_err(problem)?;
+        let tok_env = bytes.into_tok_env(Some(vocab_size)).map_err(problem)?;
+        // An environment that does not claim to tokenize canonically keeps llguidance from forcing.
+        let masks_only: TokEnv = Arc::new(ApproximateTokEnv::new(tok_env.tok_trie().clone()));
+        let capabilities = InferenceCapabilities::default();
+        let mut factory = ParserFactory::new(&masks_only, capabilities, &[]).map_err(problem)?;
         factory.quiet();
-        Ok(Self { factory })
+        Ok(Self { factory, tok_env })
     }
 
     /// Compiles a constraint for one generation.
@@ -54,7 +65,7 @@ impl ConstraintCompiler {
         let matcher = Matcher::new(self.factory.create_parser(grammar));
         match matcher.get_error() {
             Some(problem) => Err(ModelError::Constraint { problem }),
-            None => Ok(TokenConstraint { matcher }),
+            None => Ok(TokenConstraint { matcher, tok_env: self.tok_env.clone(), last: None }),
         }
     }
 }
@@ -62,11 +73,15 @@ impl ConstraintCompiler {
 /// A constraint somewhere inside an answer.
 pub(crate) struct TokenConstraint {
     matcher: Matcher,
+    tok_env: TokEnv,
+    /// The answer's last token so far.
+    last: Option<u32>,
 }
 
 impl TokenConstraint {
     /// Takes the answer's next tokens.
     pub(crate) fn consume(&mut self, tokens: &[u32]) -> Result<(), ModelError> {
+        self.last = tokens.last().copied().or(self.last);
         self.matcher.consume_tokens(tokens).map_err(problem)
     }
 
@@ -83,8 +98,48 @@ impl TokenConstraint {
     }
 
     /// Takes and returns the tokens that must come next, if there is only one way to go on.
-    pub(crate) fn forced_tokens(&mut self) -> Vec<u32> {
-        self.matcher.consume_ff_tokens()
+    ///
+    /// Where a longer token might still begin, the choice is left to the model and the mask.
+    pub(crate) fn forced_tokens(&mut self) -> Result<Vec<u32>, ModelError> {
+        let forced = self.matcher.compute_ff_bytes();
+        if forced.is_empty() {
+            return Ok(Vec::new());
+        }
+        let before: Vec<u32> = self.last.into_iter().collect();
+        let trie = self.tok_env.tok_trie();
+        let mut bytes = trie.decode_raw(&before);
+        bytes.extend_from_slice(&forced);
+        let (mut tokens, _n_fixed) = self.tok_env.tokenize_bytes_marker(&bytes);
+        if !tokens.starts_with(&before) {
+            return Ok(Vec::new());
+        }
+        tokens.drain(..before.len());
+        if !self.completes(&tokens) {
+            tokens.truncate(self.settled(&tokens));
+        }
+        self.consume(&tokens)?;
+        Ok(tokens)
+    }
+
+    /// Whether the answer is over after `tokens`, so that no longer token can begin among them.
+    fn completes(&self, tokens: &[u32]) -> bool {
+        let mut after = self.matcher.deep_clone();
+        after.consume_tokens(tokens).is_ok() && after.is_stopped()
+    }
+
+    /// How many of `tokens` stay as they are whatever follows: those before the first byte at which
+    /// a token begins that is longer than what is left.
+    fn settled(&self, tokens: &[u32]) -> usize {
+        let trie = self.tok_env.tok_trie();
+        let bytes = trie.decode_raw(tokens);
+        let open = (0..bytes.len()).find(|&start| trie.has_extensions(&bytes[start..]));
+        let Some(open) = open else { return tokens.len() };
+        let mut end = 0;
+        let is_settled = |&&token: &&u32| {
+            end += trie.token_len(token);
+            end <= open
+        };
+        tokens.iter().take_while(is_settled).count()
     }
 
     /// Returns whether nothing but a stop token may follow.
@@ -96,4 +151,60 @@ impl TokenConstraint {
 #[expect(clippy::needless_pass_by_value, reason = "used as `map_err(problem)`")]
 fn problem(err: anyhow::Error) -> ModelError {
     ModelError::Constraint { problem: format!("{err:#}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The embedded vocabulary has whole beginnings of actions as tokens.
+    fn tokenizer() -> Tokenizer {
+        Tokenizer::from_json(include_bytes!("../embedded/tokenizer.json")).unwrap()
+    }
+
+    fn compile(tokenizer: &Tokenizer, grammar: &str) -> TokenConstraint {
+        let stop = [tokenizer.id("<|im_end|>").unwrap()];
+        let compiler = ConstraintCompiler::new(tokenizer, tokenizer.len(), &stop).unwrap();
+        compiler.compile(&Constraint::Lark(grammar.to_owned())).unwrap()
+    }
+
+    const CLICK: &str = r#"{"action":"left_click","coordinate":"#;
+
+    #[test]
+    fn what_is_forced_is_tokenized_as_in_training() {
+        let tokenizer = tokenizer();
+        let grammar = format!("start: \"finished\\n\" {}", Value::from(CLICK));
+        let mut constraint = compile(&tokenizer, &grammar);
+        let forced = constraint.forced_tokens().unwrap();
+        assert_eq!(forced, tokenizer.encode(&format!("finished\n{CLICK}")).unwrap());
+        assert!(constraint.is_complete());
+    }
+
+    #[test]
+    fn a_choice_between_long_tokens_is_left_to_the_model() {
+        let tokenizer = tokenizer();
+        let fail = r#"{"action":"terminate","status":"failure"}"#;
+        let grammar =
+            format!("start: \"finished\\n\" ({} | {})", Value::from(CLICK), Value::from(fail));
+        let mut constraint = compile(&tokenizer, &grammar);
+        // Both go on with `{"action":"`, but not with the tokens of these bytes.
+        assert_eq!(constraint.forced_tokens().unwrap(), tokenizer.encode("finished\n").unwrap());
+        let mut logits = vec![0.0; tokenizer.len()];
+        constraint.mask(&mut logits).unwrap();
+        for text in [CLICK, fail] {
+            let ids = tokenizer.encode(text).unwrap();
+            assert_eq!(ids.len(), 1, "{text} is one token");
+            assert!(logits[ids[0] as usize] == 0.0, "{text} may come next");
+        }
+        constraint.consume(&tokenizer.encode(CLICK).unwrap()).unwrap();
+        assert!(constraint.is_complete());
+    }
+
+    #[test]
+    fn a_grammar_that_is_none_is_an_error() {
+        let tokenizer = tokenizer();
+        let compiler = ConstraintCompiler::new(&tokenizer, tokenizer.len(), &[]).unwrap();
+        let err = compiler.compile(&Constraint::Lark("start: nothing".to_owned())).err().unwrap();
+        assert!(err.to_string().starts_with("constrained decoding failed: "), "{err}");
+    }
 }

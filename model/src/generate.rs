@@ -209,7 +209,7 @@ impl Decoder<'_> {
         constraint: &mut Option<TokenConstraint>,
     ) -> Result<Option<Vec<Token>>, ModelError> {
         if index == 0 {
-            let forced: Vec<Token> = forced(constraint.as_mut()).collect();
+            let forced: Vec<Token> = forced(constraint.as_mut())?.collect();
             if !forced.is_empty() {
                 return Ok(Some(forced));
             }
@@ -226,7 +226,7 @@ impl Decoder<'_> {
             constraint.consume(&[sampled.id])?;
         }
         let first = std::iter::once((sampled.id, sampled.logprob, false));
-        Ok(Some(first.chain(forced(constraint.as_mut())).collect()))
+        Ok(Some(first.chain(forced(constraint.as_mut())?).collect()))
     }
 
     /// Takes padding rows and image placeholders out of the choice.
@@ -241,9 +241,11 @@ impl Decoder<'_> {
 }
 
 /// The tokens the grammar leaves no choice about, as generated ones.
-fn forced(constraint: Option<&mut TokenConstraint>) -> impl Iterator<Item = Token> {
-    let tokens = constraint.map(TokenConstraint::forced_tokens).unwrap_or_default();
-    tokens.into_iter().map(|id| (id, 0.0, true))
+fn forced(
+    constraint: Option<&mut TokenConstraint>,
+) -> Result<impl Iterator<Item = Token>, ModelError> {
+    let tokens = constraint.map_or(Ok(Vec::new()), TokenConstraint::forced_tokens)?;
+    Ok(tokens.into_iter().map(|id| (id, 0.0, true)))
 }
 
 /// One sequence on its way through the decoder.
