@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use handsight_actions::{Action, DesktopDevice, Device, Direction, Key, PixelPoint};
+use handsight_agent::CancelFlag;
+use handsight_agent::settle::pause;
 use handsight_tests::apps::{Form, Terminal};
 use handsight_tests::binary::Binary;
 use handsight_tests::page::Page;
@@ -221,6 +223,27 @@ fn a_page_gets_clicks_of_every_kind() {
     device.perform(&Action::RightClick { coordinate: area }).unwrap();
     page.expect("no right click", |page| page.saw("contextmenu area")).unwrap();
     server.check_nothing_held().unwrap();
+}
+
+#[test]
+fn a_click_arrives_whole_even_if_the_window_manager_is_slow() {
+    let server = XServer::start_managed("560x420x24").unwrap();
+    let body = "<button id=save>Save</button><p style='margin-top:200px'>Elsewhere";
+    let page = Page::open(&server, body, [540, 380]).unwrap();
+    let mut device = server.device().unwrap();
+    let save = page.middle("save").unwrap();
+    let elsewhere = PixelPoint { x: save.x + 90, y: save.y + 150 };
+    // The window manager holds back the press, and with it all that comes after.
+    server.signal_manager("STOP").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            pause(Duration::from_millis(300), &CancelFlag::default());
+            server.signal_manager("CONT").unwrap();
+        });
+        click(&mut device, save);
+        device.perform(&Action::MouseMove { coordinate: elsewhere }).unwrap();
+    });
+    page.expect("the click became a drag", |page| page.saw("click save")).unwrap();
 }
 
 #[test]

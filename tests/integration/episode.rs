@@ -92,7 +92,7 @@ fn a_scripted_episode_fills_in_a_page_in_chromium() {
     assert_eq!((episode.stop_reason, episode.steps), (StopReason::ClaimedSuccess, 5));
     let state = page.expect("the form was not sent", |page| page.saw("submit profile")).unwrap();
     assert_eq!(state.text("name"), "José 中文 😀");
-    assert_eq!(state.values["remember"], true);
+    assert_eq!(state.values["remember"], true, "{state:#?}");
     assert!(!state.saw("click reset"));
     check_whole(goal, &read_trace(recorder.dir()).unwrap());
 }

@@ -149,6 +149,15 @@ impl XServer {
         self.server.kill();
     }
 
+    /// Sends the window manager a signal, such as `STOP`, after which it looks at nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no window manager.
+    pub fn signal_manager(&self, name: &str) -> Result<()> {
+        self.manager.as_ref().context("there is no window manager")?.signal(name)
+    }
+
     /// Reads the whole screen with the core protocol's own request.
     ///
     /// # Errors

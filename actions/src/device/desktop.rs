@@ -173,7 +173,7 @@ impl DesktopDevice {
                 let point = self.to_desktop(*coordinate);
                 let time = Duration::try_from_secs_f64(*time).unwrap_or_default();
                 let done = self.mouse.hold(point, time);
-                self.checked(done)
+                self.released(done)
             }
             Action::MouseMove { coordinate } => {
                 let done = self.mouse.move_to(self.to_desktop(*coordinate));
@@ -182,7 +182,7 @@ impl DesktopDevice {
             Action::Drag { coordinate, coordinate2 } => {
                 let (from, to) = (self.to_desktop(*coordinate), self.to_desktop(*coordinate2));
                 let done = self.mouse.drag(from, to);
-                self.checked(done)
+                self.released(done)
             }
             Action::Scroll { coordinate, direction, amount } => {
                 let place = coordinate.map(|point| self.to_desktop(point));
@@ -211,7 +211,13 @@ impl DesktopDevice {
         }
         let done = self.mouse.click(button, times, self.to_desktop(point));
         self.last_click = Some((Instant::now(), point));
-        self.checked(done)
+        self.released(done)
+    }
+
+    /// Ends an action that let go of a button: it is over when the button is up.
+    fn released(&self, done: Result<(), Source>) -> Result<(), Failure> {
+        self.checked(done)?;
+        self.screen.wait_for_buttons()
     }
 
     /// enigo does not say whether the display is gone, so that is asked when it fails.

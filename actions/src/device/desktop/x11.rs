@@ -15,18 +15,24 @@ mod keymap;
 mod keysym;
 mod pixels;
 
+use std::time::{Duration, Instant};
+
 use image::RgbImage;
 use x11rb::connection::RequestConnection as _;
 use x11rb::protocol::randr::{self, ConnectionExt as _};
-use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _};
+use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, KeyButMask};
 use x11rb::protocol::xtest;
 
 use self::capture::Capture;
 use self::connection::Connection;
 pub(super) use self::keyboard::Keyboard;
+use super::pause::pause;
 use super::{Failure, Monitor};
 use crate::device::DeviceError;
 use crate::geometry::{DesktopPoint, MonitorLayout, Size};
+
+/// How long a window manager may take to look at a press. One that never does is not waited for.
+const RELEASING: Duration = Duration::from_secs(1);
 
 /// An X display: its monitors, what they show and which window is in front.
 pub(super) struct Screen {
@@ -113,6 +119,24 @@ impl Screen {
         // Two texts, the instance and the class, each ended by a zero.
         let class = class.value.split(|&byte| byte == 0).nth(1)?;
         Some(String::from_utf8_lossy(class).into_owned()).filter(|class| !class.is_empty())
+    }
+
+    /// Waits until the buttons have come up where they were let go, or a second has passed.
+    ///
+    /// A window manager stops the pointer at every press until it has looked at it. If it is slow,
+    /// the release waits in the server meanwhile, and arrives wherever the pointer is by then:
+    /// with the next move, a click would become a drag.
+    pub(super) fn wait_for_buttons(&self) -> Result<(), Failure> {
+        let buttons = KeyButMask::BUTTON1 | KeyButMask::BUTTON2 | KeyButMask::BUTTON3;
+        let start = Instant::now();
+        while start.elapsed() < RELEASING {
+            let pointer = self.connection.x.query_pointer(self.connection.root)?.reply()?;
+            if !pointer.mask.intersects(buttons) {
+                break;
+            }
+            pause(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// Asks for a sign of life.
