@@ -64,6 +64,12 @@ impl Rect {
             && (0..i64::from(self.height)).contains(&offset(y, self.y))
     }
 
+    /// Returns the point of the whole that a point of this part is: the part's corner is its origin.
+    pub fn place<P: Point>(self, inside: P) -> P {
+        let (x, y) = inside.xy();
+        P::new(self.x.saturating_add(x), self.y.saturating_add(y))
+    }
+
     /// Returns the pixel at the middle.
     pub fn center<P: Point>(self) -> P {
         let half = |edge: i32, length: u32| edge.saturating_add_unsigned(length / 2);

@@ -1,11 +1,14 @@
 //! Description → point: where on a picture something is.
 
-use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Size, Status};
+pub(crate) mod closer;
+
+use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Rect, Size, Status};
 use handsight_model::{
     CancelFlag, Completion, Constraint, Engine, GenerateOptions, Request, StopReason, TokenInfo,
 };
 use image::RgbImage;
 
+use self::closer::{SURE, look_closer, looks_closer};
 use crate::policy::PolicyError;
 use crate::policy::grammar;
 use crate::policy::local::{coordinate_probability, frame_of, parse_reply, probability_between};
@@ -24,6 +27,9 @@ pub struct Grounding {
     pub model_point: ModelPoint,
     /// The sizes the point was mapped between.
     pub frame: Frame,
+    /// The part of the picture that was looked at again, closer, if one was; `frame` and
+    /// `model_point` are then those of this part.
+    pub looked_at: Option<Rect>,
     /// The probability the model gave to exactly these coordinates.
     pub probability: f64,
     /// Whether the model says such a thing is on the picture at all.
@@ -83,14 +89,39 @@ pub fn ground(
     cancel: &CancelFlag,
 ) -> Result<Grounding, GroundingError> {
     let description = check_description(description)?;
+    let mut grounding = ground_once(engine, profile, image, &description, cancel)?;
+    if grounding.found && looks_closer(profile) {
+        let first = grounding.point;
+        let closer = look_closer(engine, profile, image, &description, first, cancel)?;
+        if let Some(closer) = closer {
+            grounding.usage.add(&closer.usage);
+            let reply = format!("{}\n{}", grounding.reply, closer.reply);
+            let found = closer.found || grounding.presence.is_none_or(|sure| sure >= SURE);
+            grounding = if closer.found {
+                Grounding { usage: grounding.usage, reply, ..closer }
+            } else {
+                Grounding { found, reply, ..grounding }
+            };
+        }
+    }
+    Ok(grounding)
+}
+
+/// Asks once about the whole of `image`.
+fn ground_once(
+    engine: &Engine,
+    profile: PromptProfile,
+    image: &RgbImage,
+    description: &str,
+    cancel: &CancelFlag,
+) -> Result<Grounding, PolicyError> {
     let (width, height) = image.dimensions();
-    let frame = frame_of(engine, Size { width, height }).map_err(PolicyError::from)?;
+    let frame = frame_of(engine, Size { width, height })?;
     let asked = Asked { engine, profile, image, frame, cancel };
-    let grounding = match profile {
-        PromptProfile::EmbeddedV1 => asked.embedded(&description),
-        PromptProfile::ComputerUse | PromptProfile::MobileUse => asked.tool_call(&description),
-    };
-    Ok(grounding?)
+    match profile {
+        PromptProfile::EmbeddedV1 => asked.embedded(description),
+        PromptProfile::ComputerUse | PromptProfile::MobileUse => asked.tool_call(description),
+    }
 }
 
 /// Returns the description on one line, or why it cannot be used.
@@ -212,6 +243,7 @@ impl Asked<'_> {
             presence,
             reply,
             usage,
+            looked_at: None,
         })
     }
 }
@@ -232,7 +264,7 @@ fn read_point(
 
 /// Returns the probability of everything in the reply but its coordinates: of the choice between a
 /// click and the word that there is nothing to click.
-fn branch_probability(tokens: &[TokenInfo]) -> f64 {
+pub(crate) fn branch_probability(tokens: &[TokenInfo]) -> f64 {
     let all: f64 = tokens.iter().map(|token| f64::from(token.logprob)).sum();
     let coordinates = coordinate_probability(tokens).map_or(0.0, f64::ln);
     (all - coordinates).exp().clamp(0.0, 1.0)

@@ -4,10 +4,11 @@ pub(crate) mod grammar;
 pub mod local;
 pub mod scripted;
 
-use handsight_actions::{Action, ActionSpace, Frame, ModelPoint, Observation, PixelPoint};
-use handsight_model::{CancelFlag, ModelError, Stats};
+use handsight_actions::{Action, ActionSpace, Frame, ModelPoint, Observation, PixelPoint, Rect};
+use handsight_model::{CancelFlag, ModelError};
 
 use crate::history::StepSummary;
+use crate::trace::event::Usage;
 
 /// Decides what to do next on a device.
 ///
@@ -70,6 +71,9 @@ pub struct Decision {
     pub model_point: Option<ModelPoint>,
     /// The sizes the point was mapped between.
     pub frame: Frame,
+    /// The part of the screenshot that was looked at again, closer, if one was; `frame` and
+    /// `model_point` are then those of this part.
+    pub looked_at: Option<Rect>,
     /// The reply as it was written.
     pub reply: String,
     /// What the parser had to mend in the reply; empty for a clean one.
@@ -80,7 +84,7 @@ pub struct Decision {
     /// on a large button a low number is normal: compare it between decisions on one screen.
     pub probability: Option<f64>,
     /// What the decision cost; `None` from a policy without a model.
-    pub stats: Option<Stats>,
+    pub usage: Option<Usage>,
 }
 
 /// Why a policy did not decide.

@@ -4,11 +4,12 @@ use std::hint::black_box;
 
 use candle_core::{Device, Tensor};
 use divan::Bencher;
-use handsight_actions::{ActionSpace, Observation, Screenshot, Size, action_schema};
+use handsight_actions::{ActionSpace, Device as _, Observation, Screenshot, Size, action_schema};
 use handsight_agent::policy::{Policy, Turn};
 use handsight_model::qwen2_5_vl::rope::positions;
 use handsight_model::{CancelFlag, Constraint, Engine, Message};
 use handsight_tests::embedded_eval::{embedded_policy, fixtures};
+use handsight_tests::xserver::XServer;
 use image::RgbImage;
 
 fn main() {
@@ -18,7 +19,7 @@ fn main() {
 /// A picture that is not flat, so that nothing is skipped.
 fn picture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
-        image::Rgb([x ^ y, x / 3 + y, 3 * x + y / 2].map(|value| (value % 256) as u8))
+        image::Rgb([x ^ y, x / 3 + y, 3 * x + y / 2].map(|value| value.to_le_bytes()[0]))
     })
 }
 
@@ -108,14 +109,11 @@ fn load_embedded(bencher: Bencher<'_, '_>) {
     bencher.bench(Engine::embedded);
 }
 
-/// Capture needs a display; without one there is nothing to measure and the bench says so.
-#[divan::bench]
-fn capture(bencher: Bencher<'_, '_>) {
-    use handsight_actions::{DesktopDevice, DesktopOptions, Device};
-    match DesktopDevice::open(&DesktopOptions::default()) {
-        Ok(mut device) => bencher.bench_local(|| device.observe()),
-        Err(error) => divan::black_box(eprintln!("capture is not measured: {error}")),
-    }
+#[divan::bench(args = ["640x480x24", "1280x720x24", "1920x1080x24"])]
+fn capture(bencher: Bencher<'_, '_>, screen: &str) {
+    let server = XServer::start(screen).expect("`make deps` installs the server");
+    let mut device = server.device().expect("the server was started above");
+    bencher.bench_local(|| device.observe());
 }
 
 fn pixels(engine: &Engine) -> (Tensor, handsight_model::qwen2_5_vl::vision::Grid) {

@@ -32,10 +32,10 @@ fn main() -> Result<()> {
             write!(stderr, "\r{}/{}", done + 1, cases.len())?;
         }
     }
-    let seconds = start.elapsed().as_secs_f64();
-    let each = seconds / outcomes.len().max(1) as f64;
+    let took = start.elapsed();
+    let each = took / u32::try_from(outcomes.len())?.max(1);
     let mut stdout = std::io::stdout();
     write!(stdout, "{}", tables(&outcomes))?;
-    writeln!(stdout, "{} decisions in {seconds:.1} s, {each:.3} s each", outcomes.len())?;
+    writeln!(stdout, "{} decisions in {took:.1?}, {each:.2?} each", outcomes.len())?;
     Ok(())
 }

@@ -200,8 +200,8 @@ impl Running<'_, '_> {
 
     /// Records an accepted decision.
     fn accept(&mut self, decision: Decision, took: Duration) -> Result<Decision, EpisodeError> {
-        if let Some(stats) = &decision.stats {
-            self.usage.add(&Usage::from(stats));
+        if let Some(usage) = &decision.usage {
+            self.usage.add(usage);
         }
         self.tell(&EpisodeEvent::Decided { step: self.steps, decision: &decision, took })?;
         Ok(decision)

@@ -1,7 +1,8 @@
 //! A policy over a checkpoint that runs in this process.
 
 use handsight_actions::{
-    Action, Frame, ModelPoint, ParseError, ParsedReply, PixelPoint, Size, parse_action_with_pointer,
+    Action, Frame, ModelPoint, ParseError, ParsedReply, PixelPoint, Size, Status,
+    parse_action_with_pointer,
 };
 use handsight_model::{
     CancelFlag, Completion, Constraint, Engine, GenerateOptions, ModelError, Request, Sampling,
@@ -9,7 +10,10 @@ use handsight_model::{
 };
 
 use super::{Decision, Policy, PolicyError, Progress, Turn, grammar};
+use crate::grounding::branch_probability;
+use crate::grounding::closer::{SURE, look_closer, looks_closer};
 use crate::prompt::{self, PromptProfile};
+use crate::trace::event::Usage;
 
 /// How a [`LocalPolicy`] decodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,11 +27,19 @@ pub struct LocalOptions {
     pub sampling: Sampling,
     /// Whether a grammar keeps the reply to the offered actions; off only to compare.
     pub constrained: bool,
+    /// Whether a checkpoint that gains by it looks at the place it chose again, closer, before it
+    /// acts; off only to compare.
+    pub looks_closer: bool,
 }
 
 impl Default for LocalOptions {
     fn default() -> Self {
-        Self { max_new_tokens: 512, sampling: Sampling::Greedy, constrained: true }
+        Self {
+            max_new_tokens: 512,
+            sampling: Sampling::Greedy,
+            constrained: true,
+            looks_closer: true,
+        }
     }
 }
 
@@ -90,8 +102,56 @@ impl Policy for LocalPolicy {
         };
         let mut tell = |token: &TokenInfo| progress(Progress::Text(&token.text));
         let completion = self.engine.generate(&request, &mut tell, cancel)?;
-        read_decision(completion, self.profile, frame, turn)
+        let sure = branch_probability(&completion.tokens);
+        let decision = read_decision(completion, self.profile, frame, turn)?;
+        if self.options.looks_closer && looks_closer(self.profile) {
+            return self.closer(decision, sure, turn, cancel);
+        }
+        Ok(decision)
     }
+}
+
+impl LocalPolicy {
+    /// Looks again at the surroundings of the place a decision acts on.
+    ///
+    /// What neither look is sure of is not there: better to say so than to click on something else.
+    fn closer(
+        &self,
+        mut decision: Decision,
+        sure: f64,
+        turn: &Turn<'_>,
+        cancel: &CancelFlag,
+    ) -> Result<Decision, PolicyError> {
+        let (Some(first), Some(label)) = (decision.action.point(), quoted(&decision.thought))
+        else {
+            return Ok(decision);
+        };
+        let image = &turn.observation.screenshot.image;
+        let closer = look_closer(&self.engine, self.profile, image, label, first, cancel)?;
+        let Some(closer) = closer else { return Ok(decision) };
+        decision.reply = format!("{}\n{}", decision.reply, closer.reply);
+        if let Some(usage) = &mut decision.usage {
+            usage.add(&closer.usage);
+        }
+        if closer.found {
+            decision.action = decision.action.map_points(|_| closer.point);
+            decision.model_point = Some(closer.model_point);
+            decision.probability = Some(closer.probability);
+            decision.looked_at = closer.looked_at;
+            decision.frame = closer.frame;
+        } else if sure < SURE {
+            decision.action = Action::Terminate { status: Status::Failure };
+            decision.model_point = None;
+            decision.probability = None;
+        }
+        Ok(decision)
+    }
+}
+
+/// Returns what stands between the quotes of a thought.
+fn quoted(thought: &str) -> Option<&str> {
+    let (_verb, rest) = thought.split_once('"')?;
+    rest.strip_suffix('"')
 }
 
 /// Returns the frame of a screenshot of this size: what the model will see of it.
@@ -128,9 +188,10 @@ fn read_decision(
         probability: coordinate_probability(&completion.tokens),
         action: to_pixels(parsed.action, frame),
         frame,
+        looked_at: None,
         reply: completion.text,
         repairs: parsed.repairs,
-        stats: Some(completion.stats),
+        usage: Some(Usage::from(&completion.stats)),
     })
 }
 

@@ -76,6 +76,7 @@ impl Policy for ScriptedPolicy {
                 progress(Progress::Text(&thought));
                 let size = turn.observation.screenshot.size();
                 Ok(Decision {
+                    looked_at: None,
                     reply: format!("{thought}\n{action}"),
                     thought,
                     action,
@@ -83,7 +84,7 @@ impl Policy for ScriptedPolicy {
                     frame: Frame { screenshot: size, model: size },
                     repairs: Vec::new(),
                     probability: None,
-                    stats: None,
+                    usage: None,
                 })
             }
             ScriptedReply::Invalid { reply, problem } => {

@@ -4,7 +4,7 @@
 //! reader would misunderstand raises [`TRACE_VERSION`](super::TRACE_VERSION) and comes with a
 //! function that reads the version before it.
 
-use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Size};
+use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Rect, Size};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +120,10 @@ pub struct Decided {
     pub model_point: Option<ModelPoint>,
     /// The sizes the point was mapped between.
     pub frame: Frame,
+    /// The part of the screenshot that was looked at again, closer, if one was; `frame` and
+    /// `model_point` are then those of this part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<Rect>,
     /// The probability the model gave to exactly these coordinates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probability: Option<f64>,

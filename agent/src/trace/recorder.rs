@@ -77,11 +77,12 @@ impl TraceRecorder {
                 action: decision.action.clone(),
                 model_point: decision.model_point,
                 frame: decision.frame,
+                looked_at: decision.looked_at,
                 probability: decision.probability,
                 reply: decision.reply.clone(),
                 repairs: decision.repairs.clone(),
                 decide_ms: millis(took),
-                usage: decision.stats.as_ref().map(Usage::from),
+                usage: decision.usage,
             }),
             EpisodeEvent::Acted { step, outcome, took, .. } => {
                 let outcome = outcome.clone();

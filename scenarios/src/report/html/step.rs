@@ -98,7 +98,12 @@ fn facts(step: &TracedStep) -> String {
     if let Some(decided) = &step.decided {
         if let (Some(model_point), Some(pixel)) = (decided.model_point, decided.action.point()) {
             fact("Model said", &format!("{model_point} of {}", decided.frame.model));
-            fact("On screen", &format!("{pixel} of {}", decided.frame.screenshot));
+            if let Some(part) = decided.looked_at {
+                let corner = format!("({}, {})", part.x, part.y);
+                let size = decided.frame.screenshot;
+                fact("Looked closer", &format!("{size} from {corner}"));
+            }
+            fact("On screen", &pixel.to_string());
         }
         if let Some(probability) = decided.probability {
             fact("Probability", &percent(probability));

@@ -1,0 +1,82 @@
+//! A second, closer look: the surroundings of a point, cut out of the picture and asked about again.
+//!
+//! The embedded checkpoint finds the right place on a large picture and the right pixel only on a
+//! small one. A cut-out of [`CUT_OUT`] costs a fraction of the first look, and its answer is mapped
+//! back through the same typed geometry.
+
+use handsight_actions::{PixelPoint, Rect, Size};
+use handsight_model::{CancelFlag, Engine};
+use image::RgbImage;
+use image::imageops::crop_imm;
+
+use super::{Grounding, ground_once};
+use crate::policy::PolicyError;
+use crate::prompt::PromptProfile;
+
+/// How much of the picture the second look sees: whole merged patches, so nothing is resized.
+const CUT_OUT: Size = Size { width: 252, height: 168 };
+
+/// How sure the first look must be of what it saw for a second look that does not see it to be
+/// ignored: what is clicked is not always beside its name, and the second look sees less.
+pub(crate) const SURE: f64 = 0.9;
+
+/// Whether checkpoints of this profile look twice.
+pub(crate) fn looks_closer(profile: PromptProfile) -> bool {
+    profile == PromptProfile::EmbeddedV1
+}
+
+/// Returns where the thing is, as seen from closer by, in pixels of the whole picture, or that it is
+/// not there; nothing if the picture is too small for a closer look.
+pub(crate) fn look_closer(
+    engine: &Engine,
+    profile: PromptProfile,
+    image: &RgbImage,
+    description: &str,
+    first: PixelPoint,
+    cancel: &CancelFlag,
+) -> Result<Option<Grounding>, PolicyError> {
+    let (width, height) = image.dimensions();
+    let part = surroundings(first, Size { width, height });
+    if part.width * part.height * 2 > width * height {
+        return Ok(None);
+    }
+    let (x, y) = (part.x.unsigned_abs(), part.y.unsigned_abs());
+    let cut_out = crop_imm(image, x, y, part.width, part.height).to_image();
+    let closer = ground_once(engine, profile, &cut_out, description, cancel)?;
+    let point = part.place(closer.point);
+    Ok(Some(Grounding { point, looked_at: Some(part), ..closer }))
+}
+
+/// Returns the cut-out around `point`, moved to lie inside the picture.
+fn surroundings(point: PixelPoint, picture: Size) -> Rect {
+    let along = |at: i32, length: u32, picture: u32| {
+        let length = length.min(picture);
+        let last = picture - length;
+        let start = at.max(0).unsigned_abs().saturating_sub(length / 2).min(last);
+        (i32::try_from(start).unwrap_or(i32::MAX), length)
+    };
+    let (x, width) = along(point.x, CUT_OUT.width, picture.width);
+    let (y, height) = along(point.y, CUT_OUT.height, picture.height);
+    Rect { x, y, width, height }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cut_out_lies_inside_the_picture_and_around_the_point() {
+        let picture = Size { width: 640, height: 480 };
+        let check = |x, y, expected: [i32; 2]| {
+            let part = surroundings(PixelPoint { x, y }, picture);
+            assert_eq!([part.x, part.y], expected);
+            assert_eq!([part.width, part.height], [252, 168]);
+            assert!(part.contains(PixelPoint { x, y }));
+        };
+        check(320, 240, [194, 156]);
+        check(3, 479, [0, 312]);
+        check(639, 0, [388, 0]);
+        let small = surroundings(PixelPoint { x: 5, y: 5 }, Size { width: 100, height: 480 });
+        assert_eq!(small, Rect { x: 0, y: 0, width: 100, height: 168 });
+    }
+}
