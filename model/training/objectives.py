@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from vocabulary import NCOORD, P, STEP, X0, Y0
 
 LINK, MATCH, COPY, POINTER, POS = 1, 2, 3, 4, 1
-WEIGHTS = dict(own=.8, link=.7, match=.6, click=1.3, lab=.5, pres=.3, copy=.3, ptr=.5, prev=.2, ans=.5, xy=1., txt=1.)
+WEIGHTS = dict(own=.8, link=.7, match=.6, click=1.3, lab=1., pres=.3, copy=.3, ptr=.5, prev=.2, ans=.5, xy=1., txt=1.)
 T = lambda b, k: torch.from_numpy(b[k])
 
 

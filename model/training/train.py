@@ -41,7 +41,7 @@ def arguments():
     A("--text_rows", type=int, default=4), A("--text_q", type=int, default=6), A("--easy", type=float, default=.3), A("--unseen", type=float, default=.12)
     A("--noise", type=float, default=.12), A("--confuse", type=float, default=.05), A("--bf16", type=int, default=1)
     A("--turn", type=float, default=8.), A("--sigma", type=float, default=5.)
-    A("--ema", type=float, default=0.), A("--rank", type=int, default=0), A("--world", type=int, default=1), A("--meet", default="")
+    A("--freeze", type=int, default=0), A("--ema", type=float, default=0.), A("--rank", type=int, default=0), A("--world", type=int, default=1), A("--meet", default="")
     A("--every", type=int, default=200)
     return ap.parse_args()
 
@@ -94,7 +94,7 @@ def main():
     turn = [p for n, p in named if n.endswith(("q_proj.bias", "k_proj.bias"))]     # attention by position lives in these biases
     text = [p for n, p in named if not n.endswith(("q_proj.bias", "k_proj.bias"))] + list(heads.parameters())
     groups = []
-    if a.mode != "oracle":
+    if a.mode != "oracle" and not a.freeze:
         groups.append(dict(params=vision, scale=a.vlr if a.mode == "joint" else 1.))
     if a.mode != "tower":
         groups += [dict(params=text, scale=1.), dict(params=turn, weight_decay=0., scale=a.turn), dict(params=[E], weight_decay=0., scale=1.)]
@@ -124,8 +124,9 @@ def main():
                 L = {("" if k[0] != "_" else "_") + "s" + k.strip("_"): x for k, x in L.items()}
             else:
                 images += len(b["img"])
-                v = code(b, a.noise, a.confuse) if a.mode == "oracle" else m.visual(torch.from_numpy(b["img"]))
-                if a.mode != "oracle":
+                with torch.set_grad_enabled(not a.freeze):
+                    v = code(b, a.noise, a.confuse) if a.mode == "oracle" else m.visual(torch.from_numpy(b["img"]))
+                if a.mode != "oracle" and not a.freeze:
                     L.update(tower_losses(v, b, code))
                     L["char"] = .2 * chars.loss(m.visual.patches, torch.from_numpy(b["ch"]))
                 if a.mode != "tower":
