@@ -40,8 +40,9 @@ install:
 bench: ## Measure capture, preprocessing, model and a whole step
 	cargo bench --package handsight-tests
 
-eval: ## Measure the embedded checkpoint on windows it was never trained on
+eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_eval
+	cargo run --release --quiet --package handsight-tests --example embedded_episodes
 
 golden: ## Regenerate the goldens from transformers (needs Python; see model/reference/README.md)
 	python3 -m venv target/reference

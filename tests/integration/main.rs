@@ -5,6 +5,7 @@
 mod bad_input;
 mod cli;
 mod desktop;
+mod embedded;
 mod episode;
 mod parity;
 mod tidy;
