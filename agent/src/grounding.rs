@@ -262,11 +262,13 @@ fn read_point(
     Ok((point, probability_between(&completion.tokens, 0, usize::MAX)))
 }
 
-/// Returns the probability of everything in the reply but its coordinates: of the choice between a
-/// click and the word that there is nothing to click.
+/// Returns the probability of everything after the thought but the coordinates: of the choice
+/// between a click and the word that there is nothing to click.
 pub(crate) fn branch_probability(tokens: &[TokenInfo]) -> f64 {
-    let all: f64 = tokens.iter().map(|token| f64::from(token.logprob)).sum();
-    let coordinates = coordinate_probability(tokens).map_or(0.0, f64::ln);
+    let thought = tokens.iter().position(|token| token.text.contains('\n')).map_or(0, |at| at + 1);
+    let action = &tokens[thought..];
+    let all: f64 = action.iter().map(|token| f64::from(token.logprob)).sum();
+    let coordinates = coordinate_probability(action).map_or(0.0, f64::ln);
     (all - coordinates).exp().clamp(0.0, 1.0)
 }
 
