@@ -97,12 +97,7 @@ pub(crate) fn build_single(
 /// another one instead.
 fn embedded(turn: &Turn<'_>) -> Prompt {
     let mut text = turn.goal.to_owned();
-    let done: Vec<_> = turn
-        .history
-        .iter()
-        .filter(|step| step.error.is_none() && !step.thought.is_empty())
-        .map(|step| step.thought.as_str())
-        .collect();
+    let done = done(turn.history);
     if !done.is_empty() {
         text.push_str("\nDone: ");
         text.push_str(&done.join("; "));
@@ -114,6 +109,12 @@ fn embedded(turn: &Turn<'_>) -> Prompt {
         ],
         images: vec![turn.observation.screenshot.image.clone()],
     }
+}
+
+/// Returns the thoughts of the steps that were carried out.
+pub(crate) fn done(history: &[StepSummary]) -> Vec<&str> {
+    let carried_out = history.iter().filter(|step| step.error.is_none());
+    carried_out.map(|step| step.thought.as_str()).filter(|thought| !thought.is_empty()).collect()
 }
 
 /// The checkpoints of the cookbooks see the function's signature, the goal, the calls so far as

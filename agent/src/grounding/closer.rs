@@ -18,7 +18,7 @@ const CUT_OUT: Size = Size { width: 252, height: 168 };
 
 /// How sure the first look must be of what it saw for a second look that does not see it to be
 /// ignored: what is clicked is not always beside its name, and the second look sees less.
-pub(crate) const SURE: f64 = 0.9;
+pub(crate) const SURE: f64 = 0.7;
 
 /// Whether checkpoints of this profile look twice.
 pub(crate) fn looks_closer(profile: PromptProfile) -> bool {

@@ -16,15 +16,17 @@ const MAX_LINE: usize = 400;
 /// The longest thought before a tool call, in characters.
 const MAX_THOUGHT: usize = 1200;
 
-/// Returns the grammar of a whole reply, with coordinates inside `frame`.
+/// Returns the grammar of a whole reply, with coordinates inside `frame`. `done` are the thoughts of
+/// the steps so far.
 pub(super) fn reply(
     profile: PromptProfile,
     goal: &str,
+    done: &[&str],
     offered: &ActionSpace,
     frame: Size,
 ) -> String {
     match profile {
-        PromptProfile::EmbeddedV1 => thought_and_action(goal, offered, frame),
+        PromptProfile::EmbeddedV1 => thought_and_action(&Pieces::of(goal, done), offered, frame),
         PromptProfile::ComputerUse | PromptProfile::MobileUse => {
             let schema = spaced(tool_schema(profile.dialect(), offered, frame));
             format!(
@@ -36,41 +38,103 @@ pub(super) fn reply(
     }
 }
 
+/// What a thought may put between its quotes: so small a model reads well, spells badly and loses
+/// count, and neither a name nor a text to type should be its own invention.
+enum Pieces<'a> {
+    /// What the goal quotes and no step has used yet, each as often as the goal has it. While there
+    /// is any, the goal is not finished.
+    Quoted(Vec<&'a str>),
+    /// A goal without quotes: any of its words that follow each other.
+    Words(&'a str),
+}
+
+impl<'a> Pieces<'a> {
+    fn of(goal: &'a str, done: &[&str]) -> Self {
+        let mut quoted: Vec<&str> = goal.split('"').skip(1).step_by(2).collect();
+        quoted.retain(|piece| !piece.trim().is_empty() && !piece.contains(char::is_control));
+        if quoted.is_empty() {
+            return Self::Words(goal);
+        }
+        for thought in done {
+            let used = thought.split('"').nth(1);
+            if let Some(at) = quoted.iter().position(|&piece| Some(piece) == used) {
+                quoted.remove(at);
+            }
+        }
+        Self::Quoted(quoted)
+    }
+
+    /// Returns the terminals `WORDS` and, for `type`, the rule of a text in a thought and again in
+    /// the action; none if there is nothing left.
+    fn rules(&self) -> Option<String> {
+        let action = "\"\n{\"action\":\"type\",\"text\":\"";
+        match self {
+            Self::Quoted(pieces) if pieces.is_empty() => None,
+            Self::Quoted(pieces) => {
+                let words: Vec<_> = pieces.iter().map(|piece| literal(piece)).collect();
+                let texts: Vec<_> = pieces
+                    .iter()
+                    .map(|piece| {
+                        let text = literal(piece);
+                        let text = &text[1..text.len() - 1];
+                        literal(&format!("type \"{piece}{action}{text}\"}}"))
+                    })
+                    .collect();
+                Some(format!("type: {}\nWORDS: {}\n", texts.join(" | "), words.join(" | ")))
+            }
+            Self::Words(goal) => {
+                let escaped = literal(goal);
+                let escaped = words("ESCAPED", &escaped[1..escaped.len() - 1]);
+                let rule = format!(r#"type: "type \"" WORDS {} ESCAPED "\"}}""#, literal(action));
+                Some(format!("{rule}\n{escaped}{}", words("WORDS", goal)))
+            }
+        }
+    }
+
+    /// Whether the goal may be finished.
+    fn may_be_done(&self) -> bool {
+        match self {
+            Self::Quoted(pieces) => pieces.is_empty(),
+            Self::Words(_) => true,
+        }
+    }
+}
+
 /// Returns the grammar of the embedded checkpoint's reply: a line, and the action that line speaks
 /// of. Where a widget is named, the action may also say that there is none of that name.
-///
-/// What stands between quotes is whole words of the goal, in their order: so small a model reads
-/// well and spells badly, and neither a name nor a text to type should be its own invention.
-fn thought_and_action(goal: &str, offered: &ActionSpace, frame: Size) -> String {
+fn thought_and_action(pieces: &Pieces<'_>, offered: &ActionSpace, frame: Size) -> String {
     let failure = [terminate("failure")];
-    let lines = [
-        (Verb::LeftClick, r#""click \"" WORDS "\"\n""#, &failure[..]),
-        (Verb::DoubleClick, r#""double click \"" WORDS "\"\n""#, &failure),
-        (Verb::RightClick, r#""right click \"" WORDS "\"\n""#, &failure),
+    let mut lines: Vec<(Verb, &str, &[Value])> = vec![
         (Verb::Key, "/press [A-Za-z0-9_+]{1,40}\\n/", &[]),
         (Verb::Scroll, "/scroll (up|down|left|right)\\n/", &[]),
     ];
-    let mut start = String::from("finished");
-    let mut rules = format!("finished: \"finished\\n\" %json {}\n", compact(terminate("success")));
+    let mut choices: Vec<&str> = Vec::new();
+    let mut rules = String::new();
+    if let Some(words) = pieces.rules() {
+        lines.push((Verb::LeftClick, r#""click \"" WORDS "\"\n""#, &failure));
+        lines.push((Verb::DoubleClick, r#""double click \"" WORDS "\"\n""#, &failure));
+        lines.push((Verb::RightClick, r#""right click \"" WORDS "\"\n""#, &failure));
+        if offered.contains(Verb::Type) {
+            choices.push("type");
+        }
+        rules.push_str(&words);
+    }
+    if pieces.may_be_done() {
+        choices.push("finished");
+        let done = compact(terminate("success"));
+        let _ = writeln!(rules, "finished: \"finished\\n\" %json {done}");
+    }
     for (verb, line, otherwise) in lines {
         if !offered.contains(verb) {
             continue;
         }
-        let mut choices = vec![action_schema(&ActionSpace::new([verb]), frame)];
-        choices.extend_from_slice(otherwise);
-        let action = compact(json!({ "anyOf": choices }));
-        let _ = write!(start, " | {verb}");
+        let mut actions = vec![action_schema(&ActionSpace::new([verb]), frame)];
+        actions.extend_from_slice(otherwise);
+        let action = compact(json!({ "anyOf": actions }));
+        choices.push(verb.as_str());
         let _ = writeln!(rules, "{verb}: {line} %json {action}");
     }
-    if offered.contains(Verb::Type) {
-        start.push_str(" | type");
-        let before = literal("\"\n{\"action\":\"type\",\"text\":\"");
-        let _ = writeln!(rules, r#"type: "type \"" WORDS {before} ESCAPED "\"}}""#);
-        let escaped = literal(goal);
-        rules.push_str(&words("ESCAPED", &escaped[1..escaped.len() - 1]));
-    }
-    rules.push_str(&words("WORDS", goal));
-    format!("start: {start}\n{rules}")
+    format!("start: {}\n{rules}", choices.join(" | "))
 }
 
 /// Returns a terminal that matches some whole words of `text` that follow each other.
@@ -189,24 +253,54 @@ mod tests {
 
     #[test]
     fn a_line_and_its_action_are_what_the_embedded_checkpoint_must_write() {
-        let goal = "double click \"Save As\" then type \"Zoë 中文 a@b.org c:\\d\" into \"Name\"";
-        let grammar = reply(PromptProfile::EmbeddedV1, goal, &ActionSpace::desktop(), FRAME);
-        for line in ["", "click \"Save\"\n", "double click \"", "type \"Zoë", "press Ctrl+S\n"] {
+        let goal = "double click \"Save As\" then type \"Zoë 中文 c:\\d\" into \"Name\"";
+        let reply = |done: &[&str]| {
+            reply(PromptProfile::EmbeddedV1, goal, done, &ActionSpace::desktop(), FRAME)
+        };
+        for line in ["", "click \"Save As\"\n", "double click \"", "type \"Zoë", "press Ctrl+S\n"]
+        {
+            check(&reply(&[]), line, "", Dialect::Json);
+        }
+        let (text, _) = write(reply(&[]), "scroll down\n", 0);
+        assert!(text.contains("\"action\":\"scroll\""), "{text}");
+        let (text, _) = write(reply(&[]), "type \"Z", 0);
+        let typed = "type \"Zoë 中文 c:\\d\"\n{\"action\":\"type\",\"text\":\"Zoë 中文 c:\\\\d\"}";
+        assert_eq!(text, typed);
+    }
+
+    #[test]
+    fn what_the_goal_quotes_is_used_once_and_before_the_end() {
+        let goal = "click \"Next\", click \"Next\", then click \"OK\"";
+        let pieces = |done: &[&str]| match Pieces::of(goal, done) {
+            Pieces::Quoted(pieces) => pieces.join(" "),
+            Pieces::Words(_) => panic!("the goal has quotes"),
+        };
+        assert_eq!(pieces(&[]), "Next Next OK");
+        assert_eq!(pieces(&["click \"Next\"", "scroll down"]), "Next OK");
+        let all = ["click \"Next\"", "click \"OK\"", "click \"Next\""];
+        assert_eq!(pieces(&all), "");
+        let grammar = |done: &[&str]| {
+            reply(PromptProfile::EmbeddedV1, goal, done, &ActionSpace::desktop(), FRAME)
+        };
+        let start = grammar(&all[..2]).lines().next().unwrap().to_owned();
+        assert!(start.contains("left_click") && !start.contains("finished"), "{start}");
+        let (text, _) = write(grammar(&all), "f", 0);
+        assert_eq!(text, "finished\n{\"action\":\"terminate\",\"status\":\"success\"}");
+    }
+
+    #[test]
+    fn a_goal_without_quotes_lends_any_of_its_words() {
+        let goal = "open Save As";
+        let grammar = reply(PromptProfile::EmbeddedV1, goal, &[], &ActionSpace::desktop(), FRAME);
+        for line in ["click \"Save As\"\n", "click \"As\"\n", "type \"", "finished\n"] {
             check(&grammar, line, "", Dialect::Json);
         }
-        let (text, _) =
-            write(grammar.clone(), "type \"Zoë 中文\"\n{\"action\":\"type\",\"text\":\"c", 0);
-        assert!(text.starts_with("type \"Zoë 中文\"\n{\"action\":\"type\",\"text\":\"c"), "{text}");
-        let (text, _) = write(grammar.clone(), "scroll down\n", 0);
-        assert!(text.contains("\"action\":\"scroll\""), "{text}");
-        let (text, _) = write(grammar, "finished\n", 0);
-        assert_eq!(text, "finished\n{\"action\":\"terminate\",\"status\":\"success\"}");
     }
 
     #[test]
     fn tool_calls_are_what_the_cookbook_checkpoints_must_write() {
         for profile in [PromptProfile::ComputerUse, PromptProfile::MobileUse] {
-            let grammar = reply(profile, "click Save", &offered(), FRAME);
+            let grammar = reply(profile, "click Save", &[], &offered(), FRAME);
             check(&grammar, "<tool_call>\n", "", profile.dialect());
         }
     }

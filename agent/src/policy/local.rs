@@ -87,7 +87,8 @@ impl Policy for LocalPolicy {
         let prompt = prompt::build(self.profile, turn, frame);
         let constraint = self.options.constrained.then(|| {
             let (profile, goal) = (self.profile, turn.goal);
-            Constraint::Lark(grammar::reply(profile, goal, turn.action_space, frame.model))
+            let done = prompt::done(turn.history);
+            Constraint::Lark(grammar::reply(profile, goal, &done, turn.action_space, frame.model))
         });
         let request = Request {
             messages: &prompt.messages,
