@@ -1,6 +1,6 @@
 //! Description → point: where on a picture something is.
 
-pub(crate) mod closer;
+mod closer;
 
 use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Rect, Size, Status};
 use handsight_model::{
@@ -264,7 +264,7 @@ fn read_point(
 
 /// Returns the probability of everything after the thought but the coordinates: of the choice
 /// between a click and the word that there is nothing to click.
-pub(crate) fn branch_probability(tokens: &[TokenInfo]) -> f64 {
+fn branch_probability(tokens: &[TokenInfo]) -> f64 {
     let thought = tokens.iter().position(|token| token.text.contains('\n')).map_or(0, |at| at + 1);
     let action = &tokens[thought..];
     let all: f64 = action.iter().map(|token| f64::from(token.logprob)).sum();

@@ -10,8 +10,7 @@ use handsight_model::{
 };
 
 use super::{Decision, Policy, PolicyError, Progress, Turn, grammar};
-use crate::grounding::branch_probability;
-use crate::grounding::closer::{SURE, look_closer, looks_closer};
+use crate::grounding::{GroundingError, ground};
 use crate::prompt::{self, PromptProfile};
 use crate::trace::event::Usage;
 
@@ -27,9 +26,9 @@ pub struct LocalOptions {
     pub sampling: Sampling,
     /// Whether a grammar keeps the reply to the offered actions; off only to compare.
     pub constrained: bool,
-    /// Whether a checkpoint that gains by it looks at the place it chose again, closer, before it
-    /// acts; off only to compare.
-    pub looks_closer: bool,
+    /// Whether a checkpoint that gains by it is asked for the place of a click again, on its own and
+    /// from closer by; off only to compare.
+    pub grounds_apart: bool,
 }
 
 impl Default for LocalOptions {
@@ -38,7 +37,7 @@ impl Default for LocalOptions {
             max_new_tokens: 512,
             sampling: Sampling::Greedy,
             constrained: true,
-            looks_closer: true,
+            grounds_apart: true,
         }
     }
 }
@@ -103,44 +102,51 @@ impl Policy for LocalPolicy {
         };
         let mut tell = |token: &TokenInfo| progress(Progress::Text(&token.text));
         let completion = self.engine.generate(&request, &mut tell, cancel)?;
-        let sure = branch_probability(&completion.tokens);
         let decision = read_decision(completion, self.profile, frame, turn)?;
-        if self.options.looks_closer && looks_closer(self.profile) {
-            return self.closer(decision, sure, turn, cancel);
+        match (decision.action.point(), quoted(&decision.thought)) {
+            (Some(_), Some(label)) if self.options.grounds_apart && grounds_apart(self.profile) => {
+                self.ground(decision.clone(), label, turn, cancel)
+            }
+            _ => Ok(decision),
         }
-        Ok(decision)
     }
 }
 
+/// Whether checkpoints of this profile find a place better when asked for nothing else.
+fn grounds_apart(profile: PromptProfile) -> bool {
+    profile == PromptProfile::EmbeddedV1
+}
+
 impl LocalPolicy {
-    /// Looks again at the surroundings of the place a decision acts on.
-    ///
-    /// What neither look is sure of is not there: better to say so than to click on something else.
-    fn closer(
+    /// Asks for the place of a decision again, on its own: a long goal and many earlier steps draw a
+    /// small checkpoint's eye away from the one label that counts.
+    fn ground(
         &self,
         mut decision: Decision,
-        sure: f64,
+        label: &str,
         turn: &Turn<'_>,
         cancel: &CancelFlag,
     ) -> Result<Decision, PolicyError> {
-        let (Some(first), Some(label)) = (decision.action.point(), quoted(&decision.thought))
-        else {
-            return Ok(decision);
-        };
         let image = &turn.observation.screenshot.image;
-        let closer = look_closer(&self.engine, self.profile, image, label, first, cancel)?;
-        let Some(closer) = closer else { return Ok(decision) };
-        decision.reply = format!("{}\n{}", decision.reply, closer.reply);
+        let grounding = match ground(&self.engine, self.profile, image, label, cancel) {
+            Ok(grounding) => grounding,
+            Err(GroundingError::Policy(error)) => return Err(error),
+            Err(error) => {
+                let (reply, problem) = (decision.reply, error.to_string());
+                return Err(PolicyError::InvalidReply { reply, problem });
+            }
+        };
+        decision.reply = format!("{}\n{}", decision.reply, grounding.reply);
         if let Some(usage) = &mut decision.usage {
-            usage.add(&closer.usage);
+            usage.add(&grounding.usage);
         }
-        if closer.found {
-            decision.action = decision.action.map_points(|_| closer.point);
-            decision.model_point = Some(closer.model_point);
-            decision.probability = Some(closer.probability);
-            decision.looked_at = closer.looked_at;
-            decision.frame = closer.frame;
-        } else if sure < SURE {
+        decision.frame = grounding.frame;
+        decision.looked_at = grounding.looked_at;
+        if grounding.found {
+            decision.action = decision.action.map_points(|_| grounding.point);
+            decision.model_point = Some(grounding.model_point);
+            decision.probability = Some(grounding.probability);
+        } else {
             decision.action = Action::Terminate { status: Status::Failure };
             decision.model_point = None;
             decision.probability = None;
