@@ -1,6 +1,8 @@
 //! Whole episodes in real windows, from pixels alone: what the window itself says afterwards is
 //! compared with the goal. And what ends an episode from outside: Ctrl-C, a display that goes away.
 
+mod goals;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
