@@ -28,9 +28,9 @@ struct FormGoal {
 
 const FORM_GOALS: [FormGoal; 3] = [
     FormGoal {
-        fields: &["Name", "City"],
+        fields: &["First Name", "City"],
         ok: "Save",
-        goal: "type \"Ada\" into \"Name\", type \"Paris\" into \"City\", then click \"Save\"",
+        goal: "type \"Ada\" into \"First Name\", type \"Paris\" into \"City\", then click \"Save\"",
         printed: "Ada|Paris",
     },
     FormGoal {
