@@ -173,7 +173,7 @@ def absent_label(r, src, info):
     return " ".join(words), tuple(range(len(words)))
 
 
-def visual_query(r, row, info, src, absent=.13, multi=.25):
+def visual_query(r, row, info, src, absent=.13, multi=.4):
     ask, k = info["ask"], r.random()
     pick = lambda: r.choices(ask, [KIND_SHARE.get(q["kind"], 1.0) for q in ask])[0]
     op = lambda kind: "click" if kind in ("field", "combo") and r.random() < .7 else r.choices(["click", "double", "right"], [8, 1, 1])[0]
@@ -195,7 +195,7 @@ def visual_query(r, row, info, src, absent=.13, multi=.25):
                 c["label"] = r.choice(fields)["text"] if fields else c["label"]
         goal = goal_text(r, clauses)
         st = steps(clauses)
-        good = [i for i, s in enumerate(st) if s["op"] not in POINT or s["label"] in names] + [len(st)] * 2
+        good = [i for i, s in enumerate(st) if s["op"] not in POINT or s["label"] in names] + [len(st)]
         i = r.choice(good)
         step = st[i] if i < len(st) else None
         user = user_text(goal, [s["thought"] for s in st[:i]])
