@@ -9,9 +9,10 @@ TEST_PACKAGES := $(DEMO_PACKAGES) xterm chromium fonts-noto-cjk fonts-noto-color
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
+# The dev profile already optimises the model and all dependencies, and `make test` uses it too.
 demo: ## Watch the agent work: a real window, the embedded model, a report (installs what is missing)
 	@$(MAKE) --no-print-directory install PACKAGES="$(DEMO_PACKAGES)"
-	cargo run --release --quiet --package handsight -- demo $(ARGS)
+	cargo run --quiet --package handsight -- demo $(ARGS)
 
 test: deps ## Everything that is checked before a change lands: format, lints, all tests
 	cargo fmt --all --check

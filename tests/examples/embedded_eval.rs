@@ -1,18 +1,24 @@
 //! Measures the embedded checkpoint on the committed windows and pages: `make eval`.
 //!
 //! Prints Markdown tables on stdout. `embedded_eval OUT.jsonl` also writes every outcome there, to
-//! look at what went wrong; `embedded_eval OUT.jsonl 10` asks only every tenth case, for a quick look.
+//! look at what went wrong; `embedded_eval OUT.jsonl 10` asks only every tenth case, for a quick look,
+//! and `embedded_eval OUT.jsonl 1 DIR` another checkpoint of the same kind.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
 use fs_err as fs;
-use handsight_tests::embedded_eval::{ask, cases, embedded_policy, tables};
+use handsight_model::{DeviceKind, Engine};
+use handsight_tests::embedded_eval::{ask, cases, embedded_policy, policy, tables};
 
 fn main() -> Result<()> {
     let mut details = std::env::args_os().nth(1).map(fs::File::create).transpose()?;
-    let mut policy = embedded_policy()?;
+    let mut policy = match std::env::args_os().nth(3) {
+        Some(dir) => policy(Engine::load(Path::new(&dir), DeviceKind::Cpu)?),
+        None => embedded_policy()?,
+    };
     let every = std::env::args().nth(2).map_or(Ok(1), |every| every.parse())?;
     let cases: Vec<_> = cases()?.into_iter().step_by(every).collect();
     let start = Instant::now();

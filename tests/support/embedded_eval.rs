@@ -79,8 +79,12 @@ pub fn cases() -> Result<Vec<Case>> {
 ///
 /// Fails if the checkpoint cannot be loaded.
 pub fn embedded_policy() -> Result<LocalPolicy> {
-    let engine = Engine::embedded()?;
-    Ok(LocalPolicy::new(engine, PromptProfile::EmbeddedV1, LocalOptions::default()))
+    Ok(policy(Engine::embedded()?))
+}
+
+/// Returns the same over any checkpoint of that kind.
+pub fn policy(engine: Engine) -> LocalPolicy {
+    LocalPolicy::new(engine, PromptProfile::EmbeddedV1, LocalOptions::default())
 }
 
 /// Asks the policy about one case.
