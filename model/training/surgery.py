@@ -13,6 +13,8 @@ learning rate of 1e-3 hardly moved it.
       the values of heads 0 and 1, its principal directions their output
   python surgery.py sharpen --state IN --out OUT --by 1.8
       multiplies the queries of the matching heads
+  python surgery.py mean --state A --other B --out OUT
+      takes the mean of two states of one run
 """
 import argparse
 import random
@@ -68,12 +70,17 @@ def copy_heads(m, gain, batches=40, heads=2):
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("what", choices=["rescale", "copy", "sharpen"]), ap.add_argument("--state", required=True), ap.add_argument("--out", required=True)
-    ap.add_argument("--by", type=float, default=5), ap.add_argument("--gain", type=float, default=12)
+    ap.add_argument("what", choices=["rescale", "copy", "sharpen", "mean"]), ap.add_argument("--state", required=True), ap.add_argument("--out", required=True)
+    ap.add_argument("--other"), ap.add_argument("--by", type=float, default=5), ap.add_argument("--gain", type=float, default=12)
     a = ap.parse_args()
     torch.set_num_threads(1)
     m, code, heads, chars = VLM(CONFIG), CellCode(), Readouts(CONFIG["h"]), CharHead(CONFIG["vh"], CONFIG["h"])
     load_state(a.state, m, heads, chars, code)
+    if a.what == "mean":
+        other = torch.load(a.other, weights_only=True)["m"]
+        m.load_state_dict({k: (x + other[k]) / 2 if x.is_floating_point() else x for k, x in m.state_dict().items()})
+        save_state(a.out, m, heads, chars)
+        raise SystemExit
     copy_heads(m, a.gain) if a.what == "copy" else (rescale if a.what == "rescale" else sharpen)(m, a.by)
     save_state(a.out, m, heads, chars)
 
