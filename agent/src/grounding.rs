@@ -96,10 +96,10 @@ pub fn ground(
         if let Some(closer) = closer {
             grounding.usage.add(&closer.usage);
             let reply = format!("{}\n{}", grounding.reply, closer.reply);
-            let found = closer.found || grounding.presence.is_none_or(|sure| sure >= SURE);
             grounding = if closer.found {
                 Grounding { usage: grounding.usage, reply, ..closer }
             } else {
+                let found = grounding.presence.is_none_or(|sure| sure >= SURE);
                 Grounding { found, reply, ..grounding }
             };
         }

@@ -18,16 +18,16 @@ const CUT_OUT: Size = Size { width: 252, height: 168 };
 
 /// How sure the first look must be of what it saw for a second look that does not see it to be
 /// ignored: what is clicked is not always beside its name, and the second look sees less.
-pub(crate) const SURE: f64 = 0.7;
+pub(super) const SURE: f64 = 0.7;
 
 /// Whether checkpoints of this profile look twice.
-pub(crate) fn looks_closer(profile: PromptProfile) -> bool {
+pub(super) fn looks_closer(profile: PromptProfile) -> bool {
     profile == PromptProfile::EmbeddedV1
 }
 
 /// Returns where the thing is, as seen from closer by, in pixels of the whole picture, or that it is
 /// not there; nothing if the picture is too small for a closer look.
-pub(crate) fn look_closer(
+pub(super) fn look_closer(
     engine: &Engine,
     profile: PromptProfile,
     image: &RgbImage,
