@@ -80,11 +80,16 @@ def config(variant: str) -> Qwen2_5_VLConfig:
     return result
 
 
-def build(variant: str) -> Qwen2_5_VLForConditionalGeneration:
-    """Return a model with weights scaled so that every part matters to the logits."""
+def build(
+    variant: str, settings: Qwen2_5_VLConfig | None = None
+) -> Qwen2_5_VLForConditionalGeneration:
+    """Return a model with weights scaled so that every part matters to the logits.
+
+    `settings` replaces the variant's configuration; its sizes must be the same.
+    """
     # f32 throughout: the goldens of the bf16 checkpoint are computed from its weights in f32.
     model = Qwen2_5_VLForConditionalGeneration._from_config(
-        config(variant), torch_dtype=torch.float32, attn_implementation="eager"
+        settings or config(variant), torch_dtype=torch.float32, attn_implementation="eager"
     )
     generator = torch.Generator().manual_seed(SEED[variant])
     state = model.state_dict()

@@ -18,11 +18,12 @@ from safetensors.numpy import save_file
 import build_checkpoint
 import dump_configs
 import dump_images
+import dump_media
 import dump_model
 import dump_text
 from paths import GOLDEN
 
-PACKAGES = ("transformers", "torch", "tokenizers", "pillow", "numpy")
+PACKAGES = ("transformers", "torch", "tokenizers", "pillow", "numpy", "qwen-vl-utils")
 
 
 class Manifest:
@@ -98,6 +99,16 @@ def main() -> None:
         print(variant)
         for name, arrays in dump_model.prompts(variant).items():
             manifest.tensors(f"{variant}_{name}.safetensors", "dump_model.py", arrays)
+    print("media")
+    media = "dump_media.py"
+    manifest.rows("media.json", media, dump_media.media_table())
+    manifest.rows("batches.json", media, dump_media.batch_table())
+    manifest.rows("video_positions.json", media, dump_media.video_positions())
+    manifest.rows("video_sampling.json", media, dump_media.video_sampling())
+    manifest.rows("yarn.json", media, dump_media.yarn_table())
+    manifest.tensors("yarn.safetensors", media, dump_media.yarn())
+    for name, arrays in {**dump_media.media_goldens(), **dump_media.batches()}.items():
+        manifest.tensors(f"media_{name}.safetensors", media, arrays)
     manifest.write()
 
 
