@@ -12,7 +12,7 @@ use crate::error::ModelError;
 use crate::processor::Processor;
 use crate::qwen2_5_vl::config::Config;
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Weights, weight_files};
+use crate::weights::{Safetensors, TensorSource, weight_files};
 
 /// A checkpoint's files, parsed; the tensors are not read yet.
 pub(crate) struct Checkpoint {
@@ -22,7 +22,7 @@ pub(crate) struct Checkpoint {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) template: ChatTemplate,
     pub(crate) stop_ids: Vec<u32>,
-    pub(crate) weights: Weights,
+    pub(crate) weights: Box<dyn TensorSource>,
 }
 
 /// Where a checkpoint's weights are, to hash them when someone asks.
@@ -45,7 +45,7 @@ impl Checkpoint {
             tokenizer_config: None,
         };
         let tokenizer = Tokenizer::from_json(include_bytes!("../embedded/tokenizer.json"))?;
-        let weights = Weights::embedded(EMBEDDED_WEIGHTS)?;
+        let weights = Box::new(Safetensors::embedded(EMBEDDED_WEIGHTS)?);
         let checkpoint = Self::new("embedded".to_owned(), &texts, tokenizer, weights)?;
         Ok((checkpoint, WeightBytes::Embedded(EMBEDDED_WEIGHTS)))
     }
@@ -70,7 +70,7 @@ impl Checkpoint {
             let config = texts.tokenizer_config.as_deref();
             Tokenizer::from_vocab_and_merges(&vocab, &merges, config)?
         };
-        let weights = Weights::open(dir)?;
+        let weights = Box::new(Safetensors::open(dir)?);
         let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
         let checkpoint = Self::new(name, &texts, tokenizer, weights)?;
         Ok((checkpoint, WeightBytes::Files(weight_files(dir)?)))
@@ -80,7 +80,7 @@ impl Checkpoint {
         name: String,
         texts: &Texts,
         tokenizer: Tokenizer,
-        weights: Weights,
+        weights: Box<dyn TensorSource>,
     ) -> Result<Self, ModelError> {
         let config = Config::from_json(&texts.config)?;
         let processor = match &texts.preprocessor {

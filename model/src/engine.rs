@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use image::RgbImage;
 
 use crate::chat::{ChatTemplate, Message, Part};
@@ -21,7 +21,7 @@ use crate::qwen2_5_vl::Qwen25Vl;
 use crate::qwen2_5_vl::rope::positions;
 use crate::qwen2_5_vl::vision::Grid;
 use crate::tokenizer::Tokenizer;
-use crate::weights::build_error;
+use crate::weights::Loader;
 
 /// Where the tensors live.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +41,8 @@ pub struct CheckpointInfo {
     pub name: String,
     /// Parameters stored in the weights.
     pub parameters: u64,
+    /// Bytes that the weights take as they are stored.
+    pub stored_bytes: u64,
     /// The prompt the checkpoint was trained on, if its config names one.
     pub prompt_profile: Option<String>,
     /// The most positions the model was made for.
@@ -120,11 +122,11 @@ impl Engine {
         let info = CheckpointInfo {
             name,
             parameters: weights.parameters(),
+            stored_bytes: weights.stored_bytes(),
             prompt_profile: config.prompt_profile.clone(),
             max_position_embeddings: config.text.max_position_embeddings,
         };
-        let vb = weights.into_var_builder(DType::F32, &open_device(device)?);
-        let model = Qwen25Vl::new(&config, &vb).map_err(build_error)?;
+        let model = Qwen25Vl::new(&config, &Loader::new(&*weights, open_device(device)?))?;
         Ok(Self {
             info,
             processor,

@@ -38,6 +38,7 @@ mod constraint;
 mod engine;
 mod error;
 mod generate;
+mod projection;
 mod sampler;
 mod weights;
 

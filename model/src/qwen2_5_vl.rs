@@ -14,9 +14,10 @@ mod merger;
 mod text;
 
 use candle_core::{Device, Result, Tensor};
-use candle_nn::{Linear, Module, VarBuilder, linear_no_bias};
 
 use crate::kv_cache::KvCache;
+use crate::projection::Projection;
+use crate::weights::{Loaded, Loader};
 use config::Config;
 use rope::RotaryTable;
 use text::TextDecoder;
@@ -27,7 +28,7 @@ use vision::{Grid, VisionTower};
 pub struct Qwen25Vl {
     visual: VisionTower,
     model: TextDecoder,
-    lm_head: Linear,
+    lm_head: Projection,
     config: Config,
     device: Device,
 }
@@ -38,20 +39,20 @@ impl Qwen25Vl {
     /// # Errors
     ///
     /// Fails if a tensor is missing or its shape contradicts `config`.
-    pub fn new(config: &Config, vb: &VarBuilder<'_>) -> Result<Self> {
-        let model = TextDecoder::new(&config.text, &vb.pp("model"))?;
+    pub(crate) fn new(config: &Config, loader: &Loader<'_>) -> Loaded<Self> {
+        let model = TextDecoder::new(&config.text, &loader.pp("model"))?;
         let (c, v) = (config.text.hidden_size, config.text.vocab_size);
-        let lm_head = if config.text.tie_word_embeddings || !vb.contains_tensor("lm_head.weight") {
-            Linear::new(model.embedding_matrix().clone(), None)
+        let lm_head = if config.text.tie_word_embeddings || !loader.contains("lm_head.weight") {
+            model.embedding_matrix().clone()
         } else {
-            linear_no_bias(c, v, vb.pp("lm_head"))?
+            loader.pp("lm_head").projection_no_bias(c, v)?
         };
         Ok(Self {
-            visual: VisionTower::new(&config.vision, &vb.pp("visual"))?,
+            visual: VisionTower::new(&config.vision, &loader.pp("visual"))?,
             model,
             lm_head,
             config: config.clone(),
-            device: vb.device().clone(),
+            device: loader.device().clone(),
         })
     }
 

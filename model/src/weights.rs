@@ -1,141 +1,144 @@
-//! safetensors → tensors, under the names of the original release.
+//! Where a checkpoint's tensors come from, under the names of the original release.
 //!
-//! Checkpoints are memory-mapped (the only `unsafe` here) or borrowed from the binary, and converted
-//! to the dtype of the run as they are read. Other layouts of names are renamed, so that the model
-//! knows one.
+//! A [`TensorSource`] knows every tensor's shape and how it is stored, and reads one at a time. It
+//! says nothing of what becomes of them: the [`Loader`] turns what is read into the tensors and
+//! [`Projection`](crate::projection::Projection)s of the run. Sources of other layouts rename, so
+//! that the model knows one set of names.
 //!
 //! # Source
 //!
-//! `spec` of the names: the released checkpoints; `model.language_model.*` and `model.visual.*` as
-//! saved by transformers ≥ 4.52; `language_model.*` and `vision_tower.*` as saved by MLX.
+//! The names: the released checkpoints; `model.language_model.*` and `model.visual.*` as saved by
+//! transformers ≥ 4.52; `language_model.*` and `vision_tower.*` as saved by MLX.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+mod loader;
+mod safetensors;
 
-use candle_core::safetensors::{Load, MmapedSafetensors, SliceSafetensors};
-use candle_core::{DType, Device, Error, Result, Shape, Tensor};
-use candle_nn::var_builder::SimpleBackend;
-use candle_nn::{Init, VarBuilder};
-use fs_err as fs;
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use candle_core::quantized::GgmlDType;
+use half::{bf16, f16};
 
 use crate::error::ModelError;
+pub(crate) use loader::Loader;
+pub(crate) use safetensors::{Safetensors, weight_files};
+
+/// What loading returns: an error names the file, tensor or value that cannot be used.
+pub(crate) type Loaded<T> = Result<T, ModelError>;
 
 /// The tensors of a checkpoint, not yet read.
-pub(crate) struct Weights {
-    source: Source,
-    /// Original name → name in the files.
-    stored_names: HashMap<String, String>,
-}
+pub(crate) trait TensorSource: Send + Sync {
+    /// Returns every tensor by its original name.
+    fn tensors(&self) -> &BTreeMap<String, TensorInfo>;
 
-enum Source {
-    Files(MmapedSafetensors),
-    Embedded(SliceSafetensors<'static>),
-}
-
-impl Weights {
-    /// Opens the safetensors files of a folder: those `model.safetensors.index.json` names, or
-    /// `model.safetensors`.
-    pub(crate) fn open(dir: &Path) -> std::result::Result<Self, ModelError> {
-        let files = weight_files(dir)?;
-        for file in &files {
-            // Opened one by one first, so that an error can name the file.
-            map(std::slice::from_ref(file)).map_err(|source| ModelError::Weights {
-                file: file.display().to_string(),
-                source: Box::new(source),
-            })?;
-        }
-        let mapped = map(&files)?;
-        let names = mapped.tensors().into_iter().map(|(name, _)| name).collect();
-        Ok(Self::new(Source::Files(mapped), names))
-    }
-
-    /// Borrows a safetensors file that is part of the binary.
-    pub(crate) fn embedded(bytes: &'static [u8]) -> std::result::Result<Self, ModelError> {
-        let slice = SliceSafetensors::new(bytes).map_err(|source| ModelError::Weights {
-            file: "(embedded)".to_owned(),
-            source: Box::new(source),
-        })?;
-        let names = slice.tensors().into_iter().map(|(name, _)| name).collect();
-        Ok(Self::new(Source::Embedded(slice), names))
-    }
-
-    fn new(source: Source, names: Vec<String>) -> Self {
-        let stored_names =
-            names.into_iter().map(|stored| (original_name(&stored), stored)).collect();
-        Self { source, stored_names }
-    }
+    /// Reads one tensor, as it is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::MissingTensor`], or what reading said.
+    fn read(&self, name: &str) -> Loaded<StoredTensor>;
 
     /// Returns the number of parameters stored.
-    pub(crate) fn parameters(&self) -> u64 {
-        let count = |shape: &[usize]| shape.iter().map(|&side| side as u64).product::<u64>();
-        match &self.source {
-            Source::Files(files) => {
-                files.tensors().iter().map(|(_, view)| count(view.shape())).sum()
-            }
-            Source::Embedded(slice) => {
-                slice.tensors().iter().map(|(_, view)| count(view.shape())).sum()
-            }
-        }
+    fn parameters(&self) -> u64 {
+        self.tensors().values().map(TensorInfo::elements).sum()
     }
 
-    /// Returns a builder that reads tensors by their original names.
-    pub(crate) fn into_var_builder(self, dtype: DType, device: &Device) -> VarBuilder<'static> {
-        VarBuilder::from_backend(Box::new(self), dtype, device.clone())
+    /// Returns the bytes that all tensors take as they are stored.
+    fn stored_bytes(&self) -> u64 {
+        self.tensors().values().map(TensorInfo::stored_bytes).sum()
+    }
+}
+
+/// What is known of a tensor before it is read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct TensorInfo {
+    /// Sizes, the slowest dimension first: a matrix is `(out, in)`.
+    pub(crate) shape: Vec<usize>,
+    /// How the elements are stored.
+    pub(crate) stored: StoredType,
+}
+
+impl TensorInfo {
+    pub(crate) fn elements(&self) -> u64 {
+        self.shape.iter().map(|&side| side as u64).product()
     }
 
-    fn read(&self, name: &str, device: &Device) -> Result<Tensor> {
-        let missing = || Error::CannotFindTensor { path: name.to_owned() };
-        let stored = self.stored_names.get(name).ok_or_else(missing)?;
-        let tensor = match &self.source {
-            Source::Files(files) => files.get(stored)?.load(device)?,
-            Source::Embedded(slice) => slice.get(stored)?.load(device)?,
-        };
-        // MLX keeps the channels of the patch convolution last.
-        match *tensor.dims() {
-            [_, _, _, _, 3] if name == PATCH_EMBED => tensor.permute([0, 4, 1, 2, 3])?.contiguous(),
-            _ => Ok(tensor),
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.stored.bytes(self.elements())
+    }
+}
+
+/// How a tensor's elements are stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum StoredType {
+    F32,
+    F16,
+    Bf16,
+    /// Packed integers, which a source of quantised weights unpacks; never a tensor of the model.
+    I32,
+    /// Blocks of GGML's, along the last dimension.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "constructed by sources of quantised weights")
+    )]
+    Ggml(GgmlDType),
+}
+
+impl StoredType {
+    /// Returns the bytes that `elements` take.
+    pub(crate) fn bytes(self, elements: u64) -> u64 {
+        match self {
+            Self::F32 | Self::I32 => 4 * elements,
+            Self::F16 | Self::Bf16 => 2 * elements,
+            Self::Ggml(dtype) => {
+                elements.div_ceil(dtype.block_size() as u64) * dtype.type_size() as u64
+            }
         }
     }
 }
 
-const PATCH_EMBED: &str = "visual.patch_embed.proj.weight";
-
-impl SimpleBackend for Weights {
-    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
-        let tensor = self.read(name, dev)?;
-        if *tensor.shape() == shape {
-            tensor.to_dtype(dtype)
-        } else {
-            let got = tensor.shape().clone();
-            Err(Error::UnexpectedShape { msg: name.to_owned(), expected: shape, got })
-        }
-    }
-
-    fn get_unchecked(&self, name: &str, dtype: DType, dev: &Device) -> Result<Tensor> {
-        self.read(name, dev)?.to_dtype(dtype)
-    }
-
-    fn contains_tensor(&self, name: &str) -> bool {
-        self.stored_names.contains_key(name)
-    }
+/// A tensor as it was read, in row-major order.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredTensor {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Data,
 }
 
-/// Turns what goes wrong while the model is built into an error that names the tensor.
-pub(crate) fn build_error(err: Error) -> ModelError {
-    match err {
-        Error::CannotFindTensor { path } => ModelError::MissingTensor { name: path },
-        Error::UnexpectedShape { msg, expected, got } => ModelError::TensorShape {
-            name: msg,
-            expected: expected.into_dims(),
-            found: got.into_dims(),
-        },
-        other => ModelError::Tensor(other),
+/// The elements of a tensor.
+#[derive(Clone, Debug)]
+pub(crate) enum Data {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+    I32(Vec<i32>),
+    #[expect(dead_code, reason = "constructed by sources of quantised weights")]
+    Ggml {
+        dtype: GgmlDType,
+        /// Blocks, as GGUF has them.
+        bytes: Vec<u8>,
+    },
+}
+
+impl StoredTensor {
+    /// Returns the elements in f32, without a copy if that is what they are.
+    pub(crate) fn into_f32(self) -> Loaded<Vec<f32>> {
+        use half::slice::HalfFloatSliceExt;
+        Ok(match self.data {
+            Data::F32(values) => values,
+            Data::F16(values) => values.to_f32_vec(),
+            Data::Bf16(values) => values.to_f32_vec(),
+            Data::I32(values) => values.into_iter().map(|value| value as f32).collect(),
+            Data::Ggml { dtype, bytes } => {
+                use candle_core::quantized::{QStorage, QTensor};
+                let storage = QStorage::from_data(bytes.into(), &candle_core::Device::Cpu, dtype)?;
+                let tensor = QTensor::new(storage, self.shape)?;
+                tensor.dequantize(&candle_core::Device::Cpu)?.flatten_all()?.to_vec1()?
+            }
+        })
     }
 }
 
 /// Returns the name a tensor has in the original release.
-fn original_name(stored: &str) -> String {
+pub(crate) fn original_name(stored: &str) -> String {
     const PREFIXES: &[(&str, &str)] = &[
         ("model.visual.", "visual."),
         ("model.language_model.", "model."),
@@ -148,45 +151,6 @@ fn original_name(stored: &str) -> String {
         .iter()
         .find_map(|(from, to)| stored.strip_prefix(from).map(|rest| format!("{to}{rest}")))
         .unwrap_or_else(|| stored.to_owned())
-}
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: HashMap<String, String>,
-}
-
-/// Returns the safetensors files of a checkpoint folder, in order of name.
-pub(crate) fn weight_files(dir: &Path) -> std::result::Result<Vec<PathBuf>, ModelError> {
-    const INDEX: &str = "model.safetensors.index.json";
-    let index = dir.join(INDEX);
-    if !index.exists() {
-        let single = dir.join("model.safetensors");
-        let missing = || ModelError::MissingFile { dir: dir.to_owned(), what: "model.safetensors" };
-        return single.exists().then(|| vec![single]).ok_or_else(missing);
-    }
-    let text = fs::read_to_string(&index).map_err(|source| ModelError::Read { source })?;
-    let index: Index = serde_json::from_str(&text)
-        .map_err(|source| ModelError::Json { file: INDEX.to_owned(), source })?;
-    let mut names: Vec<_> = index.weight_map.into_values().collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in &names {
-        // A shard is a file beside its index, never a path out of the folder.
-        if Path::new(name).components().count() != 1 || !dir.join(name).is_file() {
-            return Err(ModelError::Config {
-                file: INDEX.to_owned(),
-                problem: format!("it names the shard `{name}`, which is not in the folder"),
-            });
-        }
-    }
-    Ok(names.into_iter().map(|name| dir.join(name)).collect())
-}
-
-#[expect(unsafe_code, reason = "mapping a file is the only way to load it without a copy")]
-fn map(files: &[PathBuf]) -> Result<MmapedSafetensors> {
-    // SAFETY: the mapping is read only. Another process that truncates a weights file while we run
-    // would crash us; that is the documented price of not copying gigabytes.
-    unsafe { MmapedSafetensors::multi(files) }
 }
 
 #[cfg(test)]
@@ -211,14 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_file_and_a_stray_shard_are_named() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("model.safetensors"), [0xff; 20]).unwrap();
-        let err = Weights::open(dir.path()).err().unwrap().to_string();
-        assert!(err.starts_with("weights file `") && err.contains("model.safetensors"), "{err}");
-        let index = r#"{"weight_map": {"a": "../other.safetensors"}}"#;
-        fs::write(dir.path().join("model.safetensors.index.json"), index).unwrap();
-        let err = Weights::open(dir.path()).err().unwrap().to_string();
-        assert!(err.contains("`../other.safetensors`, which is not in the folder"), "{err}");
+    fn stored_bytes_count_whole_blocks() {
+        let info = |shape: &[usize], stored| TensorInfo { shape: shape.to_vec(), stored };
+        assert_eq!(info(&[3, 5], StoredType::Bf16).stored_bytes(), 30);
+        assert_eq!(info(&[2, 64], StoredType::Ggml(GgmlDType::Q8_0)).stored_bytes(), 4 * 34);
+        assert_eq!(info(&[2, 256], StoredType::Ggml(GgmlDType::Q4K)).stored_bytes(), 2 * 144);
     }
 }

@@ -6,27 +6,29 @@
 //! exact one (erf), not the tanh approximation.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{Linear, Module, RmsNorm, VarBuilder, linear, rms_norm};
+use candle_nn::{Module, RmsNorm};
 
 use super::config::VisionConfig;
+use crate::projection::Projection;
+use crate::weights::{Loaded, Loader};
 
 /// `visual.merger`
 #[derive(Clone, Debug)]
 pub(crate) struct PatchMerger {
     ln_q: RmsNorm,
-    mlp_0: Linear,
-    mlp_2: Linear,
+    mlp_0: Projection,
+    mlp_2: Projection,
     merged_size: usize,
 }
 
 impl PatchMerger {
-    pub(crate) fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+    pub(crate) fn new(config: &VisionConfig, loader: &Loader<'_>) -> Loaded<Self> {
         let merged_size = config.hidden_size * config.spatial_merge_size.pow(2);
-        let mlp = vb.pp("mlp");
+        let mlp = loader.pp("mlp");
         Ok(Self {
-            ln_q: rms_norm(config.hidden_size, 1e-6, vb.pp("ln_q"))?,
-            mlp_0: linear(merged_size, merged_size, mlp.pp("0"))?,
-            mlp_2: linear(merged_size, config.out_hidden_size, mlp.pp("2"))?,
+            ln_q: loader.pp("ln_q").rms_norm(config.hidden_size, 1e-6)?,
+            mlp_0: mlp.pp("0").projection(merged_size, merged_size)?,
+            mlp_2: mlp.pp("2").projection(merged_size, config.out_hidden_size)?,
             merged_size,
         })
     }

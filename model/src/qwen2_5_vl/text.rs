@@ -6,44 +6,44 @@
 //! `use_sliding_window` is false in every released checkpoint and not implemented.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{
-    Embedding, Linear, Module, RmsNorm, VarBuilder, embedding, linear, linear_no_bias, rms_norm,
-    rotary_emb::rope,
-};
+use candle_nn::{Module, RmsNorm, rotary_emb::rope};
 
 use super::attention::{attend_causal, join_heads, split_heads};
 use super::config::TextConfig;
 use super::rope::RotaryTable;
 use crate::kv_cache::{KvCache, LayerCache};
+use crate::projection::Projection;
+use crate::weights::{Loaded, Loader};
 
 /// `model`
 #[derive(Clone, Debug)]
 pub(crate) struct TextDecoder {
-    embed_tokens: Embedding,
+    embed_tokens: Projection,
     layers: Vec<DecoderLayer>,
     norm: RmsNorm,
 }
 
 impl TextDecoder {
-    pub(crate) fn new(config: &TextConfig, vb: &VarBuilder<'_>) -> Result<Self> {
-        let layers = vb.pp("layers");
+    pub(crate) fn new(config: &TextConfig, loader: &Loader<'_>) -> Loaded<Self> {
+        let (c, v) = (config.hidden_size, config.vocab_size);
+        let layers = loader.pp("layers");
         Ok(Self {
-            embed_tokens: embedding(config.vocab_size, config.hidden_size, vb.pp("embed_tokens"))?,
+            embed_tokens: loader.pp("embed_tokens").projection_no_bias(c, v)?,
             layers: (0..config.num_hidden_layers)
                 .map(|i| DecoderLayer::new(config, &layers.pp(i)))
-                .collect::<Result<_>>()?,
-            norm: rms_norm(config.hidden_size, config.rms_norm_eps, vb.pp("norm"))?,
+                .collect::<Loaded<_>>()?,
+            norm: loader.pp("norm").rms_norm(c, config.rms_norm_eps)?,
         })
     }
 
     /// The embedding matrix, `(v, c)`, for checkpoints whose lm head is tied to it.
-    pub(crate) fn embedding_matrix(&self) -> &Tensor {
-        self.embed_tokens.embeddings()
+    pub(crate) fn embedding_matrix(&self) -> &Projection {
+        &self.embed_tokens
     }
 
     /// `(s,)` → `(s, c)`
     pub(crate) fn embed(&self, token_ids: &Tensor) -> Result<Tensor> {
-        self.embed_tokens.forward(token_ids)
+        self.embed_tokens.rows(token_ids)
     }
 
     /// Runs `s` tokens after those in `cache`, which grows by them: `(s, c)` → `(s, c)`, normed.
@@ -71,13 +71,13 @@ struct DecoderLayer {
 }
 
 impl DecoderLayer {
-    fn new(config: &TextConfig, vb: &VarBuilder<'_>) -> Result<Self> {
-        let norm = |name: &str| rms_norm(config.hidden_size, config.rms_norm_eps, vb.pp(name));
+    fn new(config: &TextConfig, loader: &Loader<'_>) -> Loaded<Self> {
+        let norm = |name: &str| loader.pp(name).rms_norm(config.hidden_size, config.rms_norm_eps);
         Ok(Self {
             input_layernorm: norm("input_layernorm")?,
-            self_attn: Attention::new(config, &vb.pp("self_attn"))?,
+            self_attn: Attention::new(config, &loader.pp("self_attn"))?,
             post_attention_layernorm: norm("post_attention_layernorm")?,
-            mlp: Mlp::new(config, &vb.pp("mlp"))?,
+            mlp: Mlp::new(config, &loader.pp("mlp"))?,
         })
     }
 
@@ -93,10 +93,10 @@ impl DecoderLayer {
 #[derive(Clone, Debug)]
 struct Attention {
     // projections
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    o_proj: Linear,
+    q_proj: Projection,
+    k_proj: Projection,
+    v_proj: Projection,
+    o_proj: Projection,
     // sizes
     num_heads: usize,
     num_kv_heads: usize,
@@ -104,14 +104,14 @@ struct Attention {
 }
 
 impl Attention {
-    fn new(config: &TextConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &TextConfig, loader: &Loader<'_>) -> Loaded<Self> {
         let (c, d) = (config.hidden_size, config.head_dim());
         let (h, kv) = (config.num_attention_heads, config.num_key_value_heads);
         Ok(Self {
-            q_proj: linear(c, h * d, vb.pp("q_proj"))?,
-            k_proj: linear(c, kv * d, vb.pp("k_proj"))?,
-            v_proj: linear(c, kv * d, vb.pp("v_proj"))?,
-            o_proj: linear_no_bias(h * d, c, vb.pp("o_proj"))?,
+            q_proj: loader.pp("q_proj").projection(c, h * d)?,
+            k_proj: loader.pp("k_proj").projection(c, kv * d)?,
+            v_proj: loader.pp("v_proj").projection(c, kv * d)?,
+            o_proj: loader.pp("o_proj").projection_no_bias(h * d, c)?,
             num_heads: h,
             num_kv_heads: kv,
             scale: (d as f64).powf(-0.5),
@@ -120,7 +120,7 @@ impl Attention {
 
     /// `(s, c)` → `(s, c)`
     fn forward(&self, xs: &Tensor, rotary: &RotaryTable, cache: &mut LayerCache) -> Result<Tensor> {
-        let heads = |proj: &Linear, n: usize| split_heads(&proj.forward(xs)?, n);
+        let heads = |proj: &Projection, n: usize| split_heads(&proj.forward(xs)?, n);
         let rotate = |xs: Tensor| rope(&xs.unsqueeze(0)?, &rotary.cos, &rotary.sin)?.squeeze(0);
         let q = rotate(heads(&self.q_proj, self.num_heads)?)?; // (h, s, d)
         let k = rotate(heads(&self.k_proj, self.num_kv_heads)?)?; // (kv, s, d)
@@ -134,18 +134,18 @@ impl Attention {
 #[expect(clippy::struct_field_names, reason = "the names are the checkpoint's")]
 #[derive(Clone, Debug)]
 struct Mlp {
-    gate_proj: Linear,
-    up_proj: Linear,
-    down_proj: Linear,
+    gate_proj: Projection,
+    up_proj: Projection,
+    down_proj: Projection,
 }
 
 impl Mlp {
-    fn new(config: &TextConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &TextConfig, loader: &Loader<'_>) -> Loaded<Self> {
         let (c, i) = (config.hidden_size, config.intermediate_size);
         Ok(Self {
-            gate_proj: linear_no_bias(c, i, vb.pp("gate_proj"))?,
-            up_proj: linear_no_bias(c, i, vb.pp("up_proj"))?,
-            down_proj: linear_no_bias(i, c, vb.pp("down_proj"))?,
+            gate_proj: loader.pp("gate_proj").projection_no_bias(c, i)?,
+            up_proj: loader.pp("up_proj").projection_no_bias(c, i)?,
+            down_proj: loader.pp("down_proj").projection_no_bias(i, c)?,
         })
     }
 

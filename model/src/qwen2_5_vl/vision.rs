@@ -9,13 +9,15 @@
 //! The convolution over a whole patch is written as the matrix product it is.
 
 use candle_core::{Device, Result, Tensor};
-use candle_nn::{Linear, Module, RmsNorm, VarBuilder, linear, rms_norm, rotary_emb::rope};
+use candle_nn::{Module, RmsNorm, rotary_emb::rope};
 
 use super::attention::{attend, join_heads, split_heads};
 use super::config::VisionConfig;
 use super::merger::PatchMerger;
 use super::rope::RotaryTable;
 use super::window::{WindowGroup, WindowPlan};
+use crate::projection::Projection;
+use crate::weights::{Loaded, Loader};
 
 /// The patches of one image or video, before merging.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,16 +56,16 @@ pub struct VisionTower {
 }
 
 impl VisionTower {
-    pub(crate) fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
-        let blocks = vb.pp("blocks");
+    pub(crate) fn new(config: &VisionConfig, loader: &Loader<'_>) -> Loaded<Self> {
+        let blocks = loader.pp("blocks");
         Ok(Self {
-            patch_embed: PatchEmbed::new(config, &vb.pp("patch_embed"))?,
+            patch_embed: PatchEmbed::new(config, &loader.pp("patch_embed"))?,
             blocks: (0..config.depth)
                 .map(|i| VisionBlock::new(config, &blocks.pp(i)))
-                .collect::<Result<_>>()?,
-            merger: PatchMerger::new(config, &vb.pp("merger"))?,
+                .collect::<Loaded<_>>()?,
+            merger: PatchMerger::new(config, &loader.pp("merger"))?,
             config: config.clone(),
-            device: vb.device().clone(),
+            device: loader.device().clone(),
         })
     }
 
@@ -115,17 +117,15 @@ impl VisionTower {
 /// `patch_embed`
 #[derive(Clone, Debug)]
 struct PatchEmbed {
-    proj: Linear,
+    proj: Projection,
 }
 
 impl PatchEmbed {
-    fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &VisionConfig, loader: &Loader<'_>) -> Loaded<Self> {
         let VisionConfig { in_channels, temporal_patch_size, patch_size, hidden_size, .. } =
             *config;
         let shape = (hidden_size, in_channels, temporal_patch_size, patch_size, patch_size);
-        let weight = vb.pp("proj").get(shape, "weight")?;
-        let weight = weight.reshape((hidden_size, config.patch_len()))?;
-        Ok(Self { proj: Linear::new(weight, None) })
+        Ok(Self { proj: loader.pp("proj").patch_projection(shape)? })
     }
 
     /// `(p, 1176)` → `(p, c)`
@@ -144,12 +144,12 @@ struct VisionBlock {
 }
 
 impl VisionBlock {
-    fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &VisionConfig, loader: &Loader<'_>) -> Loaded<Self> {
         Ok(Self {
-            norm1: rms_norm(config.hidden_size, 1e-6, vb.pp("norm1"))?,
-            attn: VisionAttention::new(config, &vb.pp("attn"))?,
-            norm2: rms_norm(config.hidden_size, 1e-6, vb.pp("norm2"))?,
-            mlp: VisionMlp::new(config, &vb.pp("mlp"))?,
+            norm1: loader.pp("norm1").rms_norm(config.hidden_size, 1e-6)?,
+            attn: VisionAttention::new(config, &loader.pp("attn"))?,
+            norm2: loader.pp("norm2").rms_norm(config.hidden_size, 1e-6)?,
+            mlp: VisionMlp::new(config, &loader.pp("mlp"))?,
         })
     }
 
@@ -163,18 +163,18 @@ impl VisionBlock {
 /// `blocks.{i}.attn`
 #[derive(Clone, Debug)]
 struct VisionAttention {
-    qkv: Linear,
-    proj: Linear,
+    qkv: Projection,
+    proj: Projection,
     num_heads: usize,
     scale: f64,
 }
 
 impl VisionAttention {
-    fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &VisionConfig, loader: &Loader<'_>) -> Loaded<Self> {
         let c = config.hidden_size;
         Ok(Self {
-            qkv: linear(c, 3 * c, vb.pp("qkv"))?,
-            proj: linear(c, c, vb.pp("proj"))?,
+            qkv: loader.pp("qkv").projection(c, 3 * c)?,
+            proj: loader.pp("proj").projection(c, c)?,
             num_heads: config.num_heads,
             scale: (config.head_dim() as f64).powf(-0.5),
         })
@@ -212,18 +212,18 @@ impl VisionAttention {
 #[expect(clippy::struct_field_names, reason = "the names are the checkpoint's")]
 #[derive(Clone, Debug)]
 struct VisionMlp {
-    gate_proj: Linear,
-    up_proj: Linear,
-    down_proj: Linear,
+    gate_proj: Projection,
+    up_proj: Projection,
+    down_proj: Projection,
 }
 
 impl VisionMlp {
-    fn new(config: &VisionConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+    fn new(config: &VisionConfig, loader: &Loader<'_>) -> Loaded<Self> {
         let (c, i) = (config.hidden_size, config.intermediate_size);
         Ok(Self {
-            gate_proj: linear(c, i, vb.pp("gate_proj"))?,
-            up_proj: linear(c, i, vb.pp("up_proj"))?,
-            down_proj: linear(i, c, vb.pp("down_proj"))?,
+            gate_proj: loader.pp("gate_proj").projection(c, i)?,
+            up_proj: loader.pp("up_proj").projection(c, i)?,
+            down_proj: loader.pp("down_proj").projection(i, c)?,
         })
     }
 
