@@ -1,15 +1,8 @@
-"""Rebuilds the tiny checkpoints and every golden: `python model/reference/dump.py`.
+"""Rebuilds the tiny checkpoints and every golden: `python model/reference/dump.py`."""
 
-`--qwen-tokenizer FILE` also renews the subset of Qwen's own tokenizer and its
-ids; FILE is the released `tokenizer.json`, plain or `.xz`. Without it those two
-are left as they are.
-"""
-
-import argparse
 import hashlib
 import json
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -45,11 +38,6 @@ class Manifest:
         save_file(dict(sorted(arrays.items())), GOLDEN / name)
         self.entries[name] = script
 
-    def keep(self, name: str, script: str) -> None:
-        """Enter a golden of an earlier run."""
-        if (GOLDEN / name).exists():
-            self.entries[name] = script
-
     def write(self) -> None:
         """Write `MANIFEST.toml` and remove goldens nothing makes any more."""
         for path in GOLDEN.iterdir():
@@ -75,9 +63,6 @@ class Manifest:
 
 def main() -> None:
     """Write everything."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--qwen-tokenizer", type=Path)
-    arguments = parser.parse_args()
     torch.set_num_threads(1)
 
     build_checkpoint.main()
@@ -88,11 +73,7 @@ def main() -> None:
     manifest.tensors("pixel_values.safetensors", "dump_images.py", dump_images.pixel_values())
     manifest.rows("chat_template.json", "dump_text.py", dump_text.renderings())
     manifest.rows("tiny_tokenizer.json", "dump_text.py", dump_text.tiny_ids())
-    if arguments.qwen_tokenizer:
-        table = dump_text.qwen_ids(arguments.qwen_tokenizer)
-        manifest.rows("qwen_tokenizer.json", "dump_text.py", table)
-    else:
-        manifest.keep("qwen_tokenizer.json", "dump_text.py")
+    manifest.rows("qwen_tokenizer.json", "dump_text.py", dump_text.qwen_ids())
     manifest.rows("windows.json", "dump_model.py", dump_model.windows())
     manifest.rows("prompts.json", "dump_model.py", dump_model.prompt_table())
     for variant in ("flat", "sharded"):

@@ -1,8 +1,7 @@
 """Goldens of text: rendered chat templates and token ids."""
 
+import gzip
 import json
-import lzma
-from pathlib import Path
 
 from tokenizers import Tokenizer
 from transformers import Qwen2_5_VLProcessor, Qwen2TokenizerFast
@@ -55,19 +54,35 @@ def tiny_ids() -> list[dict]:
     return trained
 
 
-def qwen_ids(tokenizer_json: Path) -> list[dict]:
-    """Write the subset of Qwen's tokenizer and return the whole one's table.
+def qwen_ids() -> list[dict]:
+    """Return the table for Qwen's own tokenizer, with the ids of texts that a user typed.
 
-    `tokenizer_json` is the released file, plain or compressed with xz.
+    In those no added token is recognised, control token or not. transformers can leave out control
+    tokens only (`split_special_tokens`), so the reference is the tokenizer without added tokens.
     """
-    data = tokenizer_json.read_bytes()
-    if tokenizer_json.suffix == ".xz":
-        data = lzma.decompress(data)
-    full = json.loads(data)
-    table = tokenize(Tokenizer.from_str(json.dumps(full)))
-    small = tiny_tokenizer.subset(full, cases.TOKENIZER_TEXTS)
-    assert tokenize(Tokenizer.from_str(json.dumps(small))) == table
-    QWEN_TOKENIZER.mkdir(parents=True, exist_ok=True)
-    compact = json.dumps(small, ensure_ascii=False, separators=(",", ":"))
-    (QWEN_TOKENIZER / "tokenizer.json").write_text(compact + "\n")
+    full = json.loads(gzip.decompress(QWEN_TOKENIZER.read_bytes()))
+    names = [token["content"] for token in full["added_tokens"]]
+    ordinary = [token["content"] for token in full["added_tokens"] if not token["special"]]
+    plain = Tokenizer.from_str(json.dumps({**full, "added_tokens": []}))
+    reference = Qwen2TokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(full)))
+    table = []
+    for text in cases.TOKENIZER_TEXTS + cases.QWEN_TEXTS + names:
+        ids = reference(text)["input_ids"]
+        literal = plain.encode(text, add_special_tokens=False).ids
+        assert max(literal, default=0) < 151_643, text
+        if not any(name in text for name in ordinary):
+            assert literal == reference(text, split_special_tokens=True)["input_ids"], text
+        if not any(name in text for name in names):
+            assert literal == ids, text
+        table.append(
+            {
+                "text": text,
+                "ids": ids,
+                "literal_ids": literal,
+                "decoded": reference.decode(ids, clean_up_tokenization_spaces=False),
+                "decoded_without_special": reference.decode(
+                    ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+                ),
+            }
+        )
     return table

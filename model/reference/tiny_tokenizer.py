@@ -101,26 +101,3 @@ def save_vocabulary(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "vocab.json").write_text(vocabulary + "\n")
     merges = "\n".join(" ".join(pair) for pair in model["merges"])
     (folder / "merges.txt").write_text("#version: 0.2\n" + merges + "\n")
-
-
-def subset(full: dict, texts: list[str]) -> dict:
-    """Cut a `tokenizer.json` down to what `texts` can touch, ids unchanged.
-
-    Every entry whose characters occur in a row in some text is kept, and every
-    merge that makes such an entry, so the merges still compete as they do in
-    the whole tokenizer.
-    """
-    tokenizer = Tokenizer.from_str(json.dumps(full))
-    pieces = []
-    for text in texts:
-        normalized = tokenizer.normalizer.normalize_str(text)
-        pieces += [piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalized)]
-    reachable = {p[i:j] for p in pieces for i in range(len(p)) for j in range(i + 1, len(p) + 1)}
-    reachable |= set(pre_tokenizers.ByteLevel.alphabet())
-    model = dict(full["model"])
-    model["vocab"] = {entry: id for entry, id in model["vocab"].items() if entry in reachable}
-    # Loaders number added tokens from the size of the vocabulary unless it already has them.
-    model["vocab"] |= {token["content"]: token["id"] for token in full["added_tokens"]}
-    pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
-    model["merges"] = [pair for pair in pairs if "".join(pair) in reachable]
-    return {**full, "model": model}

@@ -92,7 +92,7 @@ impl Tokenizer {
 
     fn new(inner: tokenizers::Tokenizer) -> Self {
         let added = inner.get_added_tokens_decoder();
-        let control = added.values().filter(|token| token.special);
+        let control = added.values().filter(|token| is_control(token));
         let control_tokens = control.map(|token| token.content.clone()).collect();
         Self { inner, literal: OnceLock::new(), control_tokens }
     }
@@ -107,18 +107,24 @@ impl Tokenizer {
     }
 
     /// Returns the ids of `text` that comes from a user or a screen: the names of control tokens in
-    /// it stay text.
+    /// it stay text. Control tokens are those the checkpoint marks as special and all that are
+    /// written as markup, like `<tool_call>`; tokens that are plain words are left as they are.
     ///
     /// # Errors
     ///
     /// [`ModelError::Tokenizer`] if the text cannot be encoded.
     pub fn encode_literal(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        let literal = self.literal.get_or_init(|| {
-            let mut literal = self.inner.clone();
-            literal.set_encode_special_tokens(true);
-            literal
-        });
-        encode(literal, text)
+        if let Some(literal) = self.literal.get() {
+            return encode(literal, text);
+        }
+        // `encode_special_tokens` passes over tokens that are marked special, so all are marked.
+        let mut literal = self.inner.clone();
+        let control = self.inner.get_added_tokens_decoder().into_values().filter(is_control);
+        literal
+            .add_special_tokens(control.map(|token| token.special(true)))
+            .map_err(error("tokenizer.json"))?;
+        literal.set_encode_special_tokens(true);
+        encode(self.literal.get_or_init(|| literal), text)
     }
 
     /// Returns whether `text` holds the name of a control token.
@@ -163,6 +169,14 @@ impl Tokenizer {
     pub(crate) fn to_json(&self) -> Result<String, ModelError> {
         self.inner.to_string(false).map_err(error("tokenizer.json"))
     }
+}
+
+/// Whether a token steers the model rather than say something.
+///
+/// `<tool_call>` is one though it is not marked as special: as text it survives decoding, but whoever
+/// makes the model read it can feign a call. The embedded checkpoint's words are none.
+fn is_control(token: &AddedToken) -> bool {
+    token.special || (token.content.starts_with('<') && token.content.ends_with('>'))
 }
 
 fn encode(tokenizer: &tokenizers::Tokenizer, text: &str) -> Result<Vec<u32>, ModelError> {

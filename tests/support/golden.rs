@@ -4,9 +4,11 @@
 //! sentence rather than return an error: only tests call it.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
+use flate2::read::GzDecoder;
 use fs_err as fs;
 use handsight_model::qwen2_5_vl::vision::Grid;
 use image::{Rgb, RgbImage};
@@ -17,10 +19,23 @@ pub fn golden_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
 }
 
-/// Returns a folder of the tiny checkpoints' fixture: `flat-f32`, `sharded-bf16`, `configs` or
-/// `qwen2-tokenizer-subset`.
+/// Returns a folder of the tiny checkpoints' fixture: `flat-f32`, `sharded-bf16` or `configs`.
 pub fn tiny_fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-qwen2_5_vl").join(name)
+}
+
+/// Returns the `tokenizer.json` of the released checkpoints.
+///
+/// # Panics
+///
+/// Panics if the fixture is damaged.
+pub fn qwen_tokenizer_json() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/qwen2-tokenizer");
+    let file = fs::File::open(path.join("tokenizer.json.gz")).expect("the fixture is committed");
+    let mut json = Vec::new();
+    let read = GzDecoder::new(file).read_to_end(&mut json);
+    read.expect("the fixture is a gzip file");
+    json
 }
 
 /// Returns the picture of gradients and steps that `model/reference/pattern.py` draws.

@@ -1,9 +1,8 @@
 //! Text: chat templates and token ids. Everything here is equal or wrong; there is no tolerance.
 
-use fs_err as fs;
 use handsight_model::chat::{ChatTemplate, DEFAULT_TEMPLATE};
 use handsight_model::tokenizer::Tokenizer;
-use handsight_tests::golden::{Golden, rows, tiny_fixture};
+use handsight_tests::golden::{Golden, qwen_tokenizer_json, rows};
 use serde_json::Value;
 
 use super::{cases, engine, messages};
@@ -38,12 +37,54 @@ fn the_tiny_tokenizer_gives_the_reference_s_ids_from_either_form() {
     check_tokenizer(engine("sharded").tokenizer(), "tiny_tokenizer.json");
 }
 
-/// Golden: `qwen_tokenizer.json`, ids of the released tokenizer; the fixture is that tokenizer cut
-/// down to what these strings can touch.
+/// Golden: `qwen_tokenizer.json`, for the released tokenizer in both of its forms.
 #[test]
-fn qwen_s_tokenizer_gives_the_reference_s_ids() {
-    let json = fs::read(tiny_fixture("qwen2-tokenizer-subset").join("tokenizer.json")).unwrap();
-    check_tokenizer(&Tokenizer::from_json(&json).unwrap(), "qwen_tokenizer.json");
+fn qwen_s_tokenizer_gives_the_reference_s_ids_from_either_form() {
+    let json = qwen_tokenizer_json();
+    let tokenizer = Tokenizer::from_json(&json).unwrap();
+    assert_eq!(tokenizer.len(), 151_665);
+    check_tokenizer(&tokenizer, "qwen_tokenizer.json");
+    check_literals(&tokenizer);
+
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    let vocab = json["model"]["vocab"].to_string();
+    let merges = json["model"]["merges"].as_array().unwrap().iter();
+    let merges = merges.map(|pair| format!("{} {}\n", str(&pair[0]), str(&pair[1])));
+    let merges = format!("#version: 0.2\n{}", merges.collect::<String>());
+    let tokenizer = Tokenizer::from_vocab_and_merges(&vocab, &merges, None).unwrap();
+    assert_eq!(tokenizer.len(), 151_665);
+    check_tokenizer(&tokenizer, "qwen_tokenizer.json");
+    check_literals(&tokenizer);
+}
+
+fn str(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// Golden: `literal_ids`: of a text that a user typed no added token comes, and its name survives
+/// the way there and back.
+#[track_caller]
+fn check_literals(tokenizer: &Tokenizer) {
+    let mut n_names = 0;
+    for row in rows("qwen_tokenizer.json") {
+        let text = str(&row["text"]);
+        let ids = tokenizer.encode_literal(text).unwrap();
+        assert_eq!(row["literal_ids"], Value::from(ids.clone()), "{text:?}");
+        assert!(ids.iter().all(|&id| id < 151_643), "{text:?}");
+        // What differs between the two is what has to be taken literally.
+        let names_token = row["ids"] != row["literal_ids"];
+        assert_eq!(tokenizer.names_control_token(text), names_token, "{text:?}");
+        if names_token {
+            assert_eq!(tokenizer.decode(&ids).unwrap(), nfc(text), "{text:?}");
+            n_names += 1;
+        }
+    }
+    assert!(n_names > 30, "{n_names} rows name a token");
+}
+
+/// The one text that the tokenizer composes.
+fn nfc(text: &str) -> String {
+    text.replace("e\u{301}", "é")
 }
 
 #[track_caller]
