@@ -1,5 +1,9 @@
 //! What was typed. Nothing here looks at a file, a display or the environment.
 
+mod models;
+
+pub(crate) use models::{ModelsArgs, ModelsCommand, ModelsListArgs};
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +51,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Read a recorded episode.
     Trace(TraceArgs),
+    /// Fetch checkpoints, and look after those that were fetched.
+    Models(ModelsArgs),
 }
 
 /// `run`.
@@ -208,7 +214,7 @@ pub(crate) struct TargetArgs {
 /// Which model, and where it runs.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint.
+    /// The model: `embedded`, the folder of a checkpoint, or a name that `models list` shows.
     #[arg(long, value_name = "MODEL", default_value = "embedded")]
     pub(crate) model: String,
 

@@ -4,6 +4,7 @@ mod act;
 mod devices;
 mod doctor;
 mod ground;
+mod models;
 mod run;
 mod schema;
 mod screenshot;
@@ -23,7 +24,7 @@ pub(crate) fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => run::run(&args, printer, environment),
-        Command::Ground(args) => ground::run(&args, printer),
+        Command::Ground(args) => ground::run(&args, printer, environment),
         Command::Act(args) => act::run(&args, printer, environment),
         Command::Screenshot(args) => screenshot::run(&args, printer, environment),
         Command::Devices => devices::run(printer, environment),
@@ -31,5 +32,6 @@ pub(crate) fn dispatch(
         Command::Schema(args) => schema::run(&args, printer),
         Command::Demo(args) => demo::run(&args, printer, environment),
         Command::Trace(args) => trace::run(&args.command, printer),
+        Command::Models(args) => models::run(&args.command, printer, environment),
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
-    let (engine, profile) = open::model(&args.model, printer)?;
+    let (engine, profile) = open::model(&args.model, printer, environment)?;
     let mut policy = LocalPolicy::new(engine, profile, LocalOptions::default());
     let case = window::case(args.window);
     let stage = Stage::set(args, printer, environment, &interrupt)?;

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use handsight_actions::DeviceError;
 use handsight_agent::{EpisodeError, GroundingError, PolicyError, StopReason, TraceError};
 use handsight_model::ModelError;
+use handsight_model::hub::HubError;
 use handsight_scenarios::ReportError;
 
 /// How a command ended.
@@ -134,6 +135,13 @@ impl From<ModelError> for Failure {
     }
 }
 
+impl From<HubError> for Failure {
+    fn from(error: HubError) -> Self {
+        let (exit, hint) = (exit_of_hub(&error), error.hint());
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
 impl From<TraceError> for Failure {
     fn from(error: TraceError) -> Self {
         let (exit, hint) = (exit_of_trace(&error), error.hint().or_else(|| trace_hint(&error)));
@@ -203,6 +211,13 @@ fn exit_of_policy(error: &PolicyError) -> Exit {
 fn exit_of_model(error: &ModelError) -> Exit {
     match error {
         ModelError::Image { .. } | ModelError::PromptTooLong { .. } => Exit::BadInput,
+        _ => Exit::Unavailable,
+    }
+}
+
+fn exit_of_hub(error: &HubError) -> Exit {
+    match error {
+        HubError::Name { .. } | HubError::Ambiguous { .. } => Exit::BadInput,
         _ => Exit::Unavailable,
     }
 }

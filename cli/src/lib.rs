@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod interrupt;
 mod live;
+mod model_spec;
 mod open;
 mod print;
 mod settings;

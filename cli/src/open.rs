@@ -11,6 +11,7 @@ use handsight_model::{DeviceKind, Engine};
 use crate::args::{Compute, DeviceArg, ModelArgs, Prompt, TargetArgs};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::{GuardedDevice, Interrupt};
+use crate::model_spec::ModelSpec;
 use crate::print::Printer;
 use crate::settings::Environment;
 
@@ -71,6 +72,7 @@ pub(crate) fn picture(path: &Path) -> Result<Observation, Failure> {
 pub(crate) fn model(
     model: &ModelArgs,
     printer: &Printer,
+    environment: &Environment,
 ) -> Result<(Engine, PromptProfile), Failure> {
     let spinner = printer.spinner("loading the model");
     let device = match model.compute {
@@ -78,13 +80,18 @@ pub(crate) fn model(
         Compute::Cuda(index) => DeviceKind::Cuda(index),
         Compute::Metal(index) => DeviceKind::Metal(index),
     };
-    let engine = match model.model.as_str() {
-        "embedded" if device == DeviceKind::Cpu => Engine::embedded()?,
-        "embedded" => {
+    let engine = match ModelSpec::of(&model.model, environment)? {
+        ModelSpec::Embedded if device == DeviceKind::Cpu => Engine::embedded()?,
+        ModelSpec::Embedded => {
             return Err(Failure::bad_input("the embedded model runs on the CPU only".to_owned())
                 .with_hint("leave out `--compute`, or name a checkpoint folder with `--model`"));
         }
-        dir => Engine::load(Path::new(dir), device)?,
+        ModelSpec::Path(path) => Engine::load(&path, device)?,
+        ModelSpec::Remote(url) => {
+            return Err(Failure::bad_input(format!(
+                "a server such as `{url}` cannot be the model"
+            )));
+        }
     };
     drop(spinner);
     let profile = profile(model.prompt, &engine)?;

@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use handsight_model::hub::HubOptions;
 
 /// The environment, as far as it matters here.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +17,8 @@ pub(crate) struct Environment {
     pub(crate) color: bool,
     /// Whether stdin and stderr are a terminal, so that a question reaches a person.
     pub(crate) interactive: bool,
+    /// Where checkpoints are kept, from the variables every tool of the Hugging Face Hub reads.
+    pub(crate) hub: HubOptions,
 }
 
 impl Environment {
@@ -27,7 +31,31 @@ impl Environment {
             wayland: variable("WAYLAND_DISPLAY").is_some(),
             color: terminal && !dumb && variable("NO_COLOR").is_none(),
             interactive: terminal && std::io::stdin().is_terminal(),
+            hub: HubOptions { cache: hub_cache() },
         }
+    }
+}
+
+/// Returns the folder of the Hugging Face cache: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else that
+/// of the user's cache folder.
+fn hub_cache() -> Option<PathBuf> {
+    let folder = |name| variable(name).map(|path| without_tilde(Path::new(&path)));
+    folder("HF_HUB_CACHE").or_else(|| folder("HUGGINGFACE_HUB_CACHE")).or_else(|| {
+        let home = folder("HF_HOME").or_else(|| {
+            let caches = folder("XDG_CACHE_HOME");
+            let caches = caches.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+            caches.map(|caches| caches.join("huggingface"))
+        });
+        home.map(|home| home.join("hub"))
+    })
+}
+
+/// Puts the home folder in the place of a leading `~`, which only shells replace.
+fn without_tilde(path: &Path) -> PathBuf {
+    let home = || std::env::home_dir().filter(|_| path.starts_with("~"));
+    match (path.strip_prefix("~"), home()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
     }
 }
 

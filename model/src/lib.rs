@@ -28,6 +28,8 @@
 )]
 
 pub mod chat;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod kv_cache;
 pub mod processor;
 pub mod qwen2_5_vl;

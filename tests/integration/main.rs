@@ -7,5 +7,6 @@ mod cli;
 mod desktop;
 mod embedded;
 mod episode;
+mod models;
 mod parity;
 mod tidy;

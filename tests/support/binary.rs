@@ -42,9 +42,12 @@ impl Binary {
         let mut command = Command::new(self.path);
         command.args(args).current_dir(self.dir.path());
         let unset = ["DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "NO_COLOR", "COLUMNS"];
-        for name in unset {
+        // What the user of this machine has pulled is not what the tests are about.
+        let of_the_hub = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN"];
+        for name in unset.into_iter().chain(of_the_hub) {
             command.env_remove(name);
         }
+        command.env("HF_HOME", self.dir.path().join("huggingface"));
         command
     }
 

@@ -26,7 +26,7 @@ pub(crate) fn run(
     let interrupt = Interrupt::listen(printer)?;
     let mut report = Report { printer, results: Vec::new(), cancel: &interrupt.cancel };
     checks::screen(args.monitor, environment, &interrupt, &mut report);
-    report.check("model", || checks::model(&args.model, printer, &interrupt.cancel));
+    report.check("model", || checks::model(&args.model, printer, environment, &interrupt.cancel));
     report.check("trace", checks::trace);
     interrupt.check()?;
     report.finish()

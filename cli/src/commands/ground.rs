@@ -12,11 +12,16 @@ use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::open;
 use crate::print::Printer;
+use crate::settings::Environment;
 
-pub(crate) fn run(args: &GroundArgs, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    args: &GroundArgs,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
     let mut image = open::picture(&args.image)?.screenshot.image;
     let interrupt = Interrupt::listen(printer)?;
-    let (engine, profile) = open::model(&args.model, printer)?;
+    let (engine, profile) = open::model(&args.model, printer, environment)?;
     let start = Instant::now();
     let spinner = printer.spinner("looking");
     let grounding = ground(&engine, profile, &image, &args.description, &interrupt.cancel)?;

@@ -22,7 +22,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
     let mut device = open::guarded(&args.target, environment, &interrupt)?;
-    let (engine, profile) = open::model(&args.model, printer)?;
+    let (engine, profile) = open::model(&args.model, printer, environment)?;
     let mut policy = LocalPolicy::new(engine, profile, LocalOptions::default());
     let mut recorder = args.trace.as_deref().map(TraceRecorder::create).transpose()?;
 

@@ -23,6 +23,7 @@ fn help_lists_the_commands() {
       schema      Print the JSON Schema of actions
       demo        Watch the agent fill in a real window, and check the window's own word on it
       trace       Read a recorded episode
+      models      Fetch checkpoints, and look after those that were fetched
       help        Print this message or the help of the given subcommand(s)
 
     Options:
@@ -51,8 +52,8 @@ fn help_of_run() {
           --device <DEVICE>   The screen: `desktop`, or `still:FILE` for a picture on which nothing is
                               performed [default: desktop]
           --monitor <N>       The monitor, as `devices` numbers them; the primary one by default
-          --model <MODEL>     The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint [default:
-                              embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, or a name that `models
+                              list` shows [default: embedded]
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
@@ -84,8 +85,8 @@ fn help_of_ground() {
 
     Options:
           --out <FILE>        Write the picture with the point marked to this PNG file
-          --model <MODEL>     The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint [default:
-                              embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, or a name that `models
+                              list` shows [default: embedded]
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
@@ -164,8 +165,8 @@ fn help_of_doctor() {
 
     Options:
           --monitor <N>       The monitor to test, as `devices` numbers them
-          --model <MODEL>     The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint [default:
-                              embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, or a name that `models
+                              list` shows [default: embedded]
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
@@ -210,8 +211,8 @@ fn help_of_demo() {
           --window <NAME>     Which program's window to use [default: zenity] [possible values: zenity,
                               chromium]
           --trace <DIR>       Record and report in this folder; a new one in `handsight-runs` by default
-          --model <MODEL>     The model: `embedded`, or the folder of a Qwen2.5-VL checkpoint [default:
-                              embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, or a name that `models
+                              list` shows [default: embedded]
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else

@@ -284,9 +284,8 @@ fn a_checkpoint_that_is_not_there_or_not_whole_is_named() {
         @r"
     exit code: 3
     --- stderr ---
-    error: could not read the checkpoint
-      caused by: failed to open file `nowhere/config.json`: No such file or directory (os error 2)
-    hint: give `--model` the folder of a Qwen2.5-VL checkpoint, or `embedded`
+    error: there is no model `nowhere`
+    hint: give `--model` the folder of a checkpoint, `embedded`, or a name that `handsight models list` shows
     "
     );
     fs::remove_file(model.join("tokenizer.json")).unwrap();

@@ -134,11 +134,12 @@ const WINDOW: &[u8] = include_bytes!("window.png");
 pub(super) fn model(
     args: &ModelArgs,
     printer: &Printer,
+    environment: &Environment,
     cancel: &CancelFlag,
 ) -> Result<String, Failure> {
     const SAVE: Rect = Rect { x: 399, y: 331, width: 85, height: 34 };
     let start = Instant::now();
-    let (engine, profile) = open::model(args, printer)?;
+    let (engine, profile) = open::model(args, printer, environment)?;
     let loaded = start.elapsed().as_millis();
     let image = image::load_from_memory(WINDOW).expect("the picture is in the binary").to_rgb8();
     let start = Instant::now();
