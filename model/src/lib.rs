@@ -31,6 +31,7 @@ pub mod chat;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod kv_cache;
+pub mod media;
 pub mod processor;
 pub mod qwen2_5_vl;
 pub mod tokenizer;
