@@ -206,18 +206,16 @@ impl Asked<'_> {
         grammar: String,
     ) -> Result<Completion, PolicyError> {
         let prompt = build_single(self.profile, text, self.image.clone(), self.frame);
-        let constraint = Constraint::Lark(grammar);
         let request = Request {
-            messages: &prompt.messages,
-            images: &prompt.images,
-            prefix: Some(prefix),
-            constraint: Some(&constraint),
+            prefix: Some(prefix.to_owned()),
+            constraint: Some(Constraint::Lark(grammar)),
             options: GenerateOptions { max_new_tokens: 48, ..GenerateOptions::default() },
+            ..prompt.into_request()
         };
         let completion = self.engine.generate(&request, &mut |_| {}, self.cancel)?;
         match completion.stop {
             StopReason::Cancelled => Err(PolicyError::Cancelled),
-            StopReason::Stop | StopReason::Length => Ok(completion),
+            StopReason::Stop | StopReason::StopString | StopReason::Length => Ok(completion),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use handsight_actions::{Action, Dialect, Frame, ModelPoint, python_json, tool_signature};
-use handsight_model::{Message, Part, Role};
+use handsight_model::{ImageInput, Message, Part, Request, Role};
 use image::RgbImage;
 
 use crate::history::StepSummary;
@@ -66,6 +66,14 @@ impl PromptProfile {
 pub(crate) struct Prompt {
     pub(crate) messages: Vec<Message>,
     pub(crate) images: Vec<RgbImage>,
+}
+
+impl Prompt {
+    /// Returns the request for an answer to it.
+    pub(crate) fn into_request(self) -> Request {
+        let images = self.images.into_iter().map(ImageInput::from).collect();
+        Request { messages: self.messages, images, ..Request::default() }
+    }
 }
 
 /// Returns the prompt for one decision; `frame` is that of the current screenshot.
@@ -177,7 +185,7 @@ fn call_json(profile: PromptProfile, action: &Action<ModelPoint>) -> String {
 }
 
 fn user(content: Vec<Part>) -> Message {
-    Message { role: Role::User, content }
+    Message::new(Role::User, content)
 }
 
 fn text(text: String) -> Part {

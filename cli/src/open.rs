@@ -6,7 +6,7 @@ use handsight_actions::{
     DesktopDevice, DesktopOptions, Device, DeviceError, Observation, StillDevice,
 };
 use handsight_agent::PromptProfile;
-use handsight_model::{DeviceKind, Engine};
+use handsight_model::{DeviceKind, Engine, EngineOptions};
 
 use crate::args::{Compute, DeviceArg, ModelArgs, Prompt, TargetArgs};
 use crate::failure::{Exit, Failure};
@@ -80,13 +80,14 @@ pub(crate) fn model(
         Compute::Cuda(index) => DeviceKind::Cuda(index),
         Compute::Metal(index) => DeviceKind::Metal(index),
     };
+    let options = EngineOptions { device, ..EngineOptions::default() };
     let engine = match ModelSpec::of(&model.model, environment)? {
         ModelSpec::Embedded if device == DeviceKind::Cpu => Engine::embedded()?,
         ModelSpec::Embedded => {
             return Err(Failure::bad_input("the embedded model runs on the CPU only".to_owned())
                 .with_hint("leave out `--compute`, or name a checkpoint folder with `--model`"));
         }
-        ModelSpec::Path(path) => Engine::load(&path, device)?,
+        ModelSpec::Path(path) => Engine::load(&path, &options)?,
         ModelSpec::Remote(url) => {
             return Err(Failure::bad_input(format!(
                 "a server such as `{url}` cannot be the model"

@@ -123,7 +123,7 @@ def without_token_ids() -> dict:
 
 
 def yarn() -> dict:
-    """Return the flat shape with a rope scaling that must be refused, not ignored."""
+    """Return the flat shape with the rope scaling of a longer context."""
     scaling = {"type": "yarn", "mrope_section": [16, 24, 24], "factor": 4.0,
                "original_max_position_embeddings": 32768}
     return {**flat(), "rope_scaling": scaling}
@@ -145,7 +145,7 @@ def write() -> list[dict]:
         ("nested.json", nested(), EXPECTED),
         ("rope_parameters.json", rope_parameters(), EXPECTED),
         ("without_token_ids.json", without_token_ids(), EXPECTED),
-        ("yarn.json", yarn(), None),
+        ("yarn.json", yarn(), EXPECTED),
     ]
     CONFIGS.mkdir(parents=True, exist_ok=True)
     for name, content, _ in shapes:

@@ -7,6 +7,7 @@
 
 use minijinja::{Environment, context};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::ModelError;
 
@@ -20,6 +21,8 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+    /// A function the model called: what it returned.
+    Tool,
 }
 
 /// A piece of a message.
@@ -36,6 +39,20 @@ pub enum Part {
         /// Index from 0.
         image: usize,
     },
+    /// A video, by its index among the request's videos.
+    Video {
+        /// Index from 0.
+        video: usize,
+    },
+}
+
+/// A function the model called.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ToolCall {
+    /// The function's name.
+    pub name: String,
+    /// What it was called with: a JSON object.
+    pub arguments: Value,
 }
 
 /// One turn of a conversation.
@@ -45,18 +62,26 @@ pub struct Message {
     pub role: Role,
     /// What is said, in order.
     pub content: Vec<Part>,
+    /// The functions the assistant called in this turn.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
 }
 
 impl Message {
     /// Returns a message of one text.
     pub fn text(role: Role, text: impl Into<String>) -> Self {
-        Self { role, content: vec![Part::Text { text: text.into() }] }
+        Self::new(role, vec![Part::Text { text: text.into() }])
     }
 
     /// Returns the user's message of one image, by index, and a text after it.
     pub fn image_and_text(image: usize, text: impl Into<String>) -> Self {
         let content = vec![Part::Image { image }, Part::Text { text: text.into() }];
-        Self { role: Role::User, content }
+        Self::new(Role::User, content)
+    }
+
+    /// Returns a message of these parts.
+    pub fn new(role: Role, content: Vec<Part>) -> Self {
+        Self { role, content, tool_calls: Vec::new() }
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Constraint {
     JsonSchema(Value),
     /// A Lark grammar, as llguidance reads it; `%json { … }` embeds a schema.
     Lark(String),
+    /// A regular expression the whole answer matches.
+    Regex(String),
 }
 
 /// Compiles constraints for one vocabulary.
@@ -61,6 +63,7 @@ impl ConstraintCompiler {
         let grammar = match constraint {
             Constraint::JsonSchema(schema) => TopLevelGrammar::from_json_schema(schema.clone()),
             Constraint::Lark(grammar) => TopLevelGrammar::from_lark(grammar.clone()),
+            Constraint::Regex(regex) => TopLevelGrammar::from_regex(regex),
         };
         let matcher = Matcher::new(self.factory.create_parser(grammar));
         match matcher.get_error() {

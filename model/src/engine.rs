@@ -1,37 +1,64 @@
 //! A loaded checkpoint with everything around it: messages and images in, an answer out.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
-use image::RgbImage;
 
-use crate::chat::{ChatTemplate, Message, Part};
+use crate::batch;
+use crate::chat::{ChatTemplate, Message};
 use crate::checkpoint::{Checkpoint, WeightBytes};
 use crate::constraint::{Constraint, ConstraintCompiler};
 use crate::error::ModelError;
-use crate::generate::{
-    CancelFlag, Decoder, GenerateOptions, Ids, Prompt, Stats, StopReason, TokenInfo,
-};
-use crate::processor::{ProcessedImage, Processor};
+use crate::kv_cache::KvCache;
+use crate::prefix_cache::PrefixCache;
+use crate::processor::Processor;
+use crate::prompt::{Picture, Prompt, PromptBuilder};
 use crate::qwen2_5_vl::Qwen25Vl;
-use crate::qwen2_5_vl::rope::positions;
-use crate::qwen2_5_vl::vision::Grid;
+use crate::qwen2_5_vl::rope::Media;
+use crate::request::{CancelFlag, Completion, GenerateOptions, Request, Stats, TokenInfo};
+use crate::sampler::Sampler;
+use crate::sequence::{Choice, Sequence};
 use crate::tokenizer::Tokenizer;
+use crate::vision_cache::VisionCache;
 use crate::weights::Loader;
 
 /// Where the tensors live.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum DeviceKind {
     /// The processor, in f32.
+    #[default]
     Cpu,
     /// An NVIDIA GPU by number; needs the cargo feature `cuda`.
     Cuda(usize),
     /// An Apple GPU by number; needs the cargo feature `metal`.
     Metal(usize),
+}
+
+/// How a checkpoint is loaded and run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineOptions {
+    /// Where the tensors live.
+    pub device: DeviceKind,
+    /// The most tokens of a prompt and its answer, if fewer or more than the model's own limit; at
+    /// most its `max_position_embeddings`.
+    pub max_context: Option<usize>,
+    /// Memory for the keys and values of earlier prompts, in bytes; 0 remembers none.
+    pub prefix_cache_bytes: usize,
+    /// Memory for the features of earlier images, in bytes; 0 remembers none.
+    pub vision_cache_bytes: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            device: DeviceKind::Cpu,
+            max_context: None,
+            prefix_cache_bytes: 512 << 20,
+            vision_cache_bytes: 256 << 20,
+        }
+    }
 }
 
 /// What a checkpoint is.
@@ -49,35 +76,22 @@ pub struct CheckpointInfo {
     pub max_position_embeddings: usize,
 }
 
-/// A question to the model.
-#[derive(Clone, Debug)]
-pub struct Request<'a> {
-    /// The conversation so far; the answer is the assistant's next turn.
-    pub messages: &'a [Message],
-    /// The images the messages refer to by index.
-    pub images: &'a [RgbImage],
-    /// The forced start of the answer, if any; it is part of the completion's text.
-    pub prefix: Option<&'a str>,
-    /// What the answer must look like, if anything.
-    pub constraint: Option<&'a Constraint>,
-    /// How the answer is generated.
-    pub options: GenerateOptions,
-}
-
-/// An answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Completion {
-    /// All of it, the forced prefix included.
-    pub text: String,
-    /// The generated tokens, without the prefix.
-    pub tokens: Vec<TokenInfo>,
-    /// Why it ended.
-    pub stop: StopReason,
-    /// What it cost.
-    pub stats: Stats,
+/// How often earlier work was used again.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CacheCounts {
+    /// Prompts that began like an earlier one.
+    pub prefix_hits: u64,
+    /// Prompts that did not.
+    pub prefix_misses: u64,
+    /// Images that had been encoded before.
+    pub vision_hits: u64,
+    /// Images that had not.
+    pub vision_misses: u64,
 }
 
 /// A model with its tokenizer, processor and chat template.
+///
+/// It can be shared between threads; [`crate::Scheduler`] runs many requests on it at once.
 pub struct Engine {
     info: CheckpointInfo,
     processor: Processor,
@@ -85,10 +99,13 @@ pub struct Engine {
     template: ChatTemplate,
     stop_ids: Vec<u32>,
     model: Qwen25Vl,
+    context_limit: usize,
     weight_bytes: WeightBytes,
     weights_hash: OnceLock<String>,
     /// Made when the first constraint comes: it costs a pass over the vocabulary.
     compiler: OnceLock<ConstraintCompiler>,
+    prefixes: Mutex<PrefixCache>,
+    features: Mutex<VisionCache>,
 }
 
 impl Engine {
@@ -99,7 +116,7 @@ impl Engine {
     /// [`ModelError`]; only damage to the binary can cause one.
     pub fn embedded() -> Result<Self, ModelError> {
         let (checkpoint, bytes) = Checkpoint::embedded()?;
-        Self::new(checkpoint, bytes, DeviceKind::Cpu)
+        Self::new(checkpoint, bytes, &EngineOptions::default())
     }
 
     /// Loads a Hugging Face checkpoint folder.
@@ -107,26 +124,31 @@ impl Engine {
     /// # Errors
     ///
     /// [`ModelError`], naming the file, tensor or value that cannot be used.
-    pub fn load(dir: &Path, device: DeviceKind) -> Result<Self, ModelError> {
+    pub fn load(dir: &Path, options: &EngineOptions) -> Result<Self, ModelError> {
         let (checkpoint, bytes) = Checkpoint::open(dir)?;
-        Self::new(checkpoint, bytes, device)
+        Self::new(checkpoint, bytes, options)
     }
 
     fn new(
         checkpoint: Checkpoint,
         weight_bytes: WeightBytes,
-        device: DeviceKind,
+        options: &EngineOptions,
     ) -> Result<Self, ModelError> {
         let Checkpoint { name, config, processor, tokenizer, template, stop_ids, weights } =
             checkpoint;
+        let max_position_embeddings = config.text.max_position_embeddings;
+        let context_limit = match options.max_context {
+            None => config.text.context_limit(),
+            Some(limit) => limit.min(max_position_embeddings.max(config.text.context_limit())),
+        };
         let info = CheckpointInfo {
             name,
             parameters: weights.parameters(),
             stored_bytes: weights.stored_bytes(),
             prompt_profile: config.prompt_profile.clone(),
-            max_position_embeddings: config.text.max_position_embeddings,
+            max_position_embeddings,
         };
-        let model = Qwen25Vl::new(&config, &Loader::new(&*weights, open_device(device)?))?;
+        let model = Qwen25Vl::new(&config, &Loader::new(&*weights, open_device(options.device)?))?;
         Ok(Self {
             info,
             processor,
@@ -134,9 +156,12 @@ impl Engine {
             template,
             stop_ids,
             model,
+            context_limit,
             weight_bytes,
             weights_hash: OnceLock::new(),
             compiler: OnceLock::new(),
+            prefixes: Mutex::new(PrefixCache::new(options.prefix_cache_bytes)),
+            features: Mutex::new(VisionCache::new(options.vision_cache_bytes)),
         })
     }
 
@@ -167,6 +192,11 @@ impl Engine {
         self.processor.resized_size(width, height)
     }
 
+    /// Returns the most tokens of a prompt and its answer together.
+    pub fn context_limit(&self) -> usize {
+        self.context_limit
+    }
+
     /// Returns the image processor.
     pub fn processor(&self) -> &Processor {
         &self.processor
@@ -192,6 +222,13 @@ impl Engine {
         &self.model
     }
 
+    /// Returns how often earlier work was used again since the checkpoint was loaded.
+    pub fn cache_counts(&self) -> CacheCounts {
+        let (prefix_hits, prefix_misses) = lock(&self.prefixes).counts();
+        let (vision_hits, vision_misses) = lock(&self.features).counts();
+        CacheCounts { prefix_hits, prefix_misses, vision_hits, vision_misses }
+    }
+
     /// Answers a request. `on_token` sees every token as it is generated, its text being the part
     /// of the answer that became whole with it.
     ///
@@ -201,157 +238,164 @@ impl Engine {
     /// a grammar.
     pub fn generate(
         &self,
-        request: &Request<'_>,
+        request: &Request,
         on_token: &mut dyn FnMut(&TokenInfo),
         cancel: &CancelFlag,
     ) -> Result<Completion, ModelError> {
-        let mut stats = Stats::default();
-        let order = image_order(request)?;
+        let mut sequence = self.start(request, cancel)?;
+        loop {
+            sequence.check_over();
+            if sequence.stop().is_some() {
+                break;
+            }
+            if let [Some(logits)] = batch::pass(&self.model, &mut [&mut sequence])?.as_mut_slice() {
+                sequence.advance(std::mem::take(logits), on_token)?;
+            }
+        }
+        Ok(self.finish(sequence))
+    }
 
+    /// Reads a request: everything up to the decoder.
+    pub(crate) fn start(
+        &self,
+        request: &Request,
+        cancel: &CancelFlag,
+    ) -> Result<Sequence<'_>, ModelError> {
+        check_options(&request.options)?;
         let start = Instant::now();
-        let images: HashMap<usize, ProcessedImage> = order
-            .iter()
-            .map(|&index| Ok((index, self.processor.process(&request.images[index])?)))
-            .collect::<Result<_, ModelError>>()?;
-        let images: Vec<&ProcessedImage> = order.iter().map(|index| &images[index]).collect();
-        stats.preprocess = start.elapsed();
-
-        let grids: Vec<Grid> = images.iter().map(|image| image.grid).collect();
-        let prefix_ids = self.tokenizer.encode(request.prefix.unwrap_or_default())?;
-        let mut token_ids = self.prompt_ids(request.messages, &grids)?;
-        token_ids.extend(&prefix_ids);
-        let places = positions(&token_ids, self.model.config().image_token_id, &grids, 0)?;
-        self.check_length(&token_ids, request.options.max_new_tokens)?;
-        stats.prompt_tokens = token_ids.len();
-        stats.image_tokens = grids.iter().map(Grid::merged_len).sum();
-        let mut constraint = match request.constraint {
+        let mut prompt = self.prompt_builder().build(request)?;
+        let mut stats = Stats { preprocess: start.elapsed(), ..Stats::default() };
+        self.check_length(prompt.token_ids.len(), request.options.max_new_tokens)?;
+        stats.prompt_tokens = prompt.token_ids.len();
+        stats.image_tokens = prompt.pictures.iter().map(|picture| picture.grid.merged_len()).sum();
+        let mut constraint = match &request.constraint {
             Some(constraint) => Some(self.compiler()?.compile(constraint)?),
             None => None,
         };
         if let Some(constraint) = &mut constraint {
-            constraint.consume(&prefix_ids)?;
+            let prefix = request.prefix.as_deref().unwrap_or_default();
+            constraint.consume(&self.tokenizer.encode(prefix)?)?;
         }
 
+        let cache = self.remembered(&prompt, request.options.max_new_tokens)?;
+        stats.cached_tokens = cache.len();
         let start = Instant::now();
-        let features = self.features(&images, &grids)?;
+        self.encode_pictures(&mut prompt, cache.len(), cancel)?;
         stats.vision = start.elapsed();
-        let prompt = Prompt {
-            embeddings: self.model.embed(&token_ids, features.as_ref())?,
-            token_ids,
-            position_ids: places.ids,
-            next_position: places.next,
-        };
-
-        let config = self.model.config();
-        let never = [config.image_token_id, config.video_token_id];
-        let ids = Ids { stop: &self.stop_ids, never: &never, vocab_len: self.tokenizer.len() };
-        let mut stream = self.tokenizer.decode_stream();
-        let mut show = |id, logprob, forced| {
-            on_token(&TokenInfo { id, text: stream(id)?, logprob, forced });
-            Ok(())
-        };
-        let options = &request.options;
-        let decoder = Decoder { model: &self.model, options, ids, cancel };
-        let generated = decoder.generate(&prompt, constraint, &mut show)?;
-        stats.prefill = generated.prefill;
-        stats.decode = generated.decode;
-        stats.forward_passes = generated.forward_passes;
-        stats.completion_tokens = generated.tokens.len();
-        stats.forced_tokens = generated.tokens.iter().filter(|&&(.., forced)| forced).count();
-        let all: Vec<u32> = generated.tokens.iter().map(|&(id, ..)| id).collect();
-        let text =
-            format!("{}{}", request.prefix.unwrap_or_default(), self.tokenizer.decode(&all)?);
-        let tokens = generated
-            .tokens
-            .into_iter()
-            .map(|(id, logprob, forced)| {
-                Ok(TokenInfo { id, text: self.tokenizer.decode(&[id])?, logprob, forced })
-            })
-            .collect::<Result<_, ModelError>>()?;
-        Ok(Completion { text, tokens, stop: generated.stop, stats })
+        let choice = Choice { sampler: Sampler::new(&request.options), constraint };
+        Ok(Sequence::new(self, request, prompt, cache, choice, stats).cancelled_by(cancel))
     }
 
-    /// Returns the token ids of a prompt, an image being one placeholder per merged patch.
+    /// Ends a sequence and remembers what it has been through.
+    pub(crate) fn finish(&self, sequence: Sequence<'_>) -> Completion {
+        let (completion, keys, cache) = sequence.finish();
+        lock(&self.prefixes).put(keys, cache);
+        completion
+    }
+
+    /// Returns a cache with the longest beginning of the prompt that is remembered, and room for the
+    /// rest.
+    fn remembered(&self, prompt: &Prompt, max_new_tokens: usize) -> Result<KvCache, ModelError> {
+        let capacity = prompt.token_ids.len() + max_new_tokens.min(RESERVED_NEW_TOKENS);
+        let remembered = lock(&self.prefixes).take(&prompt.keys, capacity)?;
+        let mut cache = remembered.unwrap_or_else(|| self.model.new_cache());
+        cache.reserve(capacity);
+        Ok(cache)
+    }
+
+    /// Encodes the pictures that are not wholly among the first `cached` tokens.
+    ///
+    /// Cancelled on the way, it leaves the rest undone: the sequence will not run.
+    fn encode_pictures(
+        &self,
+        prompt: &mut Prompt,
+        cached: usize,
+        cancel: &CancelFlag,
+    ) -> Result<(), ModelError> {
+        for picture in &mut prompt.pictures {
+            if picture.end() <= cached {
+                continue;
+            }
+            picture.features = lock(&self.features).get(picture.content);
+            if picture.features.is_none() {
+                let Some(features) = self.encode(picture, cancel)? else { return Ok(()) };
+                lock(&self.features).put(picture.content, &features);
+                picture.features = Some(features);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a picture through the vision tower; nothing if cancelled.
+    fn encode(&self, picture: &Picture, cancel: &CancelFlag) -> Result<Option<Tensor>, ModelError> {
+        let frames: Vec<_> = picture.frames.iter().collect();
+        let processed = self.processor.patchify(&frames);
+        let shape = (processed.grid.patch_len(), self.model.config().vision.patch_len());
+        let pixel_values: Tensor =
+            Tensor::from_vec(processed.pixel_values, shape, self.model.device())?;
+        let mut go_on = |_block: usize, _output: &dyn Fn() -> candle_core::Result<Tensor>| {
+            if cancel.is_cancelled() {
+                candle_core::bail!("cancelled");
+            }
+            Ok(())
+        };
+        let grids = [processed.grid];
+        match self.model.visual().forward_with(&pixel_values, &grids, &mut go_on) {
+            Ok(features) => Ok(Some(features)),
+            Err(_) if cancel.is_cancelled() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the token ids of a prompt, a picture being one placeholder per merged patch.
     ///
     /// Text that names control tokens stays text: a screen or a goal cannot end its turn.
     ///
     /// # Errors
     ///
     /// [`ModelError`] if the template refuses the messages.
-    pub fn prompt_ids(&self, messages: &[Message], grids: &[Grid]) -> Result<Vec<u32>, ModelError> {
-        let (messages, literals) = self.without_control_tokens(messages);
-        let prompt = self.template.render(&messages, true)?;
-        let mut compact = Vec::new();
-        let mut rest = prompt.as_str();
-        while let Some((before, after)) = rest.split_once(LITERAL_START) {
-            compact.extend(self.tokenizer.encode(before)?);
-            let (index, after) = after.split_once(LITERAL_END).unwrap_or((after, ""));
-            if let Some(literal) = index.parse().ok().and_then(|i: usize| literals.get(i)) {
-                compact.extend(self.tokenizer.encode_literal(literal)?);
-            }
-            rest = after;
-        }
-        compact.extend(self.tokenizer.encode(rest)?);
-
-        let image_token_id = self.model.config().image_token_id;
-        let mut token_ids = Vec::with_capacity(compact.len());
-        let mut grids = grids.iter();
-        for id in compact {
-            let is_image = id == image_token_id;
-            let repeat = if is_image { grids.next().map_or(1, Grid::merged_len) } else { 1 };
-            token_ids.extend(std::iter::repeat_n(id, repeat));
-        }
-        Ok(token_ids)
-    }
-
-    /// Puts a mark in the place of every text that names a control token.
-    fn without_control_tokens<'m>(
+    pub fn prompt_ids(
         &self,
-        messages: &'m [Message],
-    ) -> (Cow<'m, [Message]>, Vec<String>) {
-        let is_literal = |text: &str| {
-            self.tokenizer.names_control_token(text) || text.contains([LITERAL_START, LITERAL_END])
-        };
-        let texts = messages.iter().flat_map(|message| &message.content);
-        if !texts.into_iter().any(|part| matches!(part, Part::Text { text } if is_literal(text))) {
-            return (Cow::Borrowed(messages), Vec::new());
-        }
-        let mut messages = messages.to_vec();
-        let mut literals = Vec::new();
-        for part in messages.iter_mut().flat_map(|message| &mut message.content) {
-            if let Part::Text { text } = part
-                && is_literal(text)
-            {
-                let mark = format!("{LITERAL_START}{}{LITERAL_END}", literals.len());
-                literals.push(std::mem::replace(text, mark));
-            }
-        }
-        (Cow::Owned(messages), literals)
+        messages: &[Message],
+        media: &[Media],
+    ) -> Result<Vec<u32>, ModelError> {
+        self.prompt_builder().token_ids(messages, media)
     }
 
-    fn check_length(&self, token_ids: &[u32], max_new_tokens: usize) -> Result<(), ModelError> {
-        let limit = self.info.max_position_embeddings;
-        let tokens = token_ids.len();
-        if tokens + max_new_tokens > limit {
+    fn prompt_builder(&self) -> PromptBuilder<'_> {
+        PromptBuilder {
+            config: self.model.config(),
+            processor: &self.processor,
+            tokenizer: &self.tokenizer,
+            template: &self.template,
+        }
+    }
+
+    /// The ids any of which ends an answer.
+    pub(crate) fn stop_ids(&self) -> &[u32] {
+        &self.stop_ids
+    }
+
+    /// Takes padding rows and placeholders out of the choice, and the end of the answer if it is not
+    /// to end.
+    pub(crate) fn mask_impossible(&self, logits: &mut [f32], ignore_eos: bool) {
+        logits.get_mut(self.tokenizer.len()..).unwrap_or_default().fill(f32::NEG_INFINITY);
+        let config = self.model.config();
+        let placeholders = [config.image_token_id, config.video_token_id];
+        let ends = if ignore_eos { self.stop_ids.as_slice() } else { &[] };
+        for &id in placeholders.iter().chain(ends) {
+            if let Some(logit) = logits.get_mut(id as usize) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+    }
+
+    fn check_length(&self, tokens: usize, max_new_tokens: usize) -> Result<(), ModelError> {
+        let limit = self.context_limit;
+        if tokens.saturating_add(max_new_tokens) > limit {
             return Err(ModelError::PromptTooLong { tokens, max_new_tokens, limit });
         }
         Ok(())
-    }
-
-    fn features(
-        &self,
-        images: &[&ProcessedImage],
-        grids: &[Grid],
-    ) -> Result<Option<Tensor>, ModelError> {
-        if images.is_empty() {
-            return Ok(None);
-        }
-        let patch_len = self.model.config().vision.patch_len();
-        let rows: usize = grids.iter().map(Grid::patch_len).sum();
-        let values = images.iter().flat_map(|image| image.pixel_values.iter().copied()).collect();
-        let pixel_values: Tensor =
-            Tensor::from_vec::<_, f32>(values, (rows, patch_len), self.model.device())?;
-        Ok(Some(self.model.image_features(&pixel_values, grids)?))
     }
 
     fn compiler(&self) -> Result<&ConstraintCompiler, ModelError> {
@@ -379,22 +423,44 @@ impl Engine {
     }
 }
 
-/// Marks around the number of a text that is encoded on its own; private-use characters, and a text
-/// that holds one is itself marked.
-const LITERAL_START: char = '\u{F8FE}';
-const LITERAL_END: char = '\u{F8FF}';
+/// The part of an answer for which room is made at once; a longer one grows into more.
+const RESERVED_NEW_TOKENS: usize = 1024;
 
-/// The indices of the images in the order the messages show them.
-fn image_order(request: &Request<'_>) -> Result<Vec<usize>, ModelError> {
-    let count = request.images.len();
-    let parts = request.messages.iter().flat_map(|message| &message.content);
-    parts
-        .filter_map(|part| match part {
-            Part::Image { image } if *image < count => Some(Ok(*image)),
-            Part::Image { image } => Some(Err(ModelError::UnknownImage { index: *image, count })),
-            Part::Text { .. } => None,
-        })
-        .collect()
+/// The most of the likeliest tokens that are told.
+const MAX_TOP_LOGPROBS: usize = 100;
+
+/// The most stop strings, and the longest.
+const MAX_STOPS: usize = 64;
+const MAX_STOP_LEN: usize = 4096;
+
+fn check_options(options: &GenerateOptions) -> Result<(), ModelError> {
+    let refuse = |problem: String| Err(ModelError::Options { problem });
+    if options.stop.iter().any(String::is_empty) {
+        return refuse("a stop string is empty".to_owned());
+    }
+    if options.stop.len() > MAX_STOPS || options.stop.iter().any(|s| s.len() > MAX_STOP_LEN) {
+        return refuse(format!(
+            "more than {MAX_STOPS} stop strings, or one over {MAX_STOP_LEN} bytes"
+        ));
+    }
+    if options.top_logprobs > MAX_TOP_LOGPROBS {
+        return refuse(format!(
+            "top_logprobs is {} but at most {MAX_TOP_LOGPROBS}",
+            options.top_logprobs
+        ));
+    }
+    if !(0.01..=100.0).contains(&options.repetition_penalty) {
+        return refuse(format!(
+            "the repetition penalty {} is not between 0.01 and 100",
+            options.repetition_penalty
+        ));
+    }
+    Ok(())
+}
+
+/// A cache behind a poisoned lock is still whole: nothing in it is left half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open_device(device: DeviceKind) -> Result<Device, ModelError> {

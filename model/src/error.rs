@@ -113,6 +113,37 @@ pub enum ModelError {
         /// How many images the request carries.
         count: usize,
     },
+    /// The messages refer to a video that was not given.
+    #[error("the messages refer to video {index} but {count} video(s) were given")]
+    UnknownVideo {
+        /// The index in the message, from 0.
+        index: usize,
+        /// How many videos the request carries.
+        count: usize,
+    },
+    /// A video cannot be processed.
+    #[error("a video of {frames} frame(s) cannot be used: {problem}")]
+    Video {
+        /// How many frames it has.
+        frames: usize,
+        /// The rule it breaks.
+        problem: &'static str,
+    },
+    /// The request's options cannot be followed.
+    #[error("the request cannot be followed: {problem}")]
+    Options {
+        /// The option, and its value.
+        problem: String,
+    },
+    /// Too many requests wait already.
+    #[error("{queued} request(s) wait already, which is the most allowed")]
+    Busy {
+        /// How many wait.
+        queued: usize,
+    },
+    /// No more requests are taken.
+    #[error("the model is shutting down and takes no more requests")]
+    ShuttingDown,
     /// The placeholders in the tokens and the image grids disagree.
     #[error(transparent)]
     Positions(#[from] crate::qwen2_5_vl::rope::PositionError),
@@ -136,6 +167,12 @@ pub enum ModelError {
         /// Why.
         #[source]
         source: candle_core::Error,
+    },
+    /// Something that should not happen did; the request it happened to is lost, no other.
+    #[error("the model failed on this request: {problem}")]
+    Internal {
+        /// What the program said of itself.
+        problem: String,
     },
     /// A tensor operation failed.
     #[error("a tensor operation failed")]
@@ -165,6 +202,8 @@ impl ModelError {
             Self::PromptTooLong { .. } => {
                 Some("shorten the goal, keep fewer images in the history, or lower max_pixels")
             }
+            Self::Video { .. } => Some("sample fewer frames, all of one size"),
+            Self::Busy { .. } => Some("wait a moment and ask again"),
             Self::Device { .. } => {
                 Some("build with the cargo feature `cuda` or `metal`, or use the CPU")
             }

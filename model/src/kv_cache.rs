@@ -14,7 +14,7 @@ pub struct KvCache {
 impl KvCache {
     /// Returns an empty cache for a model of `num_layers` decoder layers.
     pub fn new(num_layers: usize) -> Self {
-        Self { layers: (0..num_layers).map(|_| LayerCache { buffers: None, len: 0 }).collect() }
+        Self { layers: (0..num_layers).map(|_| LayerCache::default()).collect() }
     }
 
     /// Returns the number of tokens held.
@@ -39,8 +39,30 @@ impl KvCache {
         self.truncate(0);
     }
 
-    pub(crate) fn layers_mut(&mut self) -> &mut [LayerCache] {
-        &mut self.layers
+    /// Returns the memory taken, room for tokens to come included.
+    pub fn byte_len(&self) -> usize {
+        self.layers.iter().map(LayerCache::byte_len).sum()
+    }
+
+    /// Returns an independent cache of the first `len` tokens, with room for `capacity`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if memory runs out.
+    pub fn copy_prefix(&self, len: usize, capacity: usize) -> Result<Self> {
+        let layers = self.layers.iter().map(|layer| layer.copy_prefix(len, capacity));
+        Ok(Self { layers: layers.collect::<Result<_>>()? })
+    }
+
+    /// Makes room for `capacity` tokens at once, so that the buffers need not grow on the way.
+    pub(crate) fn reserve(&mut self, capacity: usize) {
+        for layer in &mut self.layers {
+            layer.reserved = layer.reserved.max(capacity);
+        }
+    }
+
+    pub(crate) fn layer_mut(&mut self, layer: usize) -> &mut LayerCache {
+        &mut self.layers[layer]
     }
 }
 
@@ -49,10 +71,12 @@ const MIN_CAPACITY: usize = 256;
 
 /// One decoder layer's keys and values. Not `Clone`: the buffers are written in place, so a clone
 /// would be written through.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct LayerCache {
     buffers: Option<Buffers>,
     len: usize,
+    /// Tokens for which room is made when the first buffers are.
+    reserved: usize,
 }
 
 /// Room for keys and values, `(kv, capacity, d)` each.
@@ -69,7 +93,7 @@ impl LayerCache {
         let needed = self.len + s;
         let capacity = self.buffers.as_ref().map_or(0, |buffers| buffers.keys.dims()[1]);
         if needed > capacity {
-            let capacity = needed.max(2 * capacity).max(MIN_CAPACITY);
+            let capacity = needed.max(2 * capacity).max(MIN_CAPACITY).max(self.reserved);
             let room = || Tensor::zeros((kv, capacity, d), keys.dtype(), keys.device());
             let grown = Buffers { keys: room()?, values: room()? };
             if let Some(old) = self.buffers.take().filter(|_| self.len > 0) {
@@ -84,6 +108,21 @@ impl LayerCache {
         buffers.values.slice_set(&values.contiguous()?, 1, self.len)?;
         self.len = needed;
         Ok((buffers.keys.narrow(1, 0, needed)?, buffers.values.narrow(1, 0, needed)?))
+    }
+
+    fn copy_prefix(&self, len: usize, capacity: usize) -> Result<Self> {
+        let mut copy = Self { reserved: capacity, ..Self::default() };
+        let len = len.min(self.len);
+        if let Some(buffers) = self.buffers.as_ref().filter(|_| len > 0) {
+            copy.append(&buffers.keys.narrow(1, 0, len)?, &buffers.values.narrow(1, 0, len)?)?;
+        }
+        Ok(copy)
+    }
+
+    fn byte_len(&self) -> usize {
+        let Some(buffers) = &self.buffers else { return 0 };
+        let bytes = |xs: &Tensor| xs.elem_count() * xs.dtype().size_in_bytes();
+        bytes(&buffers.keys) + bytes(&buffers.values)
     }
 }
 
@@ -104,14 +143,14 @@ mod tests {
     fn tokens_survive_growth_and_truncation() {
         let mut cache = KvCache::new(1);
         let many: Vec<f32> = (0..300_u16).map(f32::from).collect();
-        let layer = &mut cache.layers_mut()[0];
+        let layer = cache.layer_mut(0);
         layer.append(&tokens(&many[..200]), &tokens(&many[..200])).unwrap();
         let (keys, values) = layer.append(&tokens(&many[200..]), &tokens(&many[200..])).unwrap();
         assert_eq!(held(&keys), many);
         assert_eq!(held(&values), many);
         cache.truncate(2);
         assert_eq!(cache.len(), 2);
-        let (keys, _) = cache.layers_mut()[0].append(&tokens(&[7.0]), &tokens(&[7.0])).unwrap();
+        let (keys, _) = cache.layer_mut(0).append(&tokens(&[7.0]), &tokens(&[7.0])).unwrap();
         assert_eq!(held(&keys), [0.0, 1.0, 7.0]);
         cache.reset();
         assert!(cache.is_empty());

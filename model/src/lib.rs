@@ -7,14 +7,12 @@
 //! use handsight_model::{CancelFlag, Engine, GenerateOptions, Message, Request};
 //!
 //! let engine = Engine::embedded()?;
-//! let images = [image::RgbImage::from_pixel(224, 112, image::Rgb([255; 3]))];
-//! let messages = [Message::image_and_text(0, "click \"Save\"")];
+//! let image = image::RgbImage::from_pixel(224, 112, image::Rgb([255; 3]));
 //! let request = Request {
-//!     messages: &messages,
-//!     images: &images,
-//!     prefix: None,
-//!     constraint: None,
+//!     messages: vec![Message::image_and_text(0, "click \"Save\"")],
+//!     images: vec![image.into()],
 //!     options: GenerateOptions { max_new_tokens: 16, ..Default::default() },
+//!     ..Default::default()
 //! };
 //! let answer = engine.generate(&request, &mut |_token| {}, &CancelFlag::default())?;
 //! assert_eq!(answer.stats.image_tokens, 8 * 4);
@@ -36,18 +34,29 @@ pub mod processor;
 pub mod qwen2_5_vl;
 pub mod tokenizer;
 
+mod answer_text;
+mod batch;
 mod checkpoint;
 mod constraint;
 mod engine;
 mod error;
-mod generate;
+mod prefix_cache;
 mod projection;
+mod prompt;
+mod request;
 mod sampler;
+mod scheduler;
+mod sequence;
+mod vision_cache;
 mod weights;
 
-pub use chat::{Message, Part, Role};
+pub use chat::{Message, Part, Role, ToolCall};
 pub use constraint::Constraint;
-pub use engine::{CheckpointInfo, Completion, DeviceKind, Engine, Request};
+pub use engine::{CacheCounts, CheckpointInfo, DeviceKind, Engine, EngineOptions};
 pub use error::ModelError;
-pub use generate::{CancelFlag, GenerateOptions, Stats, StopReason, TokenInfo};
+pub use request::{
+    CancelFlag, Completion, GenerateOptions, ImageInput, PixelLimits, Request, Stats, StopReason,
+    TokenInfo, TopToken, VideoInput,
+};
 pub use sampler::Sampling;
+pub use scheduler::{Event, Scheduler, SchedulerLimits, SchedulerStats};

@@ -1,4 +1,4 @@
-//! Images → `pixel_values`: resize to multiples of 28 px, normalise, cut into patches.
+//! Images and frames → `pixel_values`: resize to multiples of 28 px, normalise, cut into patches.
 //!
 //! # Source
 //!
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::error::ModelError;
 use crate::qwen2_5_vl::vision::Grid;
+use crate::request::PixelLimits;
 
 /// How a checkpoint wants its images.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,10 +48,11 @@ impl Default for Processor {
     }
 }
 
-/// One image, ready for the vision tower.
+/// One image or video, ready for the vision tower.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProcessedImage {
-    /// `(p, 1176)`, row-major: patches in groups of 2 × 2, each patch as (channel, frame, y, x).
+    /// `(p, 1176)`, row-major: per step of time, patches in groups of 2 × 2, each patch as (channel,
+    /// frame, y, x).
     pub pixel_values: Vec<f32>,
     /// The patches of the image.
     pub grid: Grid,
@@ -58,6 +60,9 @@ pub struct ProcessedImage {
 
 /// No image side beyond this is read; it bounds memory before anything is allocated.
 const MAX_SIDE: u32 = 32_768;
+
+/// No limit on pixels beyond this is taken.
+const MAX_PIXELS: u64 = (MAX_SIDE as u64) * (MAX_SIDE as u64);
 
 const FILE: &str = "preprocessor_config.json";
 
@@ -108,15 +113,41 @@ impl Processor {
     ///
     /// [`ModelError::Image`] for an image without pixels, one too large, or one too long and thin.
     pub fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError> {
+        self.resized_size_within(width, height, PixelLimits::default())
+    }
+
+    /// As [`resized_size`](Self::resized_size), with limits for this image alone. A size asked for
+    /// outright is rounded to whole patches and keeps the checkpoint's limits, as `qwen-vl-utils`
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// As `resized_size`.
+    pub fn resized_size_within(
+        &self,
+        width: u32,
+        height: u32,
+        limits: PixelLimits,
+    ) -> Result<(u32, u32), ModelError> {
         let refuse = |problem| Err(ModelError::Image { width, height, problem });
-        if width == 0 || height == 0 {
+        let (wanted_width, wanted_height) = limits.resized.unwrap_or((width, height));
+        if width.min(height).min(wanted_width).min(wanted_height) == 0 {
             return refuse("it has no pixels");
         }
-        if width > MAX_SIDE || height > MAX_SIDE {
+        if width.max(height).max(wanted_width).max(wanted_height) > MAX_SIDE {
             return refuse("a side is longer than 32768 px");
         }
+        let asked = |limit: Option<u64>, default| match limits.resized {
+            None => limit.unwrap_or(default),
+            Some(_) => default,
+        };
+        let max_pixels = asked(limits.max_pixels, self.max_pixels);
+        let min_pixels = asked(limits.min_pixels, self.min_pixels.min(max_pixels));
+        if max_pixels == 0 || min_pixels > max_pixels || max_pixels > MAX_PIXELS {
+            return refuse("its limits allow no size: min_pixels must be at most max_pixels");
+        }
         let factor = self.patch_size * self.merge_size;
-        match resize::smart_resize(height, width, factor, self.min_pixels, self.max_pixels) {
+        match resize::smart_resize(wanted_height, wanted_width, factor, min_pixels, max_pixels) {
             Some((height, width)) => Ok((width, height)),
             None => refuse("one side is more than 200 times the other"),
         }
@@ -128,35 +159,66 @@ impl Processor {
     ///
     /// As [`resized_size`](Self::resized_size).
     pub fn process(&self, image: &RgbImage) -> Result<ProcessedImage, ModelError> {
-        let (width, height) = self.resized_size(image.width(), image.height())?;
-        let resized = resize::resize_bicubic(image, width, height);
-        Ok(self.patchify(&resized))
+        let resized = self.resize(image, PixelLimits::default())?;
+        Ok(self.patchify(&[&resized]))
     }
 
-    /// Cuts an image whose sides are multiples of 28 px into patches.
-    fn patchify(&self, image: &RgbImage) -> ProcessedImage {
+    /// Returns the image as large as the model will see it.
+    ///
+    /// # Errors
+    ///
+    /// As [`resized_size_within`](Self::resized_size_within).
+    pub fn resize(&self, image: &RgbImage, limits: PixelLimits) -> Result<RgbImage, ModelError> {
+        let (width, height) = self.resized_size_within(image.width(), image.height(), limits)?;
+        Ok(resize::resize_bicubic(image, width, height))
+    }
+
+    /// Returns the patches of an image or of a video's frames, which are all of one size.
+    pub(crate) fn grid(&self, width: u32, height: u32, n_frames: usize) -> Grid {
+        let patches = |side: u32| (side / self.patch_size) as usize;
+        let time = n_frames.div_ceil(self.temporal_patch_size as usize);
+        Grid { time, height: patches(height), width: patches(width) }
+    }
+
+    /// Cuts frames whose sides are multiples of 28 px into patches; one frame is a still image. The
+    /// last is repeated until the steps of time are full.
+    ///
+    /// # Panics
+    ///
+    /// Panics without a frame, or if their sizes differ.
+    pub fn patchify(&self, frames: &[&RgbImage]) -> ProcessedImage {
         let (patch, merge) = (self.patch_size as usize, self.merge_size as usize);
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        let grid = Grid { time: 1, height: height / patch, width: width / patch };
+        let (width, height) = frames[0].dimensions();
+        assert!(frames.iter().all(|frame| frame.dimensions() == (width, height)), "one size");
+        let grid = self.grid(width, height, frames.len());
+        let temporal = self.temporal_patch_size as usize;
         let levels = self.levels();
-        let pixels = image.as_raw();
-        let mut pixel_values =
-            Vec::with_capacity(width * height * 3 * self.temporal_patch_size as usize);
-        // Four consecutive rows of the result are one merged patch.
-        for by in (0..grid.height).step_by(merge) {
-            for bx in (0..grid.width).step_by(merge) {
-                for (y, x) in (by..by + merge).flat_map(|y| (bx..bx + merge).map(move |x| (y, x))) {
-                    for (channel, level) in levels.iter().enumerate() {
-                        let start = pixel_values.len();
-                        for py in y * patch..(y + 1) * patch {
-                            let first = (py * width + x * patch) * 3;
-                            let row = &pixels[first..first + patch * 3];
-                            let values = row.iter().skip(channel).step_by(3);
-                            pixel_values.extend(values.map(|&value| level[usize::from(value)]));
-                        }
-                        let end = pixel_values.len();
-                        for _frame in 1..self.temporal_patch_size {
-                            pixel_values.extend_from_within(start..end);
+        let mut pixel_values = Vec::with_capacity(grid.patch_len() * 3 * temporal * patch * patch);
+        for time in 0..grid.time {
+            let frame = |i: usize| frames[(time * temporal + i).min(frames.len() - 1)].as_raw();
+            // Frames of one step that are the same one are cut once.
+            let still = (1..temporal).all(|i| std::ptr::eq(frame(0), frame(i)));
+            // Four consecutive rows of the result are one merged patch.
+            for by in (0..grid.height).step_by(merge) {
+                for bx in (0..grid.width).step_by(merge) {
+                    let cells =
+                        (by..by + merge).flat_map(|y| (bx..bx + merge).map(move |x| (y, x)));
+                    for (y, x) in cells {
+                        for (channel, level) in levels.iter().enumerate() {
+                            let start = pixel_values.len();
+                            for i in 0..temporal {
+                                if i > 0 && still {
+                                    pixel_values.extend_from_within(start..start + patch * patch);
+                                    continue;
+                                }
+                                for py in y * patch..(y + 1) * patch {
+                                    let first = (py * width as usize + x * patch) * 3;
+                                    let row = &frame(i)[first..first + patch * 3];
+                                    let values = row.iter().skip(channel).step_by(3);
+                                    pixel_values
+                                        .extend(values.map(|&value| level[usize::from(value)]));
+                                }
+                            }
                         }
                     }
                 }

@@ -13,6 +13,8 @@ mod attention;
 mod merger;
 mod text;
 
+pub use text::Segment;
+
 use candle_core::{Device, Result, Tensor};
 
 use crate::kv_cache::KvCache;
@@ -85,36 +87,37 @@ impl Qwen25Vl {
         self.visual.forward(pixel_values, grids)
     }
 
-    /// Returns the embeddings of `token_ids`, `(s, c)`, the rows of image placeholders replaced by
-    /// `image_features` in order.
+    /// Returns the embeddings of `token_ids`, `(s, c)`, the rows of image and video placeholders
+    /// replaced by `features` in order.
     ///
     /// # Errors
     ///
     /// Fails if there are not as many features as placeholders.
-    pub fn embed(&self, token_ids: &[u32], image_features: Option<&Tensor>) -> Result<Tensor> {
-        let ids = Tensor::from_slice(token_ids, token_ids.len(), &self.device)?;
-        let embeddings = self.model.embed(&ids)?; // (s, c)
-        let placeholders: Vec<u32> = (0..)
-            .zip(token_ids)
-            .filter(|&(_, &id)| id == self.config.image_token_id)
-            .map(|(at, _)| at)
-            .collect();
-        let n_features = image_features.map_or(Ok(0), |features| features.dim(0))?;
-        if placeholders.len() != n_features {
+    pub fn embed(&self, token_ids: &[u32], features: Option<&Tensor>) -> Result<Tensor> {
+        let placeholders = token_ids.iter().filter(|&&id| self.is_placeholder(id)).count();
+        let n_features = features.map_or(Ok(0), |features| features.dim(0))?;
+        if placeholders != n_features {
             candle_core::bail!(
-                "{} image placeholders in the prompt but {n_features} image features",
-                placeholders.len()
+                "{placeholders} placeholders in the prompt but {n_features} image features"
             );
         }
-        let Some(features) = image_features else { return Ok(embeddings) };
-        // One gather over [embeddings; features] puts every feature in its place.
-        let s = token_ids.len() as u32;
-        let mut source: Vec<u32> = (0..s).collect();
-        for (feature, &at) in (0..).zip(&placeholders) {
-            source[at as usize] = s + feature;
+        let mut used = 0;
+        let mut runs = Vec::new();
+        for run in token_ids.chunk_by(|&a, &b| self.is_placeholder(a) == self.is_placeholder(b)) {
+            if let Some(features) = features.filter(|_| self.is_placeholder(run[0])) {
+                runs.push(features.narrow(0, used, run.len())?);
+                used += run.len();
+            } else {
+                let ids = Tensor::from_slice(run, run.len(), &self.device)?;
+                runs.push(self.model.embed(&ids)?);
+            }
         }
-        let source = Tensor::from_vec(source, token_ids.len(), &self.device)?;
-        Tensor::cat(&[&embeddings, features], 0)?.index_select(&source, 0)
+        attention::cat_tiles(runs, 0)
+    }
+
+    /// Returns whether a token stands for a patch of an image or a video.
+    pub fn is_placeholder(&self, token_id: u32) -> bool {
+        token_id == self.config.image_token_id || token_id == self.config.video_token_id
     }
 
     /// Runs `s` tokens after those in `cache` and returns their hidden states, `(s, c)`.
@@ -130,15 +133,33 @@ impl Qwen25Vl {
         position_ids: &[[u32; 3]],
         cache: &mut KvCache,
     ) -> Result<Tensor> {
-        let text = &self.config.text;
-        let rotary = RotaryTable::text(
-            position_ids,
-            text.head_dim(),
-            text.rope_theta,
-            text.mrope_section,
-            &self.device,
-        )?;
-        self.model.forward(embeddings, &rotary, cache)
+        let len = position_ids.len();
+        self.forward_packed(embeddings, position_ids, &mut [Segment { cache, len }])
+    }
+
+    /// Runs the next tokens of several sequences in one pass, packed one after another, and returns
+    /// their hidden states, `(s, c)`: each weight is read once for all of them, and no sequence sees
+    /// another.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the lengths disagree or memory runs out.
+    pub fn forward_packed(
+        &self,
+        embeddings: &Tensor,
+        position_ids: &[[u32; 3]],
+        segments: &mut [Segment<'_>],
+    ) -> Result<Tensor> {
+        let packed: usize = segments.iter().map(|segment| segment.len).sum();
+        if packed != position_ids.len() || packed != embeddings.dim(0)? {
+            candle_core::bail!(
+                "{packed} tokens in the segments, {} positions, {} embeddings",
+                position_ids.len(),
+                embeddings.dim(0)?
+            );
+        }
+        let rotary = RotaryTable::text(position_ids, &self.config.text, &self.device)?;
+        self.model.forward(embeddings, &rotary, segments)
     }
 
     /// Returns the logits of the given hidden states: `(n, c)` → `(n, v)`.

@@ -5,11 +5,13 @@ use candle_transformers::generation::{LogitsProcessor, Sampling as CandleSamplin
 use candle_transformers::utils::apply_repeat_penalty;
 
 use crate::error::ModelError;
+use crate::request::GenerateOptions;
 
 /// How the next token is chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Sampling {
     /// The likeliest token; the lower id on a tie.
+    #[default]
     Greedy,
     /// A draw.
     Random {
@@ -28,19 +30,22 @@ pub enum Sampling {
 pub(crate) struct Sampler {
     processor: LogitsProcessor,
     repetition_penalty: f32,
+    top_logprobs: usize,
 }
 
 /// A chosen token.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sampled {
     pub(crate) id: u32,
     /// Natural logarithm of its probability among the tokens that were allowed, at temperature 1.
     pub(crate) logprob: f32,
+    /// The likeliest tokens that were allowed, with their logprobs, likeliest first.
+    pub(crate) top: Vec<(u32, f32)>,
 }
 
 impl Sampler {
-    pub(crate) fn new(sampling: Sampling, repetition_penalty: f32) -> Self {
-        let (sampling, seed) = match sampling {
+    pub(crate) fn new(options: &GenerateOptions) -> Self {
+        let (sampling, seed) = match options.sampling {
             Sampling::Greedy => (CandleSampling::ArgMax, 0),
             // So cold a draw is the likeliest token, and dividing by it would overflow.
             Sampling::Random { temperature, seed, .. } if temperature < 1e-4 => {
@@ -56,7 +61,11 @@ impl Sampler {
                 (sampling, seed)
             }
         };
-        Self { processor: LogitsProcessor::from_sampling(seed, sampling), repetition_penalty }
+        Self {
+            processor: LogitsProcessor::from_sampling(seed, sampling),
+            repetition_penalty: options.repetition_penalty,
+            top_logprobs: options.top_logprobs,
+        }
     }
 
     /// Chooses a token, `logits` being −∞ where one is not allowed. `context` are the tokens the
@@ -79,17 +88,40 @@ impl Sampler {
         }
         let id = self.processor.sample(&tensor)?;
         let sum: f64 = logits.iter().map(|&logit| f64::from(logit - max).exp()).sum();
-        let logprob = (f64::from(logits[id as usize] - max) - sum.ln()) as f32;
-        Ok(Sampled { id, logprob })
+        let logprob = |logit: f32| (f64::from(logit - max) - sum.ln()) as f32;
+        let top = likeliest(&logits, self.top_logprobs);
+        let top = top.into_iter().map(|id| (id, logprob(logits[id as usize]))).collect();
+        Ok(Sampled { id, logprob: logprob(logits[id as usize]), top })
     }
+}
+
+/// The ids of the `n` largest finite logits, largest first, the lower id on a tie.
+fn likeliest(logits: &[f32], n: usize) -> Vec<u32> {
+    if n == 0 {
+        return Vec::new();
+    }
+    let order =
+        |&a: &u32, &b: &u32| logits[b as usize].total_cmp(&logits[a as usize]).then(a.cmp(&b));
+    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+    ids.retain(|&id| logits[id as usize].is_finite());
+    if ids.len() > n {
+        ids.select_nth_unstable_by(n, order);
+        ids.truncate(n);
+    }
+    ids.sort_unstable_by(order);
+    ids
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn options(sampling: Sampling, repetition_penalty: f32) -> GenerateOptions {
+        GenerateOptions { sampling, repetition_penalty, top_logprobs: 2, ..Default::default() }
+    }
+
     fn sample(sampling: Sampling, penalty: f32, logits: &[f32]) -> Result<Sampled, ModelError> {
-        Sampler::new(sampling, penalty).sample(logits.to_vec(), &[1], 0)
+        Sampler::new(&options(sampling, penalty)).sample(logits.to_vec(), &[1], 0)
     }
 
     #[test]
@@ -97,6 +129,10 @@ mod tests {
         let sampled = sample(Sampling::Greedy, 1.0, &[0.0, 2.0, f32::NEG_INFINITY]).unwrap();
         assert_eq!(sampled.id, 1);
         assert!((sampled.logprob - (-(1.0 + (-2.0f32).exp()).ln())).abs() < 1e-6);
+        let top: Vec<u32> = sampled.top.iter().map(|&(id, _)| id).collect();
+        assert_eq!(top, [1, 0], "what is not allowed is not among the likeliest");
+        let sum: f32 = sampled.top.iter().map(|&(_, logprob)| logprob.exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-6);
     }
 
     #[test]
@@ -108,7 +144,7 @@ mod tests {
     fn a_seed_repeats_a_draw() {
         let draw = |seed| {
             let sampling = Sampling::Random { temperature: 1.0, top_p: None, top_k: None, seed };
-            let mut sampler = Sampler::new(sampling, 1.0);
+            let mut sampler = Sampler::new(&options(sampling, 1.0));
             (0..20).map(|i| sampler.sample(vec![0.0; 50], &[], i).unwrap().id).collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));

@@ -5,6 +5,7 @@
 //! `tokenizer.json` of the released checkpoints, or the same built from `vocab.json` and
 //! `merges.txt` as `Qwen2TokenizerFast` of transformers 4.49.0 does.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -22,6 +23,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     /// A copy that takes control tokens in the text for text; made when first needed.
     literal: OnceLock<tokenizers::Tokenizer>,
+    /// The bytes of every token; made when first needed.
+    bytes: OnceLock<Vec<Box<[u8]>>>,
     control_tokens: Vec<String>,
 }
 
@@ -54,7 +57,7 @@ impl Tokenizer {
         merges: &str,
         tokenizer_config: Option<&str>,
     ) -> Result<Self, ModelError> {
-        let vocab: std::collections::HashMap<String, u32> = serde_json::from_str(vocab)
+        let vocab: HashMap<String, u32> = serde_json::from_str(vocab)
             .map_err(|source| ModelError::Json { file: "vocab.json".to_owned(), source })?;
         let first_added = vocab.values().max().map_or(0, |id| id + 1);
         let merges = merges
@@ -94,7 +97,7 @@ impl Tokenizer {
         let added = inner.get_added_tokens_decoder();
         let control = added.values().filter(|token| is_control(token));
         let control_tokens = control.map(|token| token.content.clone()).collect();
-        Self { inner, literal: OnceLock::new(), control_tokens }
+        Self { inner, literal: OnceLock::new(), bytes: OnceLock::new(), control_tokens }
     }
 
     /// Returns the ids of `text`; the names of control tokens in it become control tokens.
@@ -141,11 +144,26 @@ impl Tokenizer {
         self.inner.decode(ids, true).map_err(error("tokenizer.json"))
     }
 
-    /// Returns a function that takes an answer's ids one by one and gives its text as it becomes
-    /// whole: nothing while a character is incomplete.
-    pub(crate) fn decode_stream(&self) -> impl FnMut(u32) -> Result<String, ModelError> {
-        let mut stream = self.inner.decode_stream(true);
-        move |id| Ok(stream.step(id).map_err(error("tokenizer.json"))?.unwrap_or_default())
+    /// Returns the bytes a token adds to a text: none for a control token or an unknown id.
+    pub fn token_bytes(&self, id: u32) -> &[u8] {
+        let table = self.bytes.get_or_init(|| self.byte_table());
+        table.get(id as usize).map_or(&[], |bytes| bytes)
+    }
+
+    fn byte_table(&self) -> Vec<Box<[u8]>> {
+        let byte_of = byte_alphabet();
+        let added = self.inner.get_added_tokens_decoder();
+        (0..self.len() as u32)
+            .map(|id| match (added.get(&id), self.inner.id_to_token(id)) {
+                (Some(token), _) if token.special => Box::default(),
+                (Some(token), _) => token.content.as_bytes().into(),
+                (None, Some(token)) => {
+                    let bytes = token.chars().map(|letter| byte_of.get(&letter).copied());
+                    bytes.collect::<Option<Vec<u8>>>().unwrap_or_else(|| token.into_bytes()).into()
+                }
+                (None, None) => Box::default(),
+            })
+            .collect()
     }
 
     /// Returns the id of a token, by its exact name.
@@ -182,6 +200,19 @@ fn is_control(token: &AddedToken) -> bool {
 fn encode(tokenizer: &tokenizers::Tokenizer, text: &str) -> Result<Vec<u32>, ModelError> {
     let encoding = tokenizer.encode_fast(text, false).map_err(error("tokenizer.json"))?;
     Ok(encoding.get_ids().to_vec())
+}
+
+/// The byte each letter of a byte-level vocabulary stands for: printable ones for themselves, the
+/// others, in order, for the letters from U+0100 on.
+fn byte_alphabet() -> HashMap<char, u8> {
+    let is_printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    let mut others = 0x100..;
+    (0..=u8::MAX)
+        .filter_map(|byte| {
+            let code = if is_printable(byte) { u32::from(byte) } else { others.next()? };
+            Some((char::from_u32(code)?, byte))
+        })
+        .collect()
 }
 
 /// How text is cut before BPE; every digit stands alone.

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use divan::Bencher;
 use handsight_actions::{ActionSpace, Device as _, Observation, Screenshot, Size, action_schema};
 use handsight_agent::policy::{Policy, Turn};
-use handsight_model::qwen2_5_vl::rope::positions;
+use handsight_model::qwen2_5_vl::rope::{Media, positions};
 use handsight_model::{CancelFlag, Constraint, Engine, Message};
 use handsight_tests::embedded_eval::{embedded_policy, fixtures};
 use handsight_tests::xserver::XServer;
@@ -130,8 +130,9 @@ fn prompt(engine: &Engine) -> (Tensor, Vec<[u32; 3]>, u32) {
     let model = engine.model();
     let features = model.image_features(&pixel_values, &[grid]).expect("the tower runs");
     let messages = [Message::image_and_text(0, "click \"Team\"")];
-    let ids = engine.prompt_ids(&messages, &[grid]).expect("the template renders");
-    let places = positions(&ids, model.config().image_token_id, &[grid], 0).expect("one image");
+    let media = [Media::image(grid, model.config().image_token_id)];
+    let ids = engine.prompt_ids(&messages, &media).expect("the template renders");
+    let places = positions(&ids, |id| model.is_placeholder(id), &media, 0).expect("one image");
     let embeddings = model.embed(&ids, Some(&features)).expect("features fit");
     (embeddings, places.ids, places.next)
 }

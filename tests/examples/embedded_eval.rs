@@ -10,13 +10,13 @@ use std::time::Instant;
 
 use anyhow::Result;
 use fs_err as fs;
-use handsight_model::{DeviceKind, Engine};
+use handsight_model::{Engine, EngineOptions};
 use handsight_tests::embedded_eval::{ask, cases, embedded_policy, policy, tables};
 
 fn main() -> Result<()> {
     let mut details = std::env::args_os().nth(1).map(fs::File::create).transpose()?;
     let mut policy = match std::env::args_os().nth(3) {
-        Some(dir) => policy(Engine::load(Path::new(&dir), DeviceKind::Cpu)?),
+        Some(dir) => policy(Engine::load(Path::new(&dir), &EngineOptions::default())?),
         None => embedded_policy()?,
     };
     let every = std::env::args().nth(2).map_or(Ok(1), |every| every.parse())?;

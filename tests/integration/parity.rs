@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use fs_err as fs;
-use handsight_model::{DeviceKind, Engine, Message, Part, Role};
+use handsight_model::{Engine, EngineOptions, Message, Part, Role};
 use handsight_tests::golden::{golden_dir, pattern, rows, tiny_fixture};
 use image::RgbImage;
 use serde_json::Value;
@@ -54,7 +54,7 @@ fn engine(variant: &str) -> &'static Engine {
         "flat" => (&FLAT, "flat-f32"),
         _ => (&SHARDED, "sharded-bf16"),
     };
-    engine.get_or_init(|| Engine::load(&tiny_fixture(folder), DeviceKind::Cpu).unwrap())
+    engine.get_or_init(|| Engine::load(&tiny_fixture(folder), &EngineOptions::default()).unwrap())
 }
 
 /// One prompt of `model/reference/cases.py`.
@@ -99,7 +99,7 @@ fn messages(rows: &Value) -> Option<Vec<Message>> {
             Value::String(text) => vec![Part::Text { text: text.clone() }],
             items => items.as_array()?.iter().map(&mut part).collect::<Option<_>>()?,
         };
-        Some(Message { role, content })
+        Some(Message::new(role, content))
     };
     rows.as_array()?.iter().map(&mut message).collect()
 }

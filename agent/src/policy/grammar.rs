@@ -217,18 +217,18 @@ mod tests {
     /// `grammar`, and returns what it wrote.
     fn write(grammar: String, prefix: &str, seed: u64) -> (String, StopReason) {
         let engine = Engine::embedded().unwrap();
-        let constraint = Constraint::Lark(grammar);
         let temperature = 1.0;
         let request = Request {
-            messages: &[Message::image_and_text(0, "click \"Save\"")],
-            images: &[image::RgbImage::new(FRAME.width, FRAME.height)],
-            prefix: Some(prefix),
-            constraint: Some(&constraint),
+            messages: vec![Message::image_and_text(0, "click \"Save\"")],
+            images: vec![image::RgbImage::new(FRAME.width, FRAME.height).into()],
+            prefix: Some(prefix.to_owned()),
+            constraint: Some(Constraint::Lark(grammar)),
             options: GenerateOptions {
                 max_new_tokens: 200,
                 sampling: Sampling::Random { temperature, top_p: None, top_k: None, seed },
                 ..GenerateOptions::default()
             },
+            ..Request::default()
         };
         let written = engine.generate(&request, &mut |_| {}, &CancelFlag::default()).unwrap();
         (written.text, written.stop)

@@ -90,15 +90,13 @@ impl Policy for LocalPolicy {
             Constraint::Lark(grammar::reply(profile, goal, &done, turn.action_space, frame.model))
         });
         let request = Request {
-            messages: &prompt.messages,
-            images: &prompt.images,
-            prefix: None,
-            constraint: constraint.as_ref(),
+            constraint,
             options: GenerateOptions {
                 max_new_tokens: self.options.max_new_tokens,
                 sampling: self.sampling(turn.attempt),
-                repetition_penalty: 1.0,
+                ..GenerateOptions::default()
             },
+            ..prompt.into_request()
         };
         let mut tell = |token: &TokenInfo| progress(Progress::Text(&token.text));
         let completion = self.engine.generate(&request, &mut tell, cancel)?;
@@ -182,7 +180,7 @@ fn read_decision(
             let tokens = completion.tokens.len();
             return Err(invalid(format!("the reply was not finished after {tokens} tokens")));
         }
-        StopReason::Stop => {}
+        StopReason::Stop | StopReason::StopString => {}
     }
     let pointer = last_pointer(turn).map(|point| frame.to_model(point));
     let parsed = parse_reply(&completion.text, profile, pointer)
@@ -261,7 +259,8 @@ mod tests {
     use super::*;
 
     fn token(text: &str, logprob: f32) -> TokenInfo {
-        TokenInfo { id: 0, text: text.to_owned(), logprob, forced: logprob == 0.0 }
+        let text = text.to_owned();
+        TokenInfo { text, logprob, forced: logprob == 0.0, ..TokenInfo::default() }
     }
 
     #[test]

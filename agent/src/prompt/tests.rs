@@ -36,6 +36,7 @@ fn shown(messages: &[Message]) -> String {
             let part = match part {
                 Part::Text { text } => text.clone(),
                 Part::Image { image } => format!("<image {image}>"),
+                Part::Video { video } => format!("<video {video}>"),
             };
             let _ = writeln!(shown, "{:?}: {part}", message.role);
         }

@@ -67,7 +67,8 @@ fn causal_mask(rows: usize, seen: usize, device: &Device) -> Result<Option<Tenso
     Tensor::from_vec(mask, (rows, seen), device).map(Some)
 }
 
-fn cat_tiles(mut tiles: Vec<Tensor>, dim: usize) -> Result<Tensor> {
+/// Joins tensors along `dim`; a single one is not copied.
+pub(crate) fn cat_tiles(mut tiles: Vec<Tensor>, dim: usize) -> Result<Tensor> {
     if tiles.len() == 1 { Ok(tiles.remove(0)) } else { Tensor::cat(&tiles, dim) }
 }
 

@@ -53,11 +53,56 @@ pub struct TextConfig {
     pub rope_theta: f64,
     /// How many of the `head_dim / 2` frequencies turn by time, height and width.
     pub mrope_section: [usize; 3],
+    /// How the rotary frequencies are slowed down for a longer context, if they are.
+    pub yarn: Option<Yarn>,
     /// Whether the lm head is the embedding.
     pub tie_word_embeddings: bool,
 }
 
+/// The longest prompt, with its answer, for which the released checkpoints are advertised as they
+/// are; with YaRN it grows by the factor.
+const RELEASED_CONTEXT: usize = 32_768;
+
+/// YaRN: a context longer than the model was trained on.
+///
+/// # Source
+///
+/// Peng et al. 2023, "YaRN: Efficient Context Window Extension of Large Language Models".
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Yarn {
+    /// How many times longer.
+    pub factor: f64,
+    /// The context the model was trained on, if it is not `max_position_embeddings`. As in the
+    /// reference, it bounds the context but not the ramp of frequencies, which goes by
+    /// `max_position_embeddings`.
+    pub original_max_position_embeddings: Option<usize>,
+    /// Frequencies with more turns in the original context are left alone.
+    pub beta_fast: f64,
+    /// Frequencies with fewer turns are slowed by the whole factor.
+    pub beta_slow: f64,
+    /// Multiplies the rotated queries and keys; by default 0.1 ln(factor) + 1.
+    pub attention_factor: Option<f64>,
+}
+
+impl Yarn {
+    /// Returns what cosines and sines are multiplied with.
+    pub fn attention_factor(&self) -> f32 {
+        self.attention_factor.unwrap_or_else(|| 0.1 * self.factor.ln() + 1.0) as f32
+    }
+}
+
 impl TextConfig {
+    /// Returns the most tokens of a prompt and its answer together.
+    pub fn context_limit(&self) -> usize {
+        match &self.yarn {
+            Some(yarn) => {
+                let original = yarn.original_max_position_embeddings;
+                (yarn.factor * original.unwrap_or(self.max_position_embeddings) as f64) as usize
+            }
+            None => self.max_position_embeddings.min(RELEASED_CONTEXT),
+        }
+    }
+
     /// Returns the width of one attention head.
     pub fn head_dim(&self) -> usize {
         self.hidden_size / self.num_attention_heads
@@ -87,6 +132,8 @@ pub struct VisionConfig {
     pub window_size: usize,
     /// The blocks that attend to the whole image.
     pub fullatt_block_indexes: Vec<usize>,
+    /// Rotary positions to a second of video.
+    pub tokens_per_second: f64,
     /// Width of the features handed to the text decoder.
     pub out_hidden_size: usize,
 }
@@ -197,7 +244,7 @@ impl Config {
 
 fn text_config(keys: &Keys<'_>) -> Result<TextConfig, ModelError> {
     let num_attention_heads = keys.count("num_attention_heads")?;
-    let (rope_theta, mrope_section) = rope(keys)?;
+    let (rope_theta, mrope_section, yarn) = rope(keys)?;
     Ok(TextConfig {
         hidden_size: keys.count("hidden_size")?,
         intermediate_size: keys.count("intermediate_size")?,
@@ -210,6 +257,7 @@ fn text_config(keys: &Keys<'_>) -> Result<TextConfig, ModelError> {
         rms_norm_eps: keys.number_or("rms_norm_eps", 1e-6)?,
         rope_theta,
         mrope_section,
+        yarn,
         tie_word_embeddings: keys
             .root
             .get("tie_word_embeddings")
@@ -219,24 +267,30 @@ fn text_config(keys: &Keys<'_>) -> Result<TextConfig, ModelError> {
     })
 }
 
-/// Reads base and sections from `rope_parameters`, or from `rope_theta` and `rope_scaling`.
-fn rope(keys: &Keys<'_>) -> Result<(f64, [usize; 3]), ModelError> {
+/// Reads base, sections and scaling from `rope_parameters`, or from `rope_theta` and
+/// `rope_scaling`.
+fn rope(keys: &Keys<'_>) -> Result<(f64, [usize; 3], Option<Yarn>), ModelError> {
     let block = keys.get("rope_parameters").or_else(|| keys.get("rope_scaling"));
     let theta = block
         .and_then(|block| block.get("rope_theta"))
         .or_else(|| keys.get("rope_theta"))
         .map_or(Ok(1e6), |value| {
-            value.as_f64().ok_or_else(|| wrong("rope_theta", value, "a number"))
+            value
+                .as_f64()
+                .filter(|theta| *theta > 1.0)
+                .ok_or_else(|| wrong("rope_theta", value, "a number above 1"))
         })?;
-    let Some(block) = block.filter(|block| !block.is_null()) else {
-        return Ok((theta, [16, 24, 24]));
+    let Some(block) = block.and_then(Value::as_object) else {
+        return Ok((theta, [16, 24, 24], None));
     };
+    let mut yarn = None;
     for key in ["rope_type", "type"] {
         match block.get(key).and_then(Value::as_str) {
             None | Some("mrope" | "default") => {}
+            Some("yarn") => yarn = Some(yarn_scaling(&Keys { nested: None, root: block })?),
             Some(other) => {
                 return Err(problem_in_config(format!(
-                    "rope type `{other}` is not supported, only `mrope` and `default`"
+                    "rope type `{other}` is not supported, only `mrope`, `default` and `yarn`"
                 )));
             }
         }
@@ -246,7 +300,31 @@ fn rope(keys: &Keys<'_>) -> Result<(f64, [usize; 3]), ModelError> {
         Some(value) => serde_json::from_value(value.clone())
             .map_err(|_| wrong("mrope_section", value, "three counts"))?,
     };
-    Ok((theta, section))
+    Ok((theta, section, yarn))
+}
+
+fn yarn_scaling(keys: &Keys<'_>) -> Result<Yarn, ModelError> {
+    let yarn = Yarn {
+        factor: keys.number_or("factor", 0.0)?,
+        original_max_position_embeddings: keys
+            .get("original_max_position_embeddings")
+            .filter(|value| !value.is_null())
+            .map(|value| as_count("original_max_position_embeddings", value))
+            .transpose()?,
+        beta_fast: keys.number_or("beta_fast", 32.0)?,
+        beta_slow: keys.number_or("beta_slow", 1.0)?,
+        attention_factor: keys
+            .get("attention_factor")
+            .filter(|value| !value.is_null())
+            .map(|_| keys.number_or("attention_factor", 1.0))
+            .transpose()?,
+    };
+    let sane = (1.0..=64.0).contains(&yarn.factor)
+        && yarn.original_max_position_embeddings != Some(0)
+        && yarn.beta_slow > 0.0
+        && yarn.beta_fast >= yarn.beta_slow;
+    let problem = || problem_in_config(format!("the YaRN scaling {yarn:?} cannot be used"));
+    sane.then_some(yarn).ok_or_else(problem)
 }
 
 /// Reads `vision_config`. Some releases leave out most fields; these are the values they mean.
@@ -279,6 +357,8 @@ fn vision_config(
         spatial_merge_size: keys.count_or("spatial_merge_size", 2)?,
         window_size: keys.count_or("window_size", 112)?,
         fullatt_block_indexes,
+        // The default of the Python class is 4, which is wrong for every released checkpoint.
+        tokens_per_second: keys.number_or("tokens_per_second", 2.0)?,
         out_hidden_size: keys.count_or("out_hidden_size", text_hidden_size)?,
     })
 }
@@ -377,8 +457,8 @@ mod tests {
             "`config.json`: mrope_section must add up to half the head dimension",
         );
         check(
-            &format!(r#"{{{TEXT}, {VISION}, "rope_scaling": {{"type": "yarn"}}}}"#),
-            "`config.json`: rope type `yarn` is not supported, only `mrope` and `default`",
+            &format!(r#"{{{TEXT}, {VISION}, "rope_scaling": {{"type": "dynamic"}}}}"#),
+            "`config.json`: rope type `dynamic` is not supported, only `mrope`, `default` and `yarn`",
         );
         check(
             r#"{"model_type": "llama"}"#,

@@ -2,18 +2,28 @@
 //!
 //! # Source
 //!
-//! `Qwen2_5_VLModel` in `modeling_qwen2_5_vl.py` of transformers 4.49.0. One sequence at a time;
-//! `use_sliding_window` is false in every released checkpoint and not implemented.
+//! `Qwen2_5_VLModel` in `modeling_qwen2_5_vl.py` of transformers 4.49.0. Several sequences run packed
+//! one after another instead of padded to one length; `use_sliding_window` is false in every released
+//! checkpoint and not implemented.
 
 use candle_core::{Result, Tensor};
 use candle_nn::{Module, RmsNorm, rotary_emb::rope};
 
-use super::attention::{attend_causal, join_heads, split_heads};
+use super::attention::{attend_causal, cat_tiles, join_heads, split_heads};
 use super::config::TextConfig;
 use super::rope::RotaryTable;
-use crate::kv_cache::{KvCache, LayerCache};
+use crate::kv_cache::KvCache;
 use crate::projection::Projection;
 use crate::weights::{Loaded, Loader};
+
+/// The next tokens of one sequence in a packed pass.
+#[derive(Debug)]
+pub struct Segment<'a> {
+    /// What the sequence has been through; it grows by the tokens.
+    pub cache: &'a mut KvCache,
+    /// How many tokens.
+    pub len: usize,
+}
 
 /// `model`
 #[derive(Clone, Debug)]
@@ -46,16 +56,16 @@ impl TextDecoder {
         self.embed_tokens.rows(token_ids)
     }
 
-    /// Runs `s` tokens after those in `cache`, which grows by them: `(s, c)` → `(s, c)`, normed.
+    /// Runs the next tokens of some sequences, packed one after another: `(s, c)` → `(s, c)`, normed.
     pub(crate) fn forward(
         &self,
         embeddings: &Tensor,
         rotary: &RotaryTable,
-        cache: &mut KvCache,
+        segments: &mut [Segment<'_>],
     ) -> Result<Tensor> {
         let mut xs = embeddings.clone();
-        for (layer, cache) in self.layers.iter().zip(cache.layers_mut()) {
-            xs = layer.forward(&xs, rotary, cache)?;
+        for (i, layer) in self.layers.iter().enumerate() {
+            xs = layer.forward(&xs, rotary, i, segments)?;
         }
         self.norm.forward(&xs)
     }
@@ -81,10 +91,16 @@ impl DecoderLayer {
         })
     }
 
-    /// `(s, c)` → `(s, c)`
-    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, cache: &mut LayerCache) -> Result<Tensor> {
+    /// `(s, c)` → `(s, c)`; this is layer `i` of the segments' caches.
+    fn forward(
+        &self,
+        xs: &Tensor,
+        rotary: &RotaryTable,
+        i: usize,
+        segments: &mut [Segment<'_>],
+    ) -> Result<Tensor> {
         let normed = self.input_layernorm.forward(xs)?;
-        let xs = (xs + self.self_attn.forward(&normed, rotary, cache)?)?;
+        let xs = (xs + self.self_attn.forward(&normed, rotary, i, segments)?)?;
         &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?
     }
 }
@@ -118,15 +134,28 @@ impl Attention {
         })
     }
 
-    /// `(s, c)` → `(s, c)`
-    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, cache: &mut LayerCache) -> Result<Tensor> {
+    /// `(s, c)` → `(s, c)`; tokens attend to their own segment's earlier ones only.
+    fn forward(
+        &self,
+        xs: &Tensor,
+        rotary: &RotaryTable,
+        i: usize,
+        segments: &mut [Segment<'_>],
+    ) -> Result<Tensor> {
         let heads = |proj: &Projection, n: usize| split_heads(&proj.forward(xs)?, n);
         let rotate = |xs: Tensor| rope(&xs.unsqueeze(0)?, &rotary.cos, &rotary.sin)?.squeeze(0);
         let q = rotate(heads(&self.q_proj, self.num_heads)?)?; // (h, s, d)
         let k = rotate(heads(&self.k_proj, self.num_kv_heads)?)?; // (kv, s, d)
         let v = heads(&self.v_proj, self.num_kv_heads)?; // (kv, s, d)
-        let (k, v) = cache.append(&k, &v)?; // (kv, t, d)
-        self.o_proj.forward(&join_heads(&attend_causal(&q, &k, &v, self.scale)?)?)
+        let mut start = 0;
+        let mut outputs = Vec::with_capacity(segments.len());
+        for Segment { cache, len } in segments {
+            let own = |xs: &Tensor| xs.narrow(1, start, *len);
+            let (k, v) = cache.layer_mut(i).append(&own(&k)?, &own(&v)?)?; // (kv, t, d)
+            outputs.push(attend_causal(&own(&q)?, &k, &v, self.scale)?);
+            start += *len;
+        }
+        self.o_proj.forward(&join_heads(&cat_tiles(outputs, 1)?)?)
     }
 }
 

@@ -124,6 +124,7 @@ mod tests {
             spatial_merge_size: 2,
             window_size: 112,
             fullatt_block_indexes: vec![],
+            tokens_per_second: 2.0,
             out_hidden_size: 64,
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use fs_err as fs;
 use handsight_model::qwen2_5_vl::config::Config;
-use handsight_model::{DeviceKind, Engine};
+use handsight_model::{Engine, EngineOptions};
 use handsight_tests::golden::{Golden, assert_close, rows, tiny_fixture};
 use serde_json::{Value, json};
 
@@ -124,11 +124,11 @@ fn shards_are_found_by_their_index() {
         candle_core::safetensors::save(shard, folder.path().join(file)).unwrap();
         weight_map.extend(shard.keys().map(|name| (name.clone(), Value::from(file))));
     }
-    let err = Engine::load(folder.path(), DeviceKind::Cpu).err().unwrap();
+    let err = Engine::load(folder.path(), &EngineOptions::default()).err().unwrap();
     assert!(err.to_string().ends_with("has no model.safetensors"), "{err}");
     let index = folder.path().join("model.safetensors.index.json");
     fs::write(index, json!({ "weight_map": weight_map }).to_string()).unwrap();
-    let engine = Engine::load(folder.path(), DeviceKind::Cpu).unwrap();
+    let engine = Engine::load(folder.path(), &EngineOptions::default()).unwrap();
     check_logits(&engine);
 }
 
@@ -140,14 +140,14 @@ fn tensors_that_contradict_the_config_are_named() {
     let mut tensors = flat_tensors();
     let whole = tensors.remove(name).unwrap();
     write_tensors(folder.path(), &tensors);
-    let err = Engine::load(folder.path(), DeviceKind::Cpu).err().unwrap();
+    let err = Engine::load(folder.path(), &EngineOptions::default()).err().unwrap();
     assert_eq!(
         err.to_string(),
         format!("the weights have no tensor `{name}`, which config.json calls for")
     );
     tensors.insert(name.to_owned(), whole.narrow(1, 0, 50).unwrap().contiguous().unwrap());
     write_tensors(folder.path(), &tensors);
-    let err = Engine::load(folder.path(), DeviceKind::Cpu).err().unwrap();
+    let err = Engine::load(folder.path(), &EngineOptions::default()).err().unwrap();
     assert_eq!(
         err.to_string(),
         format!("tensor `{name}` has shape [32, 50] but config.json calls for [32, 100]")
@@ -186,7 +186,7 @@ fn flat_tensors() -> HashMap<String, Tensor> {
 /// Writes a copy of the flat checkpoint with these tensors and loads it.
 fn write(folder: &Path, tensors: &HashMap<String, Tensor>) -> Engine {
     write_tensors(folder, tensors);
-    Engine::load(folder, DeviceKind::Cpu).unwrap()
+    Engine::load(folder, &EngineOptions::default()).unwrap()
 }
 
 fn write_tensors(folder: &Path, tensors: &HashMap<String, Tensor>) {

@@ -5,10 +5,10 @@
 
 use candle_core::Tensor;
 use handsight_model::qwen2_5_vl::config::Config;
-use handsight_model::qwen2_5_vl::rope::{Positions, positions};
+use handsight_model::qwen2_5_vl::rope::{Media, Positions, positions};
 use handsight_model::qwen2_5_vl::vision::Grid;
 use handsight_model::qwen2_5_vl::window::window_index;
-use handsight_model::{CancelFlag, Engine, GenerateOptions, Request};
+use handsight_model::{CancelFlag, Engine, GenerateOptions, ImageInput, Request};
 use handsight_tests::golden::{Golden, assert_close, floats, grid, rows, tiny_fixture};
 use image::RgbImage;
 use serde_json::Value;
@@ -123,11 +123,10 @@ fn logits_match_the_reference() {
 fn greedy_tokens_match_the_reference() {
     for (variant, case, golden) in all_cases() {
         let request = Request {
-            messages: &case.messages,
-            images: &case.pictures,
-            prefix: None,
-            constraint: None,
+            messages: case.messages.clone(),
+            images: case.pictures.iter().cloned().map(ImageInput::from).collect(),
             options: GenerateOptions { max_new_tokens: 12, ..Default::default() },
+            ..Default::default()
         };
         let mut shown = Vec::new();
         let mut show = |token: &handsight_model::TokenInfo| shown.push(token.id);
@@ -214,9 +213,15 @@ fn features(engine: &Engine, pictures: &[RgbImage]) -> Option<Tensor> {
     Some(engine.model().image_features(&pixel_values, &grids).unwrap())
 }
 
-fn prompt_positions(engine: &Engine, golden: &Golden) -> Positions {
+/// The images of a golden's prompt.
+pub(super) fn media(engine: &Engine, golden: &Golden) -> Vec<Media> {
     let image_token_id = engine.model().config().image_token_id;
-    positions(&golden.token_ids("input_ids"), image_token_id, &golden.grids(), 0).unwrap()
+    golden.grids().into_iter().map(|grid| Media::image(grid, image_token_id)).collect()
+}
+
+fn prompt_positions(engine: &Engine, golden: &Golden) -> Positions {
+    let is_placeholder = |id| engine.model().is_placeholder(id);
+    positions(&golden.token_ids("input_ids"), is_placeholder, &media(engine, golden), 0).unwrap()
 }
 
 /// A golden's prompt, ready to run.

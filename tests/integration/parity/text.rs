@@ -5,6 +5,7 @@ use handsight_model::tokenizer::Tokenizer;
 use handsight_tests::golden::{Golden, qwen_tokenizer_json, rows};
 use serde_json::Value;
 
+use super::model::media;
 use super::{cases, engine, messages};
 
 /// Golden: `chat_template.json`. Video and `add_vision_id` cannot be said in our messages, so the
@@ -103,7 +104,8 @@ fn check_tokenizer(tokenizer: &Tokenizer, golden: &str) {
 fn prompts_become_the_reference_s_tokens() {
     for case in cases() {
         let golden = Golden::open(&format!("flat_{}", case.name));
-        let ids = engine("flat").prompt_ids(&case.messages, &golden.grids()).unwrap();
+        let ids =
+            engine("flat").prompt_ids(&case.messages, &media(engine("flat"), &golden)).unwrap();
         assert_eq!(ids, golden.token_ids("input_ids"), "{}", case.name);
     }
 }

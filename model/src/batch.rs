@@ -1,0 +1,87 @@
+//! One pass through the decoder for several sequences, so that every weight is read once for all.
+
+use candle_core::{DType, Tensor};
+
+use crate::error::ModelError;
+use crate::qwen2_5_vl::{Qwen25Vl, Segment};
+use crate::sequence::Sequence;
+
+/// Prompt tokens that go through the decoder at once; between chunks it can be cancelled.
+const PREFILL_CHUNK: usize = 1024;
+
+/// The same while others wait for their next token.
+const SHARED_PREFILL_CHUNK: usize = 256;
+
+/// Runs the pending tokens of the sequences, prompts in chunks, and returns for each sequence the
+/// logits after its last token, if it got there.
+///
+/// Sequences that decode come first; what room is left in the pass goes to prompts, in order.
+///
+/// # Errors
+///
+/// [`ModelError::Tensor`] if memory runs out; the sequences cannot go on then.
+pub(crate) fn pass(
+    model: &Qwen25Vl,
+    sequences: &mut [&mut Sequence<'_>],
+) -> Result<Vec<Option<Vec<f32>>>, ModelError> {
+    let lens = plan(sequences);
+    let mut embeddings = Vec::new();
+    let mut position_ids = Vec::new();
+    for (sequence, &len) in sequences.iter().zip(&lens).filter(|(_, len)| **len > 0) {
+        let (rows, places) = sequence.next_rows(len)?;
+        embeddings.push(rows);
+        position_ids.extend_from_slice(places);
+    }
+    if embeddings.is_empty() {
+        return Ok(vec![None; sequences.len()]);
+    }
+    let embeddings = Tensor::cat(&embeddings, 0)?; // (s, c)
+    let mut segments: Vec<Segment<'_>> = sequences
+        .iter_mut()
+        .zip(&lens)
+        .filter(|(_, len)| **len > 0)
+        .map(|(sequence, &len)| Segment { cache: sequence.cache_mut(), len })
+        .collect();
+    let hidden = model.forward_packed(&embeddings, &position_ids, &mut segments)?; // (s, c)
+
+    // Only the last token of a sequence that has none pending needs logits.
+    let mut end = 0;
+    let mut last_rows = Vec::new();
+    let mut complete = Vec::with_capacity(sequences.len());
+    for (sequence, &len) in sequences.iter().zip(&lens) {
+        end += len as u32;
+        let is_complete = len > 0 && sequence.pending() == 0;
+        complete.push(is_complete);
+        if is_complete {
+            last_rows.push(end - 1);
+        }
+    }
+    if last_rows.is_empty() {
+        return Ok(vec![None; sequences.len()]);
+    }
+    let n = last_rows.len();
+    let rows = Tensor::from_vec(last_rows, n, hidden.device())?;
+    let logits = model.logits(&hidden.index_select(&rows, 0)?)?; // (n, v)
+    let mut logits = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?.into_iter();
+    Ok(complete
+        .into_iter()
+        .map(|is_complete| is_complete.then(|| logits.next()).flatten())
+        .collect())
+}
+
+/// How many of its pending tokens each sequence runs.
+fn plan(sequences: &[&mut Sequence<'_>]) -> Vec<usize> {
+    let decoding: usize =
+        sequences.iter().filter(|sequence| sequence.is_decoding()).map(|s| s.pending()).sum();
+    let chunk = if decoding > 0 { SHARED_PREFILL_CHUNK } else { PREFILL_CHUNK };
+    let mut room = chunk;
+    let share = |sequence: &&mut Sequence<'_>| {
+        if sequence.is_decoding() {
+            return sequence.pending();
+        }
+        let len = sequence.pending().min(room);
+        room -= len;
+        len
+    };
+    sequences.iter().map(share).collect()
+}

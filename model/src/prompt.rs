@@ -1,0 +1,258 @@
+//! Request → prompt: its tokens, their positions, and the pictures behind the placeholders.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use image::RgbImage;
+use sha2::{Digest, Sha256};
+
+use crate::chat::{ChatTemplate, Message, Part};
+use crate::error::ModelError;
+use crate::prefix_cache::{PlaceKey, media_key, token_key};
+use crate::processor::Processor;
+use crate::qwen2_5_vl::config::Config;
+use crate::qwen2_5_vl::rope::{Media, positions};
+use crate::qwen2_5_vl::vision::Grid;
+use crate::request::{PixelLimits, Request, VideoInput};
+use crate::tokenizer::Tokenizer;
+use crate::vision_cache::ContentHash;
+
+/// A prompt ready to run, but for the features of its pictures.
+pub(crate) struct Prompt {
+    /// An image being one placeholder per merged patch.
+    pub(crate) token_ids: Vec<u32>,
+    /// The name of each place; see [`crate::prefix_cache`].
+    pub(crate) keys: Vec<PlaceKey>,
+    /// `[time, height, width]` of each token.
+    pub(crate) position_ids: Vec<[u32; 3]>,
+    /// The position of the first generated token.
+    pub(crate) next_position: u32,
+    /// The images and videos in the order of the prompt.
+    pub(crate) pictures: Vec<Picture>,
+}
+
+/// An image or a video in a prompt.
+pub(crate) struct Picture {
+    /// Its first token.
+    pub(crate) start: usize,
+    pub(crate) grid: Grid,
+    pub(crate) content: ContentHash,
+    /// As large as the model sees them.
+    pub(crate) frames: Arc<[RgbImage]>,
+    /// `(merged patches, c)`, once they are known.
+    pub(crate) features: Option<Tensor>,
+}
+
+impl Picture {
+    /// The token after its last.
+    pub(crate) fn end(&self) -> usize {
+        self.start + self.grid.merged_len()
+    }
+}
+
+/// What a prompt is built with.
+pub(crate) struct PromptBuilder<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) processor: &'a Processor,
+    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) template: &'a ChatTemplate,
+}
+
+/// An image or video as the prompt shows it, its token count not yet placed.
+struct Shown {
+    media: Media,
+    content: ContentHash,
+    frames: Arc<[RgbImage]>,
+}
+
+impl PromptBuilder<'_> {
+    /// Builds the prompt of a request, its forced prefix included.
+    pub(crate) fn build(&self, request: &Request) -> Result<Prompt, ModelError> {
+        let shown = self.shown(request)?;
+        let media: Vec<Media> = shown.iter().map(|shown| shown.media).collect();
+        let mut token_ids = self.token_ids(&request.messages, &media)?;
+        token_ids.extend(self.tokenizer.encode(request.prefix.as_deref().unwrap_or_default())?);
+        let is_placeholder =
+            |id| id == self.config.image_token_id || id == self.config.video_token_id;
+        let places = positions(&token_ids, is_placeholder, &media, 0)?;
+
+        let mut keys: Vec<PlaceKey> = token_ids.iter().map(|&id| token_key(id)).collect();
+        let mut pictures = Vec::with_capacity(shown.len());
+        let mut from = 0;
+        for Shown { media: Media { grid, .. }, content, frames } in shown {
+            let rest = token_ids[from..].iter();
+            let start = from + rest.take_while(|&&id| !is_placeholder(id)).count();
+            from = start + grid.merged_len();
+            for (patch, key) in keys[start..from].iter_mut().enumerate() {
+                *key = media_key(content, patch);
+            }
+            pictures.push(Picture { start, grid, content, frames, features: None });
+        }
+        let (position_ids, next_position) = (places.ids, places.next);
+        Ok(Prompt { token_ids, keys, position_ids, next_position, pictures })
+    }
+
+    /// The images and videos in the order the messages show them, resized.
+    fn shown(&self, request: &Request) -> Result<Vec<Shown>, ModelError> {
+        let mut images = HashMap::new();
+        let mut videos = HashMap::new();
+        let parts = request.messages.iter().flat_map(|message| &message.content);
+        parts
+            .filter_map(|part| match *part {
+                Part::Text { .. } => None,
+                Part::Image { image } => Some(self.image(request, image, &mut images)),
+                Part::Video { video } => Some(self.video(request, video, &mut videos)),
+            })
+            .collect()
+    }
+
+    fn image(
+        &self,
+        request: &Request,
+        index: usize,
+        done: &mut HashMap<usize, (ContentHash, Arc<[RgbImage]>)>,
+    ) -> Result<Shown, ModelError> {
+        let count = request.images.len();
+        let input = request.images.get(index).ok_or(ModelError::UnknownImage { index, count })?;
+        let (content, frames) = if let Some(done) = done.get(&index) {
+            done.clone()
+        } else {
+            let frames: Arc<[RgbImage]> =
+                Arc::new([self.processor.resize(&input.pixels, input.limits)?]);
+            let fresh = (content_hash(&frames, 0.0), frames);
+            done.insert(index, fresh.clone());
+            fresh
+        };
+        let grid = self.processor.grid(frames[0].width(), frames[0].height(), 1);
+        Ok(Shown { media: Media::image(grid, self.config.image_token_id), content, frames })
+    }
+
+    fn video(
+        &self,
+        request: &Request,
+        index: usize,
+        done: &mut HashMap<usize, (ContentHash, Arc<[RgbImage]>)>,
+    ) -> Result<Shown, ModelError> {
+        let count = request.videos.len();
+        let input = request.videos.get(index).ok_or(ModelError::UnknownVideo { index, count })?;
+        let (content, frames) = if let Some(done) = done.get(&index) {
+            done.clone()
+        } else {
+            let frames: Arc<[RgbImage]> = self.frames(input)?.into();
+            // The times are part of what the decoder sees: they turn its positions.
+            let fresh = (content_hash(&frames, input.fps), frames);
+            done.insert(index, fresh.clone());
+            fresh
+        };
+        let grid = self.processor.grid(frames[0].width(), frames[0].height(), frames.len());
+        let seconds_per_step = f64::from(self.processor.temporal_patch_size) / input.fps;
+        let time_stride = seconds_per_step as f32 * self.config.vision.tokens_per_second as f32;
+        let media = Media { grid, token_id: self.config.video_token_id, time_stride };
+        Ok(Shown { media, content, frames })
+    }
+
+    /// The frames of a video, resized.
+    fn frames(&self, video: &VideoInput) -> Result<Vec<RgbImage>, ModelError> {
+        let refuse = |problem| Err(ModelError::Video { frames: video.frames.len(), problem });
+        let Some(first) = video.frames.first() else { return refuse("it has no frames") };
+        if video.frames.len() > MAX_FRAMES {
+            return refuse("it has more than 768 frames");
+        }
+        if video.frames.iter().any(|frame| frame.dimensions() != first.dimensions()) {
+            return refuse("its frames differ in size");
+        }
+        if !(0.001..=1000.0).contains(&video.fps) {
+            return refuse("its frames per second are not between 0.001 and 1000");
+        }
+        let limits = self.frame_limits(video);
+        video.frames.iter().map(|frame| self.processor.resize(frame, limits)).collect()
+    }
+
+    /// What is left open of a video's limits, taken from the checkpoint's.
+    fn frame_limits(&self, video: &VideoInput) -> PixelLimits {
+        let max = video.limits.max_pixels.unwrap_or(self.processor.max_pixels);
+        PixelLimits { max_pixels: Some(max), ..video.limits }
+    }
+
+    /// Returns the token ids of a prompt, a picture being one placeholder per merged patch.
+    ///
+    /// Text that names control tokens stays text: a screen or a goal cannot end its turn.
+    pub(crate) fn token_ids(
+        &self,
+        messages: &[Message],
+        media: &[Media],
+    ) -> Result<Vec<u32>, ModelError> {
+        let (messages, literals) = self.without_control_tokens(messages);
+        let prompt = self.template.render(&messages, true)?;
+        let mut compact = Vec::new();
+        let mut rest = prompt.as_str();
+        while let Some((before, after)) = rest.split_once(LITERAL_START) {
+            compact.extend(self.tokenizer.encode(before)?);
+            let (index, after) = after.split_once(LITERAL_END).unwrap_or((after, ""));
+            if let Some(literal) = index.parse().ok().and_then(|i: usize| literals.get(i)) {
+                compact.extend(self.tokenizer.encode_literal(literal)?);
+            }
+            rest = after;
+        }
+        compact.extend(self.tokenizer.encode(rest)?);
+
+        let mut token_ids = Vec::with_capacity(compact.len());
+        let mut media = media.iter().peekable();
+        for id in compact {
+            let medium = media.next_if(|medium| medium.token_id == id);
+            let repeat = medium.map_or(1, |medium| medium.grid.merged_len());
+            token_ids.extend(std::iter::repeat_n(id, repeat));
+        }
+        Ok(token_ids)
+    }
+
+    /// Puts a mark in the place of every text that names a control token.
+    fn without_control_tokens<'m>(
+        &self,
+        messages: &'m [Message],
+    ) -> (Cow<'m, [Message]>, Vec<String>) {
+        let is_literal = |text: &str| {
+            self.tokenizer.names_control_token(text) || text.contains([LITERAL_START, LITERAL_END])
+        };
+        let texts = messages.iter().flat_map(|message| &message.content);
+        if !texts.into_iter().any(|part| matches!(part, Part::Text { text } if is_literal(text))) {
+            return (Cow::Borrowed(messages), Vec::new());
+        }
+        let mut messages = messages.to_vec();
+        let mut literals = Vec::new();
+        for part in messages.iter_mut().flat_map(|message| &mut message.content) {
+            if let Part::Text { text } = part
+                && is_literal(text)
+            {
+                let mark = format!("{LITERAL_START}{}{LITERAL_END}", literals.len());
+                literals.push(std::mem::replace(text, mark));
+            }
+        }
+        (Cow::Owned(messages), literals)
+    }
+}
+
+/// The most frames of a video; it bounds memory before anything is resized.
+const MAX_FRAMES: usize = 768;
+
+/// Marks around the number of a text that is encoded on its own; private-use characters, and a text
+/// that holds one is itself marked.
+const LITERAL_START: char = '\u{F8FE}';
+const LITERAL_END: char = '\u{F8FF}';
+
+/// Names pictures by their pixels, sizes and, for a video, times.
+fn content_hash(frames: &[RgbImage], fps: f64) -> ContentHash {
+    let mut hasher = Sha256::new();
+    hasher.update(fps.to_le_bytes());
+    hasher.update(frames.len().to_le_bytes());
+    for frame in frames {
+        hasher.update(frame.width().to_le_bytes());
+        hasher.update(frame.height().to_le_bytes());
+        hasher.update(frame.as_raw());
+    }
+    let digest = hasher.finalize();
+    let (first, _) = digest.split_at(16);
+    first.iter().fold(0, |hash, &byte| hash << 8 | ContentHash::from(byte))
+}

@@ -1,0 +1,284 @@
+//! One request on its way through the decoder: which tokens come next, and when the answer is over.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use candle_core::Tensor;
+
+use crate::answer_text::AnswerText;
+use crate::constraint::TokenConstraint;
+use crate::engine::Engine;
+use crate::error::ModelError;
+use crate::kv_cache::KvCache;
+use crate::prefix_cache::{PlaceKey, token_key};
+use crate::prompt::{Picture, Prompt};
+use crate::request::{
+    CancelFlag, Completion, GenerateOptions, Request, Stats, StopReason, TokenInfo, TopToken,
+};
+use crate::sampler::{Sampled, Sampler};
+
+/// A sequence of tokens that grows into an answer.
+pub(crate) struct Sequence<'e> {
+    engine: &'e Engine,
+    options: GenerateOptions,
+    cancel: CancelFlag,
+    // the tokens so far, prompt and answer
+    token_ids: Vec<u32>,
+    keys: Vec<PlaceKey>,
+    position_ids: Vec<[u32; 3]>,
+    next_position: u32,
+    pictures: Vec<Picture>,
+    /// Tokens that have been through the decoder are in here; the others are pending.
+    cache: KvCache,
+    choice: Choice,
+    // the answer
+    prefix: String,
+    text: AnswerText,
+    tokens: Vec<TokenInfo>,
+    stop: Option<StopReason>,
+    stats: Stats,
+    started: Instant,
+}
+
+/// How the tokens of an answer are chosen.
+pub(crate) struct Choice {
+    pub(crate) sampler: Sampler,
+    pub(crate) constraint: Option<TokenConstraint>,
+}
+
+impl<'e> Sequence<'e> {
+    /// Starts a request whose `prompt` has its features and whose beginning is in `cache`.
+    pub(crate) fn new(
+        engine: &'e Engine,
+        request: &Request,
+        prompt: Prompt,
+        cache: KvCache,
+        choice: Choice,
+        stats: Stats,
+    ) -> Self {
+        let options = request.options.clone();
+        let Prompt { token_ids, keys, position_ids, next_position, pictures } = prompt;
+        Self {
+            engine,
+            cancel: CancelFlag::default(),
+            token_ids,
+            keys,
+            position_ids,
+            next_position,
+            pictures,
+            cache,
+            choice,
+            prefix: request.prefix.clone().unwrap_or_default(),
+            text: AnswerText::new(&options.stop),
+            tokens: Vec::new(),
+            stop: None,
+            stats,
+            started: Instant::now(),
+            options,
+        }
+    }
+
+    /// Ends it when this flag is set.
+    pub(crate) fn cancelled_by(mut self, cancel: &CancelFlag) -> Self {
+        self.cancel = cancel.clone();
+        self
+    }
+
+    /// Returns why the answer is over, if it is.
+    pub(crate) fn stop(&self) -> Option<StopReason> {
+        self.stop
+    }
+
+    /// Returns what the prompt cost so far.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Asks it to end, as its request's flag does.
+    pub(crate) fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Ends the answer if it was cancelled or nothing may be generated.
+    pub(crate) fn check_over(&mut self) {
+        if self.stop.is_none() && self.cancel.is_cancelled() {
+            self.stop = Some(StopReason::Cancelled);
+        } else if self.stop.is_none() && self.tokens.len() >= self.options.max_new_tokens {
+            self.stop = Some(StopReason::Length);
+        }
+    }
+
+    /// Returns how many tokens wait to go through the decoder.
+    pub(crate) fn pending(&self) -> usize {
+        self.token_ids.len() - self.cache.len()
+    }
+
+    /// Returns whether the prompt has gone through the decoder.
+    pub(crate) fn is_decoding(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    /// Returns the embeddings, `(n, c)`, and positions of the next `n` pending tokens.
+    pub(crate) fn next_rows(&self, n: usize) -> Result<(Tensor, &[[u32; 3]]), ModelError> {
+        let start = self.cache.len();
+        let rows = start..start + n;
+        let features = self.features(&rows)?;
+        let model = self.engine.model();
+        let embeddings = model.embed(&self.token_ids[rows.clone()], features.as_ref())?;
+        Ok((embeddings, &self.position_ids[rows]))
+    }
+
+    /// Returns the cache, for the pass of the rows given by [`next_rows`](Self::next_rows).
+    pub(crate) fn cache_mut(&mut self) -> &mut KvCache {
+        &mut self.cache
+    }
+
+    /// The features of the placeholders among these tokens.
+    fn features(&self, rows: &Range<usize>) -> Result<Option<Tensor>, ModelError> {
+        let mut parts = Vec::new();
+        for picture in &self.pictures {
+            let (from, to) = (picture.start.max(rows.start), picture.end().min(rows.end));
+            if let Some(features) = picture.features.as_ref().filter(|_| from < to) {
+                parts.push(features.narrow(0, from - picture.start, to - from)?);
+            }
+        }
+        Ok(if parts.is_empty() { None } else { Some(Tensor::cat(&parts, 0)?) })
+    }
+
+    /// Takes the logits after the last pending token and chooses what comes next.
+    ///
+    /// `on_token` sees every new token.
+    pub(crate) fn advance(
+        &mut self,
+        logits: Vec<f32>,
+        on_token: &mut dyn FnMut(&TokenInfo),
+    ) -> Result<(), ModelError> {
+        if self.tokens.is_empty() {
+            self.stats.prefill = self.started.elapsed();
+            self.started = Instant::now();
+        } else {
+            self.stats.forward_passes += 1;
+        }
+        if self.tokens.is_empty() {
+            let forced = self.forced()?;
+            if !forced.is_empty() {
+                self.extend(forced, on_token);
+                return Ok(());
+            }
+        }
+        let Some(sampled) = self.sample(logits)? else {
+            self.stop = Some(StopReason::Stop);
+            self.show_rest(on_token);
+            return Ok(());
+        };
+        let mut tokens = vec![self.token(sampled, false)];
+        tokens.extend(self.forced()?);
+        self.extend(tokens, on_token);
+        Ok(())
+    }
+
+    /// Chooses a token; nothing if the model ends its answer.
+    fn sample(&mut self, mut logits: Vec<f32>) -> Result<Option<Sampled>, ModelError> {
+        self.engine.mask_impossible(&mut logits, self.options.ignore_eos);
+        if let Some(constraint) = &mut self.choice.constraint {
+            constraint.mask(&mut logits)?;
+        }
+        let sampled = self.choice.sampler.sample(logits, &self.token_ids, self.tokens.len())?;
+        if self.engine.stop_ids().contains(&sampled.id) {
+            return Ok(None);
+        }
+        if let Some(constraint) = &mut self.choice.constraint {
+            constraint.consume(&[sampled.id])?;
+        }
+        Ok(Some(sampled))
+    }
+
+    /// The tokens the grammar leaves no choice about.
+    fn forced(&mut self) -> Result<Vec<TokenInfo>, ModelError> {
+        let ids = self
+            .choice
+            .constraint
+            .as_mut()
+            .map_or(Ok(Vec::new()), TokenConstraint::forced_tokens)?;
+        let sampled = |id| Sampled { id, logprob: 0.0, top: Vec::new() };
+        Ok(ids.into_iter().map(|id| self.token(sampled(id), true)).collect())
+    }
+
+    fn token(&self, sampled: Sampled, forced: bool) -> TokenInfo {
+        let bytes = |id| self.engine.tokenizer().token_bytes(id).to_vec();
+        let top = sampled.top.into_iter();
+        TokenInfo {
+            id: sampled.id,
+            text: String::new(),
+            bytes: bytes(sampled.id),
+            logprob: sampled.logprob,
+            forced,
+            top: top.map(|(id, logprob)| TopToken { id, bytes: bytes(id), logprob }).collect(),
+        }
+    }
+
+    /// Adds tokens to the answer until it is over.
+    fn extend(&mut self, tokens: Vec<TokenInfo>, on_token: &mut dyn FnMut(&TokenInfo)) {
+        let complete = self.choice.constraint.as_ref().is_some_and(TokenConstraint::is_complete);
+        let room = self.options.max_new_tokens - self.tokens.len();
+        let n = tokens.len();
+        for (i, mut token) in tokens.into_iter().take(room).enumerate() {
+            self.token_ids.push(token.id);
+            self.keys.push(token_key(token.id));
+            self.position_ids.push([self.next_position; 3]);
+            self.next_position += 1;
+            let shown = self.text.push(&token.bytes);
+            token.text = shown.text;
+            let at_end = self.tokens.len() + 1 == self.options.max_new_tokens;
+            self.stop = match () {
+                () if shown.stopped => Some(StopReason::StopString),
+                () if complete && i + 1 == n => Some(StopReason::Stop),
+                () if at_end => Some(StopReason::Length),
+                () => None,
+            };
+            if self.stop.is_some() && !shown.stopped {
+                token.text.push_str(&self.text.finish());
+            }
+            on_token(&token);
+            self.tokens.push(token);
+            if self.stop.is_some() {
+                break;
+            }
+        }
+    }
+
+    /// Shows text that was held back, with the token that ends the answer.
+    fn show_rest(&mut self, on_token: &mut dyn FnMut(&TokenInfo)) {
+        let rest = self.text.finish();
+        if let Some(last) = self.tokens.last_mut().filter(|_| !rest.is_empty()) {
+            last.text.push_str(&rest);
+            let id = self.engine.stop_ids().first().copied().unwrap_or_default();
+            on_token(&TokenInfo { id, text: rest, ..TokenInfo::default() });
+        }
+    }
+
+    /// Returns the answer, and the places that are in the cache, with it, to remember them.
+    pub(crate) fn finish(mut self) -> (Completion, Vec<PlaceKey>, KvCache) {
+        // A cancelled or failed answer keeps what was shown.
+        let rest = self.text.finish();
+        if let Some(last) =
+            self.tokens.last_mut().filter(|_| self.stop != Some(StopReason::StopString))
+        {
+            last.text.push_str(&rest);
+        }
+        if !self.tokens.is_empty() {
+            self.stats.decode = self.started.elapsed();
+        }
+        self.stats.completion_tokens = self.tokens.len();
+        self.stats.forced_tokens = self.tokens.iter().filter(|token| token.forced).count();
+        let texts: String = self.tokens.iter().map(|token| token.text.as_str()).collect();
+        let completion = Completion {
+            text: format!("{}{texts}", self.prefix),
+            tokens: self.tokens,
+            stop: self.stop.unwrap_or(StopReason::Cancelled),
+            stats: self.stats,
+        };
+        self.keys.truncate(self.cache.len());
+        (completion, self.keys, self.cache)
+    }
+}
