@@ -3,7 +3,7 @@
 //! A click in the wrong place is the commonest fault of programs like this one, and it nearly
 //! always comes from a number that changed its meaning on the way: pixels of the picture the model
 //! saw, of the screenshot, of the monitor, or the units of the virtual desktop. So each of the four
-//! is its own type, and a number passes from one to the next in this file or not at all.
+//! is its own type, and a number passes from one to the next in this file and `geometry/grid.rs` or not at all.
 //!
 //! ```text
 //! ModelPoint ── Frame ──> PixelPoint ── MonitorLayout ──> MonitorPoint ── MonitorLayout ──> DesktopPoint
@@ -12,12 +12,16 @@
 //! Every conversion maps the *centre* of the source pixel and takes the target pixel it falls in,
 //! which is exact when the sizes agree and never drifts towards a corner when they do not.
 
+mod grid;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub use self::grid::{Grid, ModelBox};
 
 /// A width and a height.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -152,7 +156,7 @@ macro_rules! point {
 }
 
 point! {
-    /// A pixel of the resized image the model saw.
+    /// A point of the grid the model speaks in: nearly always a pixel of the resized image it saw.
     ModelPoint
 }
 point! {
@@ -170,12 +174,15 @@ point! {
     DesktopPoint
 }
 
-/// The screenshot and the resized copy of it that the model was shown.
+/// The screenshot, and the grid laid over it on which the model names points.
+///
+/// The grid is that of the pixels of the resized copy the model was shown, unless the checkpoint
+/// was trained to speak otherwise: see [`Grid`].
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Frame {
     /// The screenshot's size.
     pub screenshot: Size,
-    /// The size of the resized image.
+    /// The size of the grid: of the resized image, or of whatever the model counts in.
     pub model: Size,
 }
 

@@ -43,13 +43,14 @@ pub use device::fake::{FakeDevice, FakeFault, FakeScreen};
 pub use device::still::StillDevice;
 pub use device::{Device, DeviceError, DeviceInfo, DeviceKind};
 pub use geometry::{
-    DesktopPoint, Frame, ModelPoint, MonitorLayout, MonitorPoint, PixelPoint, Point, Rect, Size,
+    DesktopPoint, Frame, Grid, ModelBox, ModelPoint, MonitorLayout, MonitorPoint, PixelPoint,
+    Point, Rect, Size,
 };
 pub use key::{Key, UnknownKey};
 pub use observation::Observation;
 pub use parse::{
-    Dialect, ParseError, ParsedReply, parse_action, parse_action_with_pointer, print_action,
-    python_json,
+    CallForm, Dialect, ParseError, ParsedReply, Told, call_forms, parse_action,
+    parse_action_with_pointer, print_action, python_json, told,
 };
 pub use schema::{action_schema, public_schema, tool_schema, tool_signature};
 pub use screenshot::Screenshot;

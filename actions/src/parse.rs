@@ -8,19 +8,30 @@
 //! of the episode.
 //!
 //! All dialects share one reader of fields; they differ in the envelope and in which names count
-//! as mends.
+//! as mends. Dialects of JSON have theirs in `envelope.rs`, dialects of calls in `calls.rs`.
 
+mod calls;
 mod envelope;
 mod error;
 mod fields;
+mod forms;
 mod lenient;
+mod names;
 mod point;
 mod print;
+mod print_call;
+mod pyautogui;
+mod python;
+mod told;
+mod ui_tars;
+mod ui_venus;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::error::{Fault, ParseError};
+pub use self::forms::{CallForm, call_forms};
 pub use self::print::{print_action, python_json};
+pub use self::told::{Told, told};
 use crate::action::{Action, Verb};
 use crate::geometry::ModelPoint;
 
@@ -34,24 +45,52 @@ pub enum Dialect {
     ComputerUse,
     /// Qwen's `<tool_call>` of the function `mobile_use`.
     MobileUse,
+    /// GUI-Owl's `<tool_call>` of its own `computer_use`.
+    OwlComputerUse,
+    /// UI-TARS: `Action: click(start_box='(12,34)')`.
+    UiTars,
+    /// UI-Venus: `<action>Click(box=(12,34))</action>`.
+    UiVenus,
+    /// `OpenCUA`: a code block with `pyautogui.click(x=12, y=34)`.
+    Pyautogui,
 }
 
 impl Dialect {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Json,
+        Self::ComputerUse,
+        Self::MobileUse,
+        Self::OwlComputerUse,
+        Self::UiTars,
+        Self::UiVenus,
+        Self::Pyautogui,
+    ];
+
     /// Returns the name of the dialect's function, if it has one.
     pub fn tool(self) -> Option<&'static str> {
         match self {
-            Self::Json => None,
-            Self::ComputerUse => Some("computer_use"),
+            Self::ComputerUse | Self::OwlComputerUse => Some("computer_use"),
             Self::MobileUse => Some("mobile_use"),
+            Self::Json | Self::UiTars | Self::UiVenus | Self::Pyautogui => None,
         }
+    }
+
+    /// Whether its actions are calls with arguments, and not JSON.
+    pub fn is_calls(self) -> bool {
+        matches!(self, Self::UiTars | Self::UiVenus | Self::Pyautogui)
     }
 
     /// Returns what the dialect calls a verb. A verb it has no word for keeps our own.
     pub fn verb_name(self, verb: Verb) -> &'static str {
         match (self, verb) {
             (Self::ComputerUse, Verb::Drag) => "left_click_drag",
-            (Self::MobileUse, Verb::LeftClick) => "click",
+            (Self::MobileUse | Self::OwlComputerUse, Verb::LeftClick) => "click",
             (Self::MobileUse, Verb::OpenApp) => "open",
+            (Self::UiTars | Self::UiVenus | Self::Pyautogui, _) => {
+                let form = call_forms(self).iter().find(|form| form.verb == verb);
+                form.map_or(verb.as_str(), CallForm::name)
+            }
             _ => verb.as_str(),
         }
     }
@@ -89,7 +128,11 @@ pub fn parse_action_with_pointer(
     dialect: Dialect,
     pointer: Option<ModelPoint>,
 ) -> Result<ParsedReply, ParseError> {
-    let found = envelope::find(text, dialect)?;
+    let found = if dialect.is_calls() {
+        calls::find(text, dialect)
+    } else {
+        envelope::find(text, dialect)
+    }?;
     // A reply that breaks off may have been going to name its coordinate.
     let pointer = pointer.filter(|_| !found.is_cut_off);
     let mut repairs = found.repairs;

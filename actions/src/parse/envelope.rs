@@ -7,6 +7,7 @@
 use super::Dialect;
 use super::error::{Fault, ParseError};
 use super::lenient::{self, Node, Value};
+use crate::action::Verb;
 
 /// An action's JSON, and what surrounds it.
 pub(super) struct Found {
@@ -24,7 +25,17 @@ pub(super) struct Call {
     /// The object that holds the fields.
     pub(super) arguments: Node,
     /// The verb, where it stands outside of the fields.
-    pub(super) outer_verb: Option<Node>,
+    pub(super) verb: OuterVerb,
+}
+
+/// A verb that stands outside of the fields.
+pub(super) enum OuterVerb {
+    /// It is among the fields.
+    None,
+    /// A word.
+    Word(Node),
+    /// A word that was understood already.
+    Known { verb: Verb, name: String },
 }
 
 const OPEN: &str = "<tool_call>";
@@ -69,7 +80,7 @@ pub(super) fn find(reply: &str, dialect: Dialect) -> Result<Found, ParseError> {
 }
 
 /// Returns where the last closed thinking block ends.
-fn thinking_end(reply: &str) -> usize {
+pub(super) fn thinking_end(reply: &str) -> usize {
     let end = |tag: &str| reply.rfind(tag).map_or(0, |at| at + tag.len());
     end("</think>").max(end("</thinking>"))
 }
@@ -101,9 +112,7 @@ fn first_action(region: &Region<'_>, dialect: Dialect) -> Result<lenient::Readin
     }
     let expected = match dialect {
         Dialect::Json => "one JSON object with the field `action`",
-        Dialect::ComputerUse | Dialect::MobileUse => {
-            "`<tool_call>` with a JSON object that has `name` and `arguments`"
-        }
+        _ => "`<tool_call>` with a JSON object that has `name` and `arguments`",
     };
     Err(ParseError::NoAction { expected })
 }
@@ -142,17 +151,17 @@ fn unwrap_call(
         if dialect.tool().is_some() {
             repairs.push("fields without a function around them".to_owned());
         }
-        return Ok(Call { arguments: object, outer_verb: None });
+        return Ok(Call { arguments: object, verb: OuterVerb::None });
     }
     let Value::Object(fields) = object.value else {
         unreachable!("only objects have fields");
     };
-    let (mut name, mut arguments, mut outer_verb) = (None, None, None);
+    let (mut name, mut arguments, mut outer_verb) = (None, None, OuterVerb::None);
     for (field, node) in fields {
         match field.as_str() {
             "name" => name = Some(node),
             "arguments" | "parameters" => arguments = Some(node),
-            "action" => outer_verb = Some(node),
+            "action" => outer_verb = OuterVerb::Word(node),
             _ => repairs.push(format!("ignored the field `{field}`")),
         }
     }
@@ -160,7 +169,7 @@ fn unwrap_call(
     let arguments = unquote(arguments, repairs)?;
     let Some(name) = name else {
         repairs.push("a call without a name".to_owned());
-        return Ok(Call { arguments, outer_verb });
+        return Ok(Call { arguments, verb: outer_verb });
     };
     let Value::String(tool) = &name.value else {
         let fault = Fault::Unexpected { expected: "a string", found: name.value.kind().to_owned() };
@@ -170,10 +179,10 @@ fn unwrap_call(
     if dialect.tool() != Some(tool) {
         if known.contains(&Some(tool)) {
             repairs.push(format!("a call of `{tool}`"));
-        } else if outer_verb.is_none() && arguments.get("action").is_none() {
+        } else if matches!(outer_verb, OuterVerb::None) && arguments.get("action").is_none() {
             // Some models take the verb for the function's name.
             repairs.push("the action as the function's name".to_owned());
-            outer_verb = Some(name);
+            outer_verb = OuterVerb::Word(name);
         } else {
             let expected = dialect.tool().unwrap_or("computer_use");
             return Err(ParseError::UnknownTool {
@@ -183,7 +192,7 @@ fn unwrap_call(
             });
         }
     }
-    Ok(Call { arguments, outer_verb })
+    Ok(Call { arguments, verb: outer_verb })
 }
 
 /// Reads arguments that were written as a string of JSON.
@@ -214,7 +223,7 @@ fn unquote(arguments: Node, repairs: &mut Vec<String>) -> Result<Node, ParseErro
 }
 
 /// Drops thinking tags, code fences and blanks from the text before an action.
-fn tidy_thought(text: &str) -> String {
+pub(super) fn tidy_thought(text: &str) -> String {
     let mut thought = text.to_owned();
     for tag in ["<think>", "</think>", "<thinking>", "</thinking>"] {
         thought = thought.replace(tag, "");

@@ -31,6 +31,15 @@ pub enum ParseError {
         fault: Fault,
     },
 
+    /// The call that is the action is broken.
+    #[error("broken call at byte {offset}: {fault}")]
+    Call {
+        /// Where reading stopped.
+        offset: usize,
+        /// What is wrong there.
+        fault: Fault,
+    },
+
     /// The reply calls a function that is not the one offered.
     #[error("unknown function `{name}` at byte {offset}: expected `{expected}`")]
     UnknownTool {
@@ -52,7 +61,7 @@ pub enum ParseError {
     },
 
     /// A field that the verb needs is not there.
-    #[error("`{verb}` needs `{field}`, which the object at byte {offset} lacks")]
+    #[error("`{verb}` needs `{field}`, which the action at byte {offset} lacks")]
     MissingField {
         /// Where the object begins.
         offset: usize,
@@ -135,6 +144,11 @@ pub enum Fault {
         /// Those known.
         known: &'static str,
     },
+    /// A text field is to be emptied and typed into at once.
+    #[error(
+        "emptying a field takes an action of its own: select all there first, then type with `clear` 0"
+    )]
+    Clear,
     /// A key has an unknown name.
     #[error(transparent)]
     Key(#[from] UnknownKey),

@@ -1,20 +1,23 @@
 //! The fields of an action, under any of the names models give them.
 
 use super::Dialect;
-use super::envelope::Call;
+use super::envelope::{Call, OuterVerb};
 use super::error::{Fault, ParseError};
 use super::lenient::{Node, Value};
+use super::names::{Field, Names, names};
 use super::point::point;
 use crate::action::{Action, Direction, MAX_NOTCHES, Status, SystemButton, Verb};
 use crate::geometry::ModelPoint;
 use crate::key::Key;
 
 /// How many pixels one notch of the wheel scrolls, in `scroll` actions that count pixels.
-pub(super) const PIXELS_PER_NOTCH: u32 = 120;
+const PIXELS_PER_NOTCH: u32 = 120;
 /// How long a wait or a press takes that says nothing of it, in seconds.
-const DEFAULT_SECONDS: f64 = 1.0;
+pub(super) const DEFAULT_SECONDS: f64 = 1.0;
+/// How long UI-TARS means by a wait, in seconds.
+pub(super) const UI_TARS_WAIT: f64 = 5.0;
 /// How far a scroll goes that says only which way, in notches.
-const DEFAULT_NOTCHES: u32 = 5;
+pub(super) const DEFAULT_NOTCHES: u32 = 5;
 
 /// Other names for verbs, beside those of the dialects.
 const VERB_ALIASES: &[(&str, Verb)] = &[
@@ -61,19 +64,28 @@ pub(super) fn action(
         return Err(ParseError::Field { offset, field: "arguments".to_owned(), fault });
     };
     let offset = call.arguments.offset;
-    let mut fields = Fields { entries, seen: vec!["action"], offset, verb: String::new(), repairs };
-    let node = call.arguments.get("action").or(call.outer_verb.as_ref());
-    let Some(node) = node else {
-        return Err(ParseError::MissingField {
-            offset,
-            verb: "an action".to_owned(),
-            field: "action",
-        });
+    let seen = vec!["action"];
+    let mut fields = Fields { entries, seen, offset, verb: String::new(), dialect, repairs };
+    let node = match (call.arguments.get("action"), &call.verb) {
+        (_, OuterVerb::Known { verb, name }) => {
+            fields.verb.clone_from(name);
+            let action = build(*verb, name, &mut fields, pointer)?;
+            fields.note_unused();
+            return Ok(action);
+        }
+        (Some(node), _) | (None, OuterVerb::Word(node)) => node,
+        (None, OuterVerb::None) => {
+            return Err(ParseError::MissingField {
+                offset,
+                verb: "an action".to_owned(),
+                field: "action",
+            });
+        }
     };
     let name = word(node, "action")?;
     let verb = verb(&name, node.offset, dialect, fields.repairs)?;
     fields.verb.clone_from(&name);
-    let action = build(verb, &name, &mut fields, dialect, pointer)?;
+    let action = build(verb, &name, &mut fields, pointer)?;
     fields.note_unused();
     Ok(action)
 }
@@ -98,7 +110,6 @@ fn build(
     verb: Verb,
     name: &str,
     fields: &mut Fields<'_>,
-    dialect: Dialect,
     pointer: Option<ModelPoint>,
 ) -> Result<Action<ModelPoint>, ParseError> {
     Ok(match verb {
@@ -108,44 +119,35 @@ fn build(
         Verb::DoubleClick => Action::DoubleClick { coordinate: fields.place(pointer)? },
         Verb::TripleClick => Action::TripleClick { coordinate: fields.place(pointer)? },
         Verb::LongPress => {
-            Action::LongPress { coordinate: fields.place(pointer)?, time: fields.seconds()? }
+            let time = fields.seconds(DEFAULT_SECONDS)?;
+            Action::LongPress { coordinate: fields.place(pointer)?, time }
         }
         Verb::MouseMove => Action::MouseMove { coordinate: fields.place(None)? },
         Verb::Drag => {
-            let (coordinate, coordinate2) = fields.drag(name, dialect, pointer)?;
+            let (coordinate, coordinate2) = fields.drag(name, pointer)?;
             Action::Drag { coordinate, coordinate2 }
         }
         Verb::Swipe => Action::Swipe {
             coordinate: fields.place(None)?,
-            coordinate2: fields.point(END_NAMES)?.ok_or_else(|| fields.missing("coordinate2"))?,
+            coordinate2: fields.point(Field::End)?.ok_or_else(|| fields.missing(Field::End))?,
         },
         Verb::Scroll => {
-            let (direction, amount) = fields.scroll(name, dialect)?;
-            Action::Scroll { coordinate: fields.point(PLACE_NAMES)?, direction, amount }
+            let (direction, amount) = fields.scroll(name)?;
+            Action::Scroll { coordinate: fields.point(Field::Place)?, direction, amount }
         }
-        Verb::Type => Action::Type { text: fields.text("text", &["content", "value"])? },
-        Verb::Key => Action::Key { keys: fields.keys(dialect)? },
-        Verb::SystemButton => Action::SystemButton { button: fields.button(dialect)? },
-        Verb::OpenApp => {
-            let (own, other) = match dialect {
-                Dialect::MobileUse => ("text", "app"),
-                Dialect::Json | Dialect::ComputerUse => ("app", "text"),
-            };
-            Action::OpenApp { app: fields.text(own, &[other, "app_name", "name"])? }
+        Verb::Type => Action::Type { text: fields.typed()? },
+        Verb::Key => Action::Key { keys: fields.keys()? },
+        Verb::SystemButton => Action::SystemButton { button: fields.button()? },
+        Verb::OpenApp => Action::OpenApp { app: fields.text(Field::App)? },
+        Verb::Wait => {
+            let is_tars = fields.dialect == Dialect::UiTars;
+            let default = if is_tars { UI_TARS_WAIT } else { DEFAULT_SECONDS };
+            Action::Wait { time: fields.seconds(default)? }
         }
-        Verb::Wait => Action::Wait { time: fields.seconds()? },
-        Verb::Answer => Action::Answer { text: fields.text("text", &["content", "answer"])? },
+        Verb::Answer => Action::Answer { text: fields.text(Field::Answer)? },
         Verb::Terminate => Action::Terminate { status: fields.status()? },
     })
 }
-
-/// Names of the place an action acts on; the first is right, the others are mends.
-const PLACE_NAMES: &[&str] =
-    &["coordinate", "coordinates", "point", "point_2d", "position", "start_box", "bbox_2d", "bbox"];
-/// Names of the place a drag or swipe ends at.
-const END_NAMES: &[&str] = &["coordinate2", "coordinates2", "end_coordinate", "end_box"];
-/// Names of the place a drag begins at, where `coordinate` is its end.
-const START_NAMES: &[&str] = &["start_coordinate", "start_coordinates"];
 
 /// The fields of one action, and which of them have been read.
 struct Fields<'a> {
@@ -153,28 +155,45 @@ struct Fields<'a> {
     seen: Vec<&'a str>,
     offset: usize,
     verb: String,
+    dialect: Dialect,
     repairs: &'a mut Vec<String>,
 }
 
 impl<'a> Fields<'a> {
     /// Returns the first field there is of these names; a null is no field.
-    fn take(&mut self, names: &[&str]) -> Option<(&'a str, &'a Node)> {
-        for (rank, name) in names.iter().enumerate() {
+    fn take(&mut self, Names { own, others }: Names) -> Option<(&'a str, &'a Node)> {
+        for name in own.iter().chain(others) {
             let found = self.entries.iter().find(|(field, _)| field == name);
             let Some((field, node)) = found else { continue };
             self.seen.push(field);
             if node.value == Value::Null {
                 continue;
             }
-            if rank > 0 {
-                self.repairs.push(format!("`{field}` for `{}`", names[0]));
+            if !own.contains(name) {
+                self.repairs.push(format!("`{field}` for `{}`", own[0]));
             }
             return Some((field, node));
         }
         None
     }
 
-    fn missing(&self, field: &'static str) -> ParseError {
+    fn take_field(&mut self, field: Field) -> Option<(&'a str, &'a Node)> {
+        self.take(names(self.dialect, field))
+    }
+
+    /// Returns the field of this one name.
+    fn take_only(&mut self, name: &'static str) -> Option<(&'a str, &'a Node)> {
+        let found = self.entries.iter().find(|(field, _)| field == name);
+        let (field, node) = found?;
+        self.seen.push(field);
+        (node.value != Value::Null).then_some((field, node))
+    }
+
+    fn missing(&self, field: Field) -> ParseError {
+        self.missing_only(names(self.dialect, field).own[0])
+    }
+
+    fn missing_only(&self, field: &'static str) -> ParseError {
         ParseError::MissingField { offset: self.offset, verb: self.verb.clone(), field }
     }
 
@@ -186,18 +205,21 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn point(&mut self, names: &[&str]) -> Result<Option<ModelPoint>, ParseError> {
-        let Some((field, node)) = self.take(names) else { return Ok(None) };
-        point(node, field, self.repairs).map(Some)
+    fn point(&mut self, field: Field) -> Result<Option<ModelPoint>, ParseError> {
+        let Some((field, node)) = self.take_field(field) else { return Ok(None) };
+        // UI-TARS writes its points as strings.
+        let is_string = self.dialect == Dialect::UiTars;
+        point(node, field, is_string, self.repairs).map(Some)
     }
 
     /// Reads where to act; where the pointer is, if it is known and nothing else is said.
     fn place(&mut self, pointer: Option<ModelPoint>) -> Result<ModelPoint, ParseError> {
-        if let Some(point) = self.point(PLACE_NAMES)? {
+        if let Some(point) = self.point(Field::Place)? {
             return Ok(point);
         }
-        let pointer = pointer.ok_or_else(|| self.missing("coordinate"))?;
-        self.repairs.push("no `coordinate`: where the pointer is".to_owned());
+        let pointer = pointer.ok_or_else(|| self.missing(Field::Place))?;
+        let name = names(self.dialect, Field::Place).own[0];
+        self.repairs.push(format!("no `{name}`: where the pointer is"));
         Ok(pointer)
     }
 
@@ -205,29 +227,29 @@ impl<'a> Fields<'a> {
     fn drag(
         &mut self,
         name: &str,
-        dialect: Dialect,
         pointer: Option<ModelPoint>,
     ) -> Result<(ModelPoint, ModelPoint), ParseError> {
-        let start = self.point(START_NAMES)?;
-        let place = self.point(PLACE_NAMES)?;
-        let end = self.point(END_NAMES)?;
-        let from_pointer = dialect == Dialect::ComputerUse || name == "left_click_drag";
+        let start = self.point(Field::Start)?;
+        let place = self.point(Field::Place)?;
+        let end = self.point(Field::End)?;
+        let from_pointer = matches!(self.dialect, Dialect::ComputerUse | Dialect::Pyautogui)
+            || name == "left_click_drag";
         match (start, place, end) {
             (None, Some(start), Some(end))
             | (Some(start), Some(end), None)
             | (Some(start), None, Some(end)) => Ok((start, end)),
             (None, Some(end), None) if from_pointer => {
-                let start = pointer.ok_or_else(|| self.missing("start_coordinate"))?;
+                let start = pointer.ok_or_else(|| self.missing(Field::Start))?;
                 Ok((start, end))
             }
-            (_, None, _) => Err(self.missing("coordinate")),
-            (_, Some(_), _) => Err(self.missing("coordinate2")),
+            (_, None, _) => Err(self.missing(Field::Place)),
+            (_, Some(_), _) => Err(self.missing(Field::End)),
         }
     }
 
-    fn scroll(&mut self, name: &str, dialect: Dialect) -> Result<(Direction, u32), ParseError> {
-        if let Some((field, node)) = self.take(&["pixels"]) {
-            if dialect != Dialect::ComputerUse {
+    fn scroll(&mut self, name: &str) -> Result<(Direction, u32), ParseError> {
+        if let Some((field, node)) = self.take_only("pixels") {
+            if !matches!(self.dialect, Dialect::ComputerUse | Dialect::OwlComputerUse) {
                 self.repairs.push("`pixels` for `direction` and `amount`".to_owned());
             }
             let pixels = self.number(node, field)?;
@@ -238,14 +260,16 @@ impl<'a> Fields<'a> {
                 (true, true) => Direction::Right,
                 (true, false) => Direction::Left,
             };
-            let notches = (pixels.abs() / f64::from(PIXELS_PER_NOTCH)).ceil();
+            let per_notch = pixels_per_notch(self.dialect);
+            let notches = (pixels.abs() / f64::from(per_notch)).ceil();
             let expected = "a number of pixels other than 0";
             return Ok((
                 direction,
                 count(notches.min(f64::from(MAX_NOTCHES)), node, field, expected)?,
             ));
         }
-        let (field, node) = self.take(&["direction"]).ok_or_else(|| self.missing("direction"))?;
+        let (field, node) =
+            self.take_only("direction").ok_or_else(|| self.missing_only("direction"))?;
         let word = word(node, field)?;
         let direction = match word.to_ascii_lowercase().as_str() {
             "up" => Direction::Up,
@@ -254,20 +278,21 @@ impl<'a> Fields<'a> {
             "right" => Direction::Right,
             _ => return Err(unknown(node, field, word, "up, down, left, right")),
         };
-        if dialect == Dialect::ComputerUse {
+        if matches!(self.dialect, Dialect::ComputerUse | Dialect::OwlComputerUse) {
             self.repairs.push("`direction` for `pixels`".to_owned());
         }
-        let Some((field, node)) = self.take(&["amount", "clicks", "notches"]) else {
-            self.repairs.push(format!("no `amount`: {DEFAULT_NOTCHES}"));
+        let Some((field, node)) = self.take_field(Field::Amount) else {
+            if !self.dialect.is_calls() {
+                self.repairs.push(format!("no `amount`: {DEFAULT_NOTCHES}"));
+            }
             return Ok((direction, DEFAULT_NOTCHES));
         };
         let amount = self.number(node, field)?;
         Ok((direction, count(amount, node, field, "a whole number of notches")?))
     }
 
-    fn text(&mut self, name: &'static str, aliases: &[&str]) -> Result<String, ParseError> {
-        let names: Vec<_> = std::iter::once(name).chain(aliases.iter().copied()).collect();
-        let (field, node) = self.take(&names).ok_or_else(|| self.missing(name))?;
+    fn text(&mut self, field: Field) -> Result<String, ParseError> {
+        let (field, node) = self.take_field(field).ok_or_else(|| self.missing(field))?;
         match &node.value {
             Value::String(text) => Ok(text.clone()),
             Value::Number { spelling, .. } => {
@@ -278,17 +303,51 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn keys(&mut self, dialect: Dialect) -> Result<Vec<Key>, ParseError> {
-        let names: &[&str] = match dialect {
-            Dialect::MobileUse => &["text", "keys", "key"],
-            Dialect::Json | Dialect::ComputerUse => &["keys", "key", "text"],
-        };
-        let (field, node) = self.take(names).ok_or_else(|| self.missing("keys"))?;
+    /// Reads what to type. GUI-Owl may ask for Enter after it, which a line feed is, and for the
+    /// field to be emptied before, which takes an action of its own.
+    fn typed(&mut self) -> Result<String, ParseError> {
+        let mut text = self.text(Field::Text)?;
+        if self.dialect != Dialect::OwlComputerUse {
+            return Ok(text);
+        }
+        if let Some((field, node)) = self.take_only("clear")
+            && self.flag(node, field)?
+        {
+            return Err(refused(node, field, Fault::Clear));
+        }
+        if let Some((field, node)) = self.take_only("enter")
+            && self.flag(node, field)?
+        {
+            text.push('\n');
+        }
+        Ok(text)
+    }
+
+    /// Reads a yes or no that is written 1 or 0.
+    fn flag(&mut self, node: &Node, field: &str) -> Result<bool, ParseError> {
+        if let Value::Bool(flag) = node.value {
+            return Ok(flag);
+        }
+        let value = self.number(node, field)?;
+        for (number, flag) in [(0.0, false), (1.0, true)] {
+            if (value - number).abs() < f64::EPSILON {
+                return Ok(flag);
+            }
+        }
+        Err(refused(node, field, Fault::Number { value, expected: "0 or 1" }))
+    }
+
+    fn keys(&mut self) -> Result<Vec<Key>, ParseError> {
+        let (field, node) =
+            self.take_field(Field::Keys).ok_or_else(|| self.missing(Field::Keys))?;
+        if let (Dialect::UiTars, Value::String(chord)) = (self.dialect, &node.value) {
+            return spaced_keys(chord, node, field, self.repairs);
+        }
         let single = std::slice::from_ref(node);
         let items = match &node.value {
             Value::Array(items) => items.as_slice(),
             Value::String(_) | Value::Number { .. } => {
-                if dialect != Dialect::MobileUse {
+                if self.dialect != Dialect::MobileUse {
                     self.repairs.push(format!("a string in `{field}`"));
                 }
                 single
@@ -311,8 +370,9 @@ impl<'a> Fields<'a> {
         Ok(keys)
     }
 
-    fn button(&mut self, dialect: Dialect) -> Result<SystemButton, ParseError> {
-        let (field, node) = self.take(&["button"]).ok_or_else(|| self.missing("button"))?;
+    fn button(&mut self) -> Result<SystemButton, ParseError> {
+        let dialect = self.dialect;
+        let (field, node) = self.take_only("button").ok_or_else(|| self.missing_only("button"))?;
         let word = word(node, field)?;
         let button = match word.to_ascii_lowercase().as_str() {
             "back" => SystemButton::Back,
@@ -327,17 +387,20 @@ impl<'a> Fields<'a> {
         Ok(button)
     }
 
-    fn seconds(&mut self) -> Result<f64, ParseError> {
-        let Some((field, node)) = self.take(&["time", "duration", "seconds"]) else {
-            self.repairs.push(format!("no `time`: {DEFAULT_SECONDS} s"));
-            return Ok(DEFAULT_SECONDS);
+    fn seconds(&mut self, default: f64) -> Result<f64, ParseError> {
+        let Some((field, node)) = self.take_field(Field::Time) else {
+            // The calls of these dialects are documented without a time.
+            if !self.dialect.is_calls() {
+                self.repairs.push(format!("no `time`: {default} s"));
+            }
+            return Ok(default);
         };
         self.number(node, field)
     }
 
     /// An episode's end is never guessed: the word must be one of the two.
     fn status(&mut self) -> Result<Status, ParseError> {
-        let (field, node) = self.take(&["status"]).ok_or_else(|| self.missing("status"))?;
+        let (field, node) = self.take_only("status").ok_or_else(|| self.missing_only("status"))?;
         let word = word(node, field)?;
         match word.as_str() {
             "success" => Ok(Status::Success),
@@ -365,6 +428,30 @@ impl<'a> Fields<'a> {
             other => Err(unexpected(node, field, "a number", other.kind())),
         }
     }
+}
+
+/// Reads keys with blanks between them; a plus between them is a mend.
+fn spaced_keys(
+    chord: &str,
+    node: &Node,
+    field: &str,
+    repairs: &mut Vec<String>,
+) -> Result<Vec<Key>, ParseError> {
+    let mut keys = Vec::new();
+    for name in chord.split_whitespace() {
+        let parsed = Key::parse_chord(name).map_err(|err| refused(node, field, err.into()))?;
+        if parsed.len() > 1 {
+            repairs.push(format!("the chord `{name}` as one key"));
+        }
+        keys.extend(parsed);
+    }
+    Ok(keys)
+}
+
+/// Returns how many of a dialect's `pixels` one notch of the wheel scrolls.
+pub(super) fn pixels_per_notch(dialect: Dialect) -> u32 {
+    // GUI-Owl counts from -5 to 5, whatever the field's name says.
+    if dialect == Dialect::OwlComputerUse { 1 } else { PIXELS_PER_NOTCH }
 }
 
 /// Returns a word without blanks around it.

@@ -4,14 +4,19 @@ use super::error::{Fault, ParseError};
 use super::lenient::{Node, Value};
 use crate::geometry::ModelPoint;
 
-/// Reads a point; a box is read as its centre.
+/// Reads a point; a box is read as its centre. `is_string` says that points are meant to be strings.
 pub(super) fn point(
     node: &Node,
     field: &str,
+    is_string: bool,
     repairs: &mut Vec<String>,
 ) -> Result<ModelPoint, ParseError> {
     let refuse = |fault| ParseError::Field { offset: node.offset, field: field.to_owned(), fault };
-    let numbers = numbers(node, field, repairs).map_err(refuse)?;
+    let numbers = match &node.value {
+        Value::String(text) if is_string => spelled_numbers(text),
+        _ => numbers(node, field, repairs),
+    };
+    let numbers = numbers.map_err(refuse)?;
     if numbers.iter().all(|n| (0.0..=1.0).contains(n)) && numbers.iter().any(|n| n.fract() != 0.0) {
         return Err(refuse(Fault::Fraction));
     }
@@ -21,7 +26,9 @@ pub(super) fn point(
             if right < left || bottom < top {
                 return Err(refuse(Fault::InsideOut));
             }
-            repairs.push(format!("a box in `{field}`"));
+            if !is_string {
+                repairs.push(format!("a box in `{field}`"));
+            }
             (f64::midpoint(left, right), f64::midpoint(top, bottom))
         }
         _ => return Err(refuse(Fault::Count { count: numbers.len() })),
@@ -53,13 +60,25 @@ fn numbers(node: &Node, field: &str, repairs: &mut Vec<String>) -> Result<Vec<f6
         }
         Value::String(text) => {
             repairs.push(format!("a string in `{field}`"));
-            let inner = text.trim().trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
-            inner.split(',').map(|part| spelled(part.trim(), text)).collect()
+            spelled_numbers(text)
         }
         other => {
             Err(Fault::Unexpected { expected: "a point [x, y]", found: other.kind().to_owned() })
         }
     }
+}
+
+/// Reads the numbers of a point or box that is written as text, with or without its tags.
+fn spelled_numbers(text: &str) -> Result<Vec<f64>, Fault> {
+    const TAGS: [&str; 6] =
+        ["<|box_start|>", "<|box_end|>", "<point>", "</point>", "<bbox>", "</bbox>"];
+    let mut inner = text.to_owned();
+    for tag in TAGS {
+        inner = inner.replace(tag, " ");
+    }
+    let is_between = |c: char| c.is_whitespace() || matches!(c, ',' | '(' | ')' | '[' | ']');
+    let parts = inner.split(is_between).filter(|part| !part.is_empty());
+    parts.map(|part| spelled(part, text)).collect()
 }
 
 fn number(node: &Node, field: &str, repairs: &mut Vec<String>) -> Result<f64, Fault> {

@@ -10,7 +10,7 @@ use serde_json::ser::Formatter;
 use serde_json::{Map, Value, json};
 
 use super::Dialect;
-use super::fields::{PIXELS_PER_NOTCH, button_name};
+use super::fields::{button_name, pixels_per_notch};
 use crate::action::{Action, Direction};
 use crate::geometry::ModelPoint;
 use crate::key::Key;
@@ -20,6 +20,9 @@ use crate::key::Key;
 /// What a dialect has no way to say is written with our own names, which reading accepts in every
 /// dialect: a drag's `start_coordinate` in `computer_use`, a `right_click` in `mobile_use`.
 pub fn print_action(action: &Action<ModelPoint>, dialect: Dialect) -> String {
+    if dialect.is_calls() {
+        return super::print_call::print_call(action, dialect);
+    }
     let Some(tool) = dialect.tool() else {
         return json!(action).to_string();
     };
@@ -42,10 +45,13 @@ fn arguments(action: &Action<ModelPoint>, dialect: Dialect) -> Value {
             fields.insert("start_coordinate".to_owned(), json!(coordinate));
             fields.insert("coordinate".to_owned(), json!(coordinate2));
         }
-        (Dialect::ComputerUse, Action::Scroll { direction, amount, .. }) => {
+        (
+            Dialect::ComputerUse | Dialect::OwlComputerUse,
+            Action::Scroll { direction, amount, .. },
+        ) => {
             fields.shift_remove("direction");
             fields.shift_remove("amount");
-            let pixels = i64::from(*amount) * i64::from(PIXELS_PER_NOTCH);
+            let pixels = i64::from(*amount) * i64::from(pixels_per_notch(dialect));
             let (verb, pixels) = match direction {
                 Direction::Up => ("scroll", pixels),
                 Direction::Down => ("scroll", -pixels),
@@ -54,6 +60,15 @@ fn arguments(action: &Action<ModelPoint>, dialect: Dialect) -> Value {
             };
             fields.insert("action".to_owned(), verb.into());
             fields.insert("pixels".to_owned(), pixels.into());
+        }
+        (Dialect::OwlComputerUse, Action::Type { text }) => {
+            let (text, enter) = match text.strip_suffix('\n') {
+                Some(text) => (text, 1),
+                None => (text.as_str(), 0),
+            };
+            fields.insert("text".to_owned(), text.into());
+            fields.insert("clear".to_owned(), 0.into());
+            fields.insert("enter".to_owned(), enter.into());
         }
         (Dialect::MobileUse, Action::Key { keys }) => {
             let names: Vec<_> = keys.iter().map(Key::to_string).collect();

@@ -18,8 +18,8 @@ use crate::parse::Dialect;
 /// Reading accepts more than these; a model is offered these.
 fn documented(dialect: Dialect) -> &'static [Verb] {
     match dialect {
-        Dialect::Json => Verb::ALL,
-        Dialect::ComputerUse => &[
+        Dialect::Json | Dialect::UiTars | Dialect::UiVenus | Dialect::Pyautogui => Verb::ALL,
+        Dialect::ComputerUse | Dialect::OwlComputerUse => &[
             Verb::Key,
             Verb::Type,
             Verb::MouseMove,
@@ -49,7 +49,8 @@ fn documented(dialect: Dialect) -> &'static [Verb] {
 /// Returns the schema of the call object of a dialect, for constrained decoding.
 ///
 /// It offers the verbs that are both in `space` and documented for the dialect's function, with
-/// coordinates inside `bounds`. For [`Dialect::Json`] it is the schema of the action itself.
+/// coordinates inside `bounds`. For [`Dialect::Json`] it is the schema of the action itself, and so it
+/// is for the dialects of calls, which have no JSON.
 pub fn tool_schema(dialect: Dialect, space: &ActionSpace, bounds: Size) -> Value {
     let Some(tool) = dialect.tool() else {
         return action_schema(space, bounds);
@@ -65,6 +66,9 @@ fn arguments(dialect: Dialect, verb: Verb, bounds: Size) -> Value {
     let time = |most: f64| json!({ "type": "number", "minimum": 0, "maximum": most });
     let coordinate = || ("coordinate", point(bounds));
     let fields = match verb {
+        Verb::Drag if dialect == Dialect::OwlComputerUse => {
+            vec![coordinate(), ("coordinate2", point(bounds))]
+        }
         Verb::MouseMove
         | Verb::LeftClick
         | Verb::RightClick
@@ -74,7 +78,12 @@ fn arguments(dialect: Dialect, verb: Verb, bounds: Size) -> Value {
         | Verb::Drag => vec![coordinate()],
         Verb::LongPress => vec![coordinate(), ("time", time(MAX_PRESS))],
         Verb::Swipe => vec![coordinate(), ("coordinate2", point(bounds))],
-        Verb::Scroll => vec![("pixels", pixels())],
+        Verb::Scroll => vec![("pixels", pixels(dialect))],
+        Verb::Type if dialect == Dialect::OwlComputerUse => {
+            // Emptying a field is left out: it takes an action of its own.
+            let choice = |values: &[u32]| json!({ "type": "integer", "enum": values });
+            vec![("text", text()), ("clear", choice(&[0])), ("enter", choice(&[0, 1]))]
+        }
         Verb::Type | Verb::OpenApp | Verb::Answer => vec![("text", text())],
         Verb::Key => vec![key_field(dialect)],
         Verb::SystemButton => {
@@ -90,8 +99,8 @@ fn arguments(dialect: Dialect, verb: Verb, bounds: Size) -> Value {
 }
 
 /// Up to the most notches a scroll may have, either way, and never 0.
-fn pixels() -> Value {
-    let most = i64::from(MAX_NOTCHES) * 120;
+fn pixels(dialect: Dialect) -> Value {
+    let most = if dialect == Dialect::OwlComputerUse { 5 } else { i64::from(MAX_NOTCHES) * 120 };
     json!({ "anyOf": [
         { "type": "integer", "minimum": -most, "maximum": -1 },
         { "type": "integer", "minimum": 1, "maximum": most },
@@ -128,11 +137,16 @@ fn object(fields: &[(&str, Value)]) -> Value {
 
 /// Returns the function signature of a dialect, to be shown to the model between `<tools>` tags.
 ///
-/// `resolution` is the size of the resized image. [`Dialect::Json`] has no function; for it this
-/// is the schema of the actions of a desktop on such an image.
+/// `resolution` is the size of the resized image. [`Dialect::Json`] and the dialects of calls have no
+/// function; for them this is the schema of the actions of a desktop on such an image.
 pub fn tool_signature(dialect: Dialect, resolution: Size) -> Value {
     let (tool, description, parameters) = match dialect {
-        Dialect::Json => return action_schema(&ActionSpace::desktop(), resolution),
+        Dialect::Json | Dialect::UiTars | Dialect::UiVenus | Dialect::Pyautogui => {
+            return action_schema(&ActionSpace::desktop(), resolution);
+        }
+        Dialect::OwlComputerUse => {
+            ("computer_use", computer_description(resolution), owl_parameters())
+        }
         Dialect::ComputerUse => {
             ("computer_use", computer_description(resolution), computer_parameters())
         }
@@ -229,6 +243,48 @@ fn computer_parameters() -> Value {
         "required": ["action"],
         "type": "object",
     })
+}
+
+/// GUI-Owl's own form of the function: plainer names for clicks and drags, and a `type` that can
+/// press Enter.
+fn owl_parameters() -> Value {
+    let action = action_parameter(
+        Dialect::OwlComputerUse,
+        &[
+            "Press the keys of `keys` in order and release them in reverse.",
+            "Type the text of `text`, and press Enter after it if `enter` is 1.",
+            "Move the cursor to `coordinate`.",
+            "Click the left button at `coordinate`.",
+            "Drag with the left button from `coordinate` to `coordinate2`.",
+            "Click the right button at `coordinate`.",
+            "Click the middle button at `coordinate`.",
+            "Click the left button twice at `coordinate`.",
+            "Turn the mouse wheel by `pixels`.",
+            "Wait for `time` seconds.",
+            "End the task and report its `status`.",
+        ],
+    );
+    let mut parameters = computer_parameters();
+    let properties = &mut parameters["properties"];
+    properties["action"] = action;
+    properties["clear"] = json!({
+        "description": "1 if the text is to replace what the field holds, otherwise 0. For `type`.",
+        "type": "number",
+    });
+    properties["enter"] = json!({
+        "description": "1 if Enter is to be pressed after the text, otherwise 0. For `type`.",
+        "type": "number",
+    });
+    properties["coordinate2"] = json!({
+        "description": "(x2, y2): where the drag ends. For `drag`.",
+        "type": "array",
+    });
+    properties["pixels"] = json!({
+        "description": "How far to scroll, from -5 to 5: up if positive, down if negative. For \
+            `scroll`.",
+        "type": "number",
+    });
+    parameters
 }
 
 fn mobile_parameters() -> Value {
