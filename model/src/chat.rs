@@ -5,7 +5,9 @@
 //! `chat_template.json` of the released checkpoints; `render_jinja_template` of transformers 4.49.0
 //! for the environment (trimmed blocks, Python string methods).
 
-use minijinja::{Environment, context};
+mod sandbox;
+
+use minijinja::{Environment, Value as Variable, context};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -88,9 +90,11 @@ impl Message {
 /// What a checkpoint without a template is spoken to with: the released checkpoints' format.
 pub const DEFAULT_TEMPLATE: &str = include_str!("chat/default_template.jinja");
 
-/// A chat template, checked when it is made.
+/// A chat template, checked when it is made. It comes with the checkpoint, so what it may do is
+/// limited: it reads no files, it ends, and it stays small.
 pub struct ChatTemplate {
     environment: Environment<'static>,
+    source: String,
 }
 
 const NAME: &str = "chat_template";
@@ -103,17 +107,14 @@ impl ChatTemplate {
     /// [`ModelError::Template`] with the line of a syntax error.
     pub fn new(source: &str) -> Result<Self, ModelError> {
         let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        sandbox::restrict(&mut environment);
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |message: String| {
             Err::<String, _>(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message))
         });
-        environment
-            .add_template_owned(NAME, source.to_owned())
-            .map_err(|source| ModelError::Template { source })?;
-        Ok(Self { environment })
+        sandbox::check(NAME, source).map_err(|source| ModelError::Template { source })?;
+        Ok(Self { environment, source: source.to_owned() })
     }
 
     /// Returns the prompt for `messages`, ending where the assistant is to speak if
@@ -121,18 +122,16 @@ impl ChatTemplate {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Template`] if the template refuses the messages.
+    /// [`ModelError::Template`] if the template refuses the messages, or does more than a chat
+    /// template has reason to.
     pub fn render(
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ModelError> {
-        let template = self.environment.get_template(NAME);
-        template
-            .and_then(|template| {
-                template
-                    .render(context! { messages, add_generation_prompt, add_vision_id => false })
-            })
+        let context: Variable =
+            context! { messages, add_generation_prompt, add_vision_id => false };
+        sandbox::render(&self.environment, NAME, &self.source, context)
             .map_err(|source| ModelError::Template { source })
     }
 }
