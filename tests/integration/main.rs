@@ -7,6 +7,7 @@ mod cli;
 mod desktop;
 mod embedded;
 mod episode;
+mod media;
 mod models;
 mod parity;
 mod tidy;

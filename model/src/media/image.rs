@@ -94,6 +94,11 @@ pub fn decode(name: &str, bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImag
     Ok(over_white(image))
 }
 
+/// Whether the bytes start as a GIF does.
+pub(super) fn is_gif(start: &[u8]) -> bool {
+    image::guess_format(start).is_ok_and(|format| format == ImageFormat::Gif)
+}
+
 /// Returns the limits a decoder of the image crate is given.
 pub(super) fn decoder_limits(limits: &DecodeLimits) -> Limits {
     let mut decoder = Limits::default();
