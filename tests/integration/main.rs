@@ -6,6 +6,7 @@ mod bad_input;
 mod cli;
 mod desktop;
 mod embedded;
+mod engine;
 mod episode;
 mod media;
 mod models;

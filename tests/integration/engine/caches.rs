@@ -1,0 +1,74 @@
+//! What is remembered of earlier prompts and images.
+
+use handsight_model::{EngineOptions, Message, Request, Role};
+
+use super::{answer, ask, assert_same, conversation, forgetful, look, tiny, watch};
+
+#[test]
+fn answers_are_the_same_with_and_without_memory() {
+    let (remembers, forgets) = (tiny(&EngineOptions::default()), forgetful());
+    let first = look("What is open?", (140, 112, 1));
+    let said = answer(&forgets, &first).text;
+    // The next turn goes on; another looks at the same picture with another question; then comes a
+    // picture of the same size with other pixels, a video, and the first question once more.
+    let mut turns = first.messages[1..].to_vec();
+    turns.extend([Message::text(Role::Assistant, said), Message::image_and_text(1, "And now?")]);
+    let requests = [
+        first.clone(),
+        conversation(turns, &[(140, 112, 1), (112, 140, 2)]),
+        look("Where is the button?", (140, 112, 1)),
+        look("What is open?", (140, 112, 9)),
+        watch("What happens?", 5),
+        watch("When does it happen?", 5),
+        ask("What is open?"),
+        first,
+    ];
+    let mut cached = Vec::new();
+    for request in &requests {
+        let (with, without) = (answer(&remembers, request), answer(&forgets, request));
+        assert_same(&with, &without);
+        assert_eq!(without.stats.cached_tokens, 0);
+        assert_eq!(with.stats.prompt_tokens, without.stats.prompt_tokens);
+        cached.push(with.stats.cached_tokens);
+    }
+    // What was shared: nothing; the whole first turn; the picture too; only the system turn; …
+    let prompt = |request: &Request| answer(&forgets, request).stats.prompt_tokens;
+    assert_eq!(cached[0], 0);
+    assert!(cached[1] >= prompt(&requests[0]), "the first turn and its answer: {cached:?}");
+    assert!(cached[2] > cached[3], "the same picture is shared, another is not: {cached:?}");
+    assert!(cached[3] > 0, "the system turn is shared: {cached:?}");
+    assert!(cached[5] > cached[4], "the same video is shared: {cached:?}");
+    assert_eq!(cached[7], prompt(&requests[0]) - 1, "all but the last token: {cached:?}");
+    let counts = remembers.cache_counts();
+    assert!(counts.prefix_hits >= 7 && counts.prefix_misses >= 1, "{counts:?}");
+}
+
+#[test]
+fn a_picture_in_another_place_is_encoded_once() {
+    let engine = tiny(&EngineOptions::default());
+    answer(&engine, &look("What is open?", (140, 112, 1)));
+    // Another system turn: no prompt is shared, the picture's features are.
+    let mut elsewhere = look("What is open?", (140, 112, 1));
+    elsewhere.messages[0] = Message::text(Role::System, "Be brief.");
+    let other = answer(&engine, &elsewhere);
+    assert_same(&other, &answer(&forgetful(), &elsewhere));
+    let counts = engine.cache_counts();
+    assert_eq!((counts.vision_hits, counts.vision_misses), (1, 1));
+}
+
+#[test]
+fn a_small_memory_forgets_and_still_answers() {
+    let options = EngineOptions {
+        prefix_cache_bytes: 200_000,
+        vision_cache_bytes: 2_000,
+        ..EngineOptions::default()
+    };
+    let (engine, forgets) = (tiny(&options), forgetful());
+    for round in 0..2 {
+        for seed in 0..6 {
+            let request = look(&format!("Question {seed}"), (112, 84, seed));
+            assert_same(&answer(&engine, &request), &answer(&forgets, &request));
+        }
+        assert!(engine.cache_counts().vision_hits == 0, "round {round}: too little room for one");
+    }
+}

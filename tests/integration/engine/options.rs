@@ -1,0 +1,145 @@
+//! What a request may ask of an answer: stop strings, likeliest tokens, a context, a form.
+
+use handsight_model::{
+    CancelFlag, Constraint, EngineOptions, GenerateOptions, ModelError, PixelLimits, Request,
+    StopReason, TokenInfo,
+};
+
+use super::{answer, ask, forgetful, look, tiny, watch};
+
+fn with(request: Request, options: GenerateOptions) -> Request {
+    Request { options, ..request }
+}
+
+#[test]
+fn a_stop_string_ends_the_answer_and_is_never_shown() {
+    let engine = forgetful();
+    let options = GenerateOptions { max_new_tokens: 40, ..Default::default() };
+    let whole = answer(&engine, &with(ask("Go on."), options.clone()));
+    assert_eq!(whole.stop, StopReason::Length);
+    // A stop string that starts inside one token and ends inside a later one.
+    let chars: Vec<char> = whole.text.chars().collect();
+    let stop: String = chars[chars.len() / 2..][..5].iter().collect();
+    let before = whole.text.split(&stop).next().unwrap();
+    let request = with(ask("Go on."), GenerateOptions { stop: vec![stop.clone()], ..options });
+    let mut shown = String::new();
+    let mut show = |token: &TokenInfo| shown.push_str(&token.text);
+    let stopped = engine.generate(&request, &mut show, &CancelFlag::default()).unwrap();
+    assert_eq!((stopped.text.as_str(), stopped.stop), (before, StopReason::StopString));
+    assert_eq!(shown, before);
+    assert!(stopped.tokens.len() < whole.tokens.len());
+}
+
+#[test]
+fn the_texts_of_the_tokens_are_the_answer() {
+    let options = GenerateOptions { max_new_tokens: 30, top_logprobs: 5, ..Default::default() };
+    let whole = answer(&forgetful(), &with(look("Hm?", (112, 84, 3)), options));
+    let texts: String = whole.tokens.iter().map(|token| token.text.as_str()).collect();
+    assert_eq!(texts, whole.text);
+    let bytes: Vec<u8> = whole.tokens.iter().flat_map(|token| token.bytes.clone()).collect();
+    assert_eq!(String::from_utf8_lossy(&bytes), whole.text);
+    for token in &whole.tokens {
+        assert_eq!(token.top.len(), 5);
+        assert_eq!((token.top[0].id, &token.top[0].bytes), (token.id, &token.bytes), "greedy");
+        assert!((token.top[0].logprob - token.logprob).abs() < 1e-6);
+        assert!(token.top.windows(2).all(|pair| pair[0].logprob >= pair[1].logprob));
+        assert!(token.top.iter().map(|top| top.logprob.exp()).sum::<f32>() <= 1.0 + 1e-5);
+    }
+}
+
+#[test]
+fn a_regular_expression_is_followed() {
+    let request = Request {
+        constraint: Some(Constraint::Regex("(yes|no), [0-9]{2} times".to_owned())),
+        ..ask("How often?")
+    };
+    let engine = forgetful();
+    let said = answer(&engine, &with(request, GenerateOptions::default()));
+    assert_eq!(said.stop, StopReason::Stop);
+    let (word, rest) = said.text.split_once(", ").unwrap();
+    assert!(["yes", "no"].contains(&word) && rest.ends_with(" times"), "{}", said.text);
+    assert_eq!(rest.chars().filter(char::is_ascii_digit).count(), 2, "{}", said.text);
+}
+
+#[test]
+fn an_answer_that_may_not_end_fills_its_room() {
+    let options = GenerateOptions { max_new_tokens: 20, ignore_eos: true, ..Default::default() };
+    let said = answer(&forgetful(), &with(ask("Go on."), options));
+    assert_eq!((said.stop, said.tokens.len()), (StopReason::Length, 20));
+    let nothing = GenerateOptions { max_new_tokens: 0, ..Default::default() };
+    let said = answer(&forgetful(), &with(ask("Go on."), nothing));
+    assert_eq!((said.stop, said.tokens.len(), said.text.as_str()), (StopReason::Length, 0, ""));
+}
+
+#[test]
+fn a_prompt_over_the_limit_is_refused_with_the_numbers() {
+    let engine = tiny(&EngineOptions { max_context: Some(100), ..EngineOptions::default() });
+    assert_eq!(engine.context_limit(), 100);
+    let error = refusal(&engine, &ask("Go on."));
+    let tokens = answer(&forgetful(), &ask("Go on.")).stats.prompt_tokens;
+    let expected = format!(
+        "the prompt has {tokens} tokens and 8 more may be generated, but the model's context is 100"
+    );
+    assert_eq!(error.to_string(), expected);
+    // Without YaRN the released limit holds, whatever the positions could count to.
+    assert_eq!(forgetful().context_limit(), 32_768.min(forgetful().info().max_position_embeddings));
+}
+
+#[test]
+fn each_image_has_limits_of_its_own() {
+    let engine = forgetful();
+    let tokens = |limits| {
+        let mut request = look("Hm?", (300, 200, 1));
+        request.images[0].limits = limits;
+        answer(&engine, &request).stats.image_tokens
+    };
+    let side = |pixels: usize| pixels / 28;
+    assert_eq!(tokens(PixelLimits::default()), side(308) * side(196));
+    let small = PixelLimits { max_pixels: Some(100 * 100), ..Default::default() };
+    assert_eq!(tokens(small), side(112) * side(56));
+    let asked = PixelLimits { resized: Some((150, 90)), ..Default::default() };
+    assert_eq!(tokens(asked), side(140) * side(84));
+    let impossible =
+        PixelLimits { min_pixels: Some(9999), max_pixels: Some(100), ..Default::default() };
+    let mut request = look("Hm?", (300, 200, 1));
+    request.images[0].limits = impossible;
+    let error = refusal(&engine, &request).to_string();
+    assert!(error.contains("300×200 px") && error.contains("min_pixels"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_followed_is_refused_with_the_value() {
+    let engine = forgetful();
+    let mut cases: Vec<(Request, &str)> = Vec::new();
+    let options = |options| with(ask("Hm?"), options);
+    cases.push((
+        options(GenerateOptions { stop: vec![String::new()], ..Default::default() }),
+        "a stop string is empty",
+    ));
+    cases.push((
+        options(GenerateOptions { top_logprobs: 101, ..Default::default() }),
+        "top_logprobs is 101 but at most 100",
+    ));
+    cases.push((
+        options(GenerateOptions { repetition_penalty: f32::NAN, ..Default::default() }),
+        "the repetition penalty NaN is not between 0.01 and 100",
+    ));
+    let mut no_image = look("Hm?", (112, 84, 1));
+    no_image.images.clear();
+    cases.push((no_image, "the messages refer to image 0 but 0 image(s) were given"));
+    let mut no_video = watch("Hm?", 2);
+    no_video.videos.clear();
+    cases.push((no_video, "the messages refer to video 0 but 0 video(s) were given"));
+    cases.push((watch("Hm?", 0), "a video of 0 frame(s) cannot be used: it has no frames"));
+    let mut frozen = watch("Hm?", 2);
+    frozen.videos[0].fps = 0.0;
+    cases.push((frozen, "its frames per second are not between 0.001 and 1000"));
+    for (request, expected) in cases {
+        let error = refusal(&engine, &request).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+fn refusal(engine: &handsight_model::Engine, request: &Request) -> ModelError {
+    engine.generate(request, &mut |_| {}, &CancelFlag::default()).unwrap_err()
+}
