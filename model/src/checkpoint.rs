@@ -113,6 +113,27 @@ impl Checkpoint {
 }
 
 impl WeightBytes {
+    /// Returns a name that changes when the weights do, without reading gigabytes: of files it
+    /// holds the path, the size, the time of the last change and the header.
+    pub(crate) fn fingerprint(&self) -> Result<String, ModelError> {
+        let files = match self {
+            Self::Embedded(_) => return self.sha256(),
+            Self::Files(files) => files,
+        };
+        let mut hasher = Sha256::new();
+        for file in files {
+            let read = |source| ModelError::Read { source };
+            let metadata = fs::metadata(file).map_err(read)?;
+            let modified = metadata.modified().map_err(read)?;
+            hasher.update(format!("{} {} {modified:?}", file.display(), metadata.len()));
+            let mut head = Vec::new();
+            let opened = fs::File::open(file).map_err(read)?;
+            opened.take(HEAD_LEN).read_to_end(&mut head).map_err(read)?;
+            hasher.update(&head);
+        }
+        Ok(format!("{:x}", hasher.finalize()))
+    }
+
     /// Returns the SHA-256 of the weights as hexadecimal digits.
     pub(crate) fn sha256(&self) -> Result<String, ModelError> {
         let mut hasher = Sha256::new();
@@ -127,6 +148,9 @@ impl WeightBytes {
         Ok(format!("{:x}", hasher.finalize()))
     }
 }
+
+/// How much of a weights file goes into its fingerprint, in bytes.
+const HEAD_LEN: u64 = 1 << 16;
 
 fn hash_file(file: &Path, hasher: &mut Sha256) -> std::io::Result<()> {
     let mut file = fs::File::open(file)?;

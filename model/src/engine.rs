@@ -1,6 +1,6 @@
 //! A loaded checkpoint with everything around it: messages and images in, an answer out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use crate::constraint::{Constraint, ConstraintCompiler};
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
 use crate::prefix_cache::PrefixCache;
+use crate::prefix_store::PrefixStore;
 use crate::processor::Processor;
 use crate::prompt::{Picture, Prompt, PromptBuilder};
 use crate::qwen2_5_vl::Qwen25Vl;
@@ -48,6 +49,8 @@ pub struct EngineOptions {
     pub prefix_cache_bytes: usize,
     /// Memory for the features of earlier images, in bytes; 0 remembers none.
     pub vision_cache_bytes: usize,
+    /// A folder that keeps the keys and values of system turns for the next process, if any does.
+    pub prefix_dir: Option<PathBuf>,
 }
 
 impl Default for EngineOptions {
@@ -57,7 +60,23 @@ impl Default for EngineOptions {
             max_context: None,
             prefix_cache_bytes: 512 << 20,
             vision_cache_bytes: 256 << 20,
+            prefix_dir: None,
         }
+    }
+}
+
+impl EngineOptions {
+    /// Names what the numbers depend on beside the weights.
+    fn fingerprint(&self) -> String {
+        let memory = Self::default();
+        let numbers = Self {
+            max_context: None,
+            prefix_cache_bytes: memory.prefix_cache_bytes,
+            vision_cache_bytes: memory.vision_cache_bytes,
+            prefix_dir: None,
+            ..self.clone()
+        };
+        format!("{} {numbers:?}", env!("CARGO_PKG_VERSION"))
     }
 }
 
@@ -106,6 +125,7 @@ pub struct Engine {
     compiler: OnceLock<ConstraintCompiler>,
     prefixes: Mutex<PrefixCache>,
     features: Mutex<VisionCache>,
+    store: Option<PrefixStore>,
 }
 
 impl Engine {
@@ -141,6 +161,13 @@ impl Engine {
             None => config.text.context_limit(),
             Some(limit) => limit.min(max_position_embeddings.max(config.text.context_limit())),
         };
+        let store = match &options.prefix_dir {
+            None => None,
+            Some(dir) => {
+                let fingerprint = weight_bytes.fingerprint()? + &options.fingerprint();
+                Some(PrefixStore::new(dir.clone(), fingerprint))
+            }
+        };
         let info = CheckpointInfo {
             name,
             parameters: weights.parameters(),
@@ -162,6 +189,7 @@ impl Engine {
             compiler: OnceLock::new(),
             prefixes: Mutex::new(PrefixCache::new(options.prefix_cache_bytes)),
             features: Mutex::new(VisionCache::new(options.vision_cache_bytes)),
+            store,
         })
     }
 
@@ -288,7 +316,12 @@ impl Engine {
 
     /// Ends a sequence and remembers what it has been through.
     pub(crate) fn finish(&self, sequence: Sequence<'_>) -> Completion {
+        let constant = sequence.constant();
         let (completion, keys, cache) = sequence.finish();
+        if let Some(store) = self.store.as_ref().filter(|_| constant <= keys.len()) {
+            // A full disk costs the next process time, and this answer nothing.
+            let _ = store.save(&keys[..constant], &cache);
+        }
         lock(&self.prefixes).put(keys, cache);
         completion
     }
@@ -299,6 +332,11 @@ impl Engine {
         let capacity = prompt.token_ids.len() + max_new_tokens.min(RESERVED_NEW_TOKENS);
         let remembered = lock(&self.prefixes).take(&prompt.keys, capacity)?;
         let mut cache = remembered.unwrap_or_else(|| self.model.new_cache());
+        if let Some(store) = self.store.as_ref().filter(|_| cache.len() < prompt.constant) {
+            let constant = &prompt.keys[..prompt.constant];
+            let empty = self.model.new_cache();
+            cache = store.load(constant, empty, capacity, self.model.device()).unwrap_or(cache);
+        }
         cache.reserve(capacity);
         Ok(cache)
     }

@@ -61,6 +61,15 @@ impl KvCache {
         }
     }
 
+    pub(crate) fn num_layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// The first `len` keys and values of a layer, `(kv, len, d)` each; nothing if it has fewer.
+    pub(crate) fn held(&self, layer: usize, len: usize) -> Result<Option<(Tensor, Tensor)>> {
+        self.layers[layer].held(len)
+    }
+
     pub(crate) fn layer_mut(&mut self, layer: usize) -> &mut LayerCache {
         &mut self.layers[layer]
     }
@@ -108,6 +117,14 @@ impl LayerCache {
         buffers.values.slice_set(&values.contiguous()?, 1, self.len)?;
         self.len = needed;
         Ok((buffers.keys.narrow(1, 0, needed)?, buffers.values.narrow(1, 0, needed)?))
+    }
+
+    fn held(&self, len: usize) -> Result<Option<(Tensor, Tensor)>> {
+        let Some(buffers) = self.buffers.as_ref().filter(|_| len <= self.len) else {
+            return Ok(None);
+        };
+        let held = |xs: &Tensor| xs.narrow(1, 0, len)?.contiguous();
+        Ok(Some((held(&buffers.keys)?, held(&buffers.values)?)))
     }
 
     fn copy_prefix(&self, len: usize, capacity: usize) -> Result<Self> {

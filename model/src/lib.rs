@@ -41,6 +41,7 @@ mod constraint;
 mod engine;
 mod error;
 mod prefix_cache;
+mod prefix_store;
 mod projection;
 mod prompt;
 mod request;

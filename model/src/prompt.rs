@@ -31,6 +31,8 @@ pub(crate) struct Prompt {
     pub(crate) next_position: u32,
     /// The images and videos in the order of the prompt.
     pub(crate) pictures: Vec<Picture>,
+    /// How many tokens are the system turn: what an agent's prompts have in common.
+    pub(crate) constant: usize,
 }
 
 /// An image or a video in a prompt.
@@ -91,7 +93,13 @@ impl PromptBuilder<'_> {
             pictures.push(Picture { start, grid, content, frames, features: None });
         }
         let (position_ids, next_position) = (places.ids, places.next);
-        Ok(Prompt { token_ids, keys, position_ids, next_position, pictures })
+        // The second turn starts where the constant part ends; a picture in it would end it sooner.
+        let turn = self.tokenizer.id("<|im_start|>");
+        let turns = token_ids.iter().enumerate().filter(|&(_, &id)| Some(id) == turn);
+        let constant = turns.map(|(at, _)| at).nth(1).unwrap_or(0);
+        let first_picture = pictures.first().map_or(constant, |picture: &Picture| picture.start);
+        let constant = constant.min(first_picture);
+        Ok(Prompt { token_ids, keys, position_ids, next_position, pictures, constant })
     }
 
     /// The images and videos in the order the messages show them, resized.

@@ -28,6 +28,7 @@ pub(crate) struct Sequence<'e> {
     position_ids: Vec<[u32; 3]>,
     next_position: u32,
     pictures: Vec<Picture>,
+    constant: usize,
     /// Tokens that have been through the decoder are in here; the others are pending.
     cache: KvCache,
     choice: Choice,
@@ -57,7 +58,7 @@ impl<'e> Sequence<'e> {
         stats: Stats,
     ) -> Self {
         let options = request.options.clone();
-        let Prompt { token_ids, keys, position_ids, next_position, pictures } = prompt;
+        let Prompt { token_ids, keys, position_ids, next_position, pictures, constant } = prompt;
         Self {
             engine,
             cancel: CancelFlag::default(),
@@ -66,6 +67,7 @@ impl<'e> Sequence<'e> {
             position_ids,
             next_position,
             pictures,
+            constant,
             cache,
             choice,
             prefix: request.prefix.clone().unwrap_or_default(),
@@ -87,6 +89,11 @@ impl<'e> Sequence<'e> {
     /// Returns why the answer is over, if it is.
     pub(crate) fn stop(&self) -> Option<StopReason> {
         self.stop
+    }
+
+    /// Returns how many tokens of the prompt are its system turn.
+    pub(crate) fn constant(&self) -> usize {
+        self.constant
     }
 
     /// Returns what the prompt cost so far.

@@ -57,6 +57,35 @@ fn a_picture_in_another_place_is_encoded_once() {
 }
 
 #[test]
+fn a_system_turn_is_kept_for_the_next_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = EngineOptions {
+        prefix_cache_bytes: 0,
+        vision_cache_bytes: 0,
+        prefix_dir: Some(dir.path().to_owned()),
+        ..EngineOptions::default()
+    };
+    let request = look("What is open?", (140, 112, 1));
+    let fresh = answer(&tiny(&options), &request);
+    assert_eq!(fresh.stats.cached_tokens, 0);
+    let next = answer(&tiny(&options), &request);
+    assert_same(&next, &fresh);
+    let n_system = next.stats.cached_tokens;
+    assert!(n_system > 64, "the system turn was read from disk: {n_system}");
+    // Another question about another picture shares it, too; another system turn does not.
+    let other = look("And this?", (112, 140, 2));
+    assert_eq!(answer(&tiny(&options), &other).stats.cached_tokens, n_system);
+    let mut elsewhere = request.clone();
+    elsewhere.messages[0] = Message::text(Role::System, "Be brief. ".repeat(20));
+    assert_eq!(answer(&tiny(&options), &elsewhere).stats.cached_tokens, 0);
+    // A damaged file is as none.
+    for file in fs_err::read_dir(dir.path()).unwrap() {
+        fs_err::write(file.unwrap().path(), b"damaged").unwrap();
+    }
+    assert_same(&answer(&tiny(&options), &request), &fresh);
+}
+
+#[test]
 fn a_small_memory_forgets_and_still_answers() {
     let options = EngineOptions {
         prefix_cache_bytes: 200_000,

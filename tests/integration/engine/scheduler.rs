@@ -63,8 +63,7 @@ impl Asked {
 
 /// Goes on until it is cancelled.
 fn endless() -> Request {
-    let options =
-        GenerateOptions { max_new_tokens: 3_900, ignore_eos: true, ..Default::default() };
+    let options = GenerateOptions { max_new_tokens: 3_900, ignore_eos: true, ..Default::default() };
     Request { options, ..ask("Count.") }
 }
 
