@@ -214,9 +214,13 @@ pub(crate) struct TargetArgs {
 /// Which model, and where it runs.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// The model: `embedded`, the folder of a checkpoint, or a name that `models list` shows.
+    /// The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a name that `models list` shows.
     #[arg(long, value_name = "MODEL", default_value = "embedded")]
     pub(crate) model: String,
+
+    /// The vision tower's file of a model in GGUF, if it is not the one beside it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mmproj: Option<PathBuf>,
 
     /// Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`.
     #[arg(long, value_name = "WHERE", default_value = "cpu", value_parser = parse_compute)]

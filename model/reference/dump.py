@@ -1,8 +1,14 @@
-"""Rebuilds the tiny checkpoints and every golden: `python model/reference/dump.py`."""
+"""Rebuilds the tiny checkpoints and every golden: `python model/reference/dump.py`.
 
+`--llama-cpp SOURCE LIBRARIES` also renews the GGUF files and their goldens, see
+`dump_gguf.py`; without it those are left as they are.
+"""
+
+import argparse
 import hashlib
 import json
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +16,7 @@ from safetensors.numpy import save_file
 
 import build_checkpoint
 import dump_configs
+import dump_gguf
 import dump_images
 import dump_media
 import dump_model
@@ -38,6 +45,11 @@ class Manifest:
         save_file(dict(sorted(arrays.items())), GOLDEN / name)
         self.entries[name] = script
 
+    def keep(self, name: str, script: str) -> None:
+        """Enter a golden of an earlier run."""
+        if (GOLDEN / name).exists():
+            self.entries[name] = script
+
     def write(self) -> None:
         """Write `MANIFEST.toml` and remove goldens nothing makes any more."""
         for path in GOLDEN.iterdir():
@@ -63,6 +75,9 @@ class Manifest:
 
 def main() -> None:
     """Write everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--llama-cpp", type=Path, nargs=2, metavar=("SOURCE", "LIBRARIES"))
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
 
     build_checkpoint.main()
@@ -90,6 +105,13 @@ def main() -> None:
     manifest.tensors("yarn.safetensors", media, dump_media.yarn())
     for name, arrays in {**dump_media.media_goldens(), **dump_media.batches()}.items():
         manifest.tensors(f"media_{name}.safetensors", media, arrays)
+    if arguments.llama_cpp:
+        print("gguf")
+        for name, arrays in dump_gguf.write(*arguments.llama_cpp).items():
+            manifest.tensors(f"{name}.safetensors", "dump_gguf.py", arrays)
+    else:
+        for name in dump_gguf.GOLDENS:
+            manifest.keep(f"{name}.safetensors", "dump_gguf.py")
     manifest.write()
 
 

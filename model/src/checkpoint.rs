@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::chat::{ChatTemplate, DEFAULT_TEMPLATE};
 use crate::error::ModelError;
+use crate::gguf;
 use crate::processor::Processor;
 use crate::qwen2_5_vl::config::Config;
 use crate::tokenizer::Tokenizer;
@@ -50,8 +51,16 @@ impl Checkpoint {
         Ok((checkpoint, WeightBytes::Embedded(EMBEDDED_WEIGHTS)))
     }
 
-    /// Opens a checkpoint folder.
-    pub(crate) fn open(dir: &Path) -> Result<(Self, WeightBytes), ModelError> {
+    /// Opens a checkpoint folder, or a language model in GGUF with the vision tower beside it.
+    /// The tower may be named too: `mmproj`.
+    pub(crate) fn open(
+        path: &Path,
+        mmproj: Option<&Path>,
+    ) -> Result<(Self, WeightBytes), ModelError> {
+        if gguf::is_gguf(path) { Self::open_gguf(path, mmproj) } else { Self::open_folder(path) }
+    }
+
+    fn open_folder(dir: &Path) -> Result<(Self, WeightBytes), ModelError> {
         let missing = |what| ModelError::MissingFile { dir: dir.to_owned(), what };
         let texts = Texts {
             config: read(dir, "config.json")?.ok_or_else(|| missing("config.json"))?,
@@ -74,6 +83,28 @@ impl Checkpoint {
         let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
         let checkpoint = Self::new(name, &texts, tokenizer, weights)?;
         Ok((checkpoint, WeightBytes::Files(weight_files(dir)?)))
+    }
+
+    fn open_gguf(path: &Path, mmproj: Option<&Path>) -> Result<(Self, WeightBytes), ModelError> {
+        let gguf = gguf::open(path, mmproj)?;
+        let texts = Texts {
+            config: gguf.config,
+            preprocessor: Some(gguf.preprocessor),
+            generation: Some(gguf.generation),
+            template_json: None,
+            template_jinja: gguf.template,
+            tokenizer_config: None,
+        };
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let checkpoint = Self::new(name, &texts, gguf.tokenizer, Box::new(gguf.weights));
+        // What was made of the metadata is nobody's config.json.
+        let checkpoint = checkpoint.map_err(|err| match err {
+            ModelError::Config { problem, .. } => {
+                ModelError::Gguf { file: path.display().to_string(), problem }
+            }
+            other => other,
+        })?;
+        Ok((checkpoint, WeightBytes::Files(gguf.files)))
     }
 
     fn new(

@@ -42,6 +42,8 @@ pub enum DeviceKind {
 pub struct EngineOptions {
     /// Where the tensors live.
     pub device: DeviceKind,
+    /// The vision tower's file of a language model in GGUF, if it is not the one beside it.
+    pub mmproj: Option<PathBuf>,
     /// The most tokens of a prompt and its answer, if fewer or more than the model's own limit; at
     /// most its `max_position_embeddings`.
     pub max_context: Option<usize>,
@@ -57,6 +59,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             device: DeviceKind::Cpu,
+            mmproj: None,
             max_context: None,
             prefix_cache_bytes: 512 << 20,
             vision_cache_bytes: 256 << 20,
@@ -139,13 +142,14 @@ impl Engine {
         Self::new(checkpoint, bytes, &EngineOptions::default())
     }
 
-    /// Loads a Hugging Face checkpoint folder.
+    /// Loads a Hugging Face checkpoint folder, or the `.gguf` file of a language model with the
+    /// vision tower (`mmproj`) beside it.
     ///
     /// # Errors
     ///
     /// [`ModelError`], naming the file, tensor or value that cannot be used.
-    pub fn load(dir: &Path, options: &EngineOptions) -> Result<Self, ModelError> {
-        let (checkpoint, bytes) = Checkpoint::open(dir)?;
+    pub fn load(path: &Path, options: &EngineOptions) -> Result<Self, ModelError> {
+        let (checkpoint, bytes) = Checkpoint::open(path, options.mmproj.as_deref())?;
         Self::new(checkpoint, bytes, options)
     }
 

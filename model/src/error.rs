@@ -50,6 +50,22 @@ pub enum ModelError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A GGUF file is damaged, or holds what cannot be used.
+    #[error("GGUF file `{file}`: {problem}")]
+    Gguf {
+        /// The file.
+        file: String,
+        /// What is wrong, with the key or the tensor.
+        problem: String,
+    },
+    /// A language model in GGUF, but not one file beside it that has the vision tower.
+    #[error("the vision tower of `{file}` is not beside it{}", listed(.candidates))]
+    Mmproj {
+        /// The language model's file.
+        file: String,
+        /// The files it could be, by name.
+        candidates: Vec<String>,
+    },
     /// A tensor the configuration calls for is not in the weights.
     #[error("the weights have no tensor `{name}`, which config.json calls for")]
     MissingTensor {
@@ -179,6 +195,13 @@ pub enum ModelError {
     Tensor(#[source] candle_core::Error),
 }
 
+fn listed(candidates: &[String]) -> String {
+    match candidates {
+        [] => String::new(),
+        several => format!(" under one name: there are `{}`", several.join("`, `")),
+    }
+}
+
 impl From<candle_core::Error> for ModelError {
     fn from(source: candle_core::Error) -> Self {
         Self::Tensor(source)
@@ -196,6 +219,13 @@ impl ModelError {
             Self::Weights { .. } | Self::NotFinite { .. } => {
                 Some("the download may be incomplete: fetch the checkpoint again")
             }
+            Self::Gguf { .. } => Some(
+                "the download may be incomplete, or the file is of another model or in a type of \
+                 tensor that is not supported",
+            ),
+            Self::Mmproj { .. } => Some(
+                "put the mmproj file of the same model beside it, or name one with `--mmproj FILE`",
+            ),
             Self::MissingTensor { .. } | Self::TensorShape { .. } => {
                 Some("config.json and the weights must come from the same checkpoint")
             }

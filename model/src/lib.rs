@@ -40,6 +40,7 @@ mod checkpoint;
 mod constraint;
 mod engine;
 mod error;
+mod gguf;
 mod prefix_cache;
 mod prefix_store;
 mod projection;
@@ -55,6 +56,8 @@ pub use chat::{Message, Part, Role, ToolCall};
 pub use constraint::Constraint;
 pub use engine::{CacheCounts, CheckpointInfo, DeviceKind, Engine, EngineOptions};
 pub use error::ModelError;
+#[doc(hidden)]
+pub use gguf::{GgufSummary, parse_gguf};
 pub use request::{
     CancelFlag, Completion, GenerateOptions, ImageInput, PixelLimits, Request, Stats, StopReason,
     TokenInfo, TopToken, VideoInput,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use tokenizers::models::bpe::BPE;
+use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::unicode::NFC;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
@@ -26,6 +26,14 @@ pub struct Tokenizer {
     /// The bytes of every token; made when first needed.
     bytes: OnceLock<Vec<Box<[u8]>>>,
     control_tokens: Vec<String>,
+}
+
+/// A token beside those that were learnt.
+pub(crate) struct AddedEntry {
+    pub(crate) id: u32,
+    pub(crate) content: String,
+    /// Whether it is a control token, which no text can name.
+    pub(crate) special: bool,
 }
 
 type TokenizerError = Box<dyn std::error::Error + Send + Sync>;
@@ -63,32 +71,32 @@ impl Tokenizer {
         let merges = merges
             .lines()
             .filter(|line| !line.starts_with("#version") && !line.is_empty())
-            .map(|line| {
-                let pair = line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
-                pair.ok_or_else(|| format!("`{line}` is not a pair of tokens").into())
-            })
+            .map(merge)
             .collect::<Result<Vec<_>, TokenizerError>>()
             .map_err(error("merges.txt"))?;
-        let vocab: Vec<_> = vocab.into_iter().collect();
-        let bpe = BPE::builder()
-            .vocab_and_merges(vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
-            .build()
-            .map_err(error("merges.txt"))?;
-        let split = SplitPattern::Regex(SPLIT_REGEX.to_owned());
-        let split = Split::new(split, SplitDelimiterBehavior::Isolated, false)
-            .map_err(error("vocab.json"))?;
-        let bytes = ByteLevel::new(false, false, false);
-        let mut inner = tokenizers::Tokenizer::new(bpe);
-        inner.with_normalizer(Some(NFC)).map_err(error("vocab.json"))?;
-        inner.with_pre_tokenizer(Some(Sequence::new(vec![split.into(), bytes.into()])));
-        inner.with_decoder(Some(ByteLevel::new(false, false, false)));
+        let mut inner = byte_level(vocab.into_iter(), merges).map_err(error("merges.txt"))?;
         for (id, token) in added_tokens(tokenizer_config, first_added)? {
-            let content = token.content.clone();
-            inner.add_tokens([token]).map_err(error("tokenizer_config.json"))?;
-            if inner.token_to_id(&content) != Some(id) {
-                let problem = format!("the added token `{content}` cannot have the id {id}");
-                return Err(error("tokenizer_config.json")(problem.into()));
-            }
+            add(&mut inner, id, token).map_err(error("tokenizer_config.json"))?;
+        }
+        Ok(Self::new(inner))
+    }
+
+    /// Builds the tokenizer from a list of all tokens by id, `added` ones included, and merges as
+    /// in `merges.txt`. Added tokens with the name of one of the released tokenizer's are control
+    /// tokens if that one is. `file` is named in errors.
+    pub(crate) fn from_entries(
+        file: &str,
+        tokens: &[&str],
+        merges: &[&str],
+        added: Vec<AddedEntry>,
+    ) -> Result<Self, ModelError> {
+        let vocab = (0..).zip(tokens).map(|(id, token)| ((*token).to_owned(), id));
+        let merges = merges.iter().map(|line| merge(line)).collect::<Result<Vec<_>, _>>();
+        let mut inner = merges.and_then(|merges| byte_level(vocab, merges)).map_err(error(file))?;
+        for AddedEntry { id, content, special } in added {
+            let released = ADDED_TOKENS.iter().find(|(name, _)| *name == content);
+            let special = released.map_or(special, |&(_, special)| special);
+            add(&mut inner, id, added_token(&content, special)).map_err(error(file))?;
         }
         Ok(Self::new(inner))
     }
@@ -215,6 +223,47 @@ fn byte_alphabet() -> HashMap<char, u8> {
         .collect()
 }
 
+/// One line of `merges.txt`.
+fn merge(line: &str) -> Result<(String, String), TokenizerError> {
+    let pair = line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
+    pair.ok_or_else(|| format!("`{line}` is not a pair of tokens").into())
+}
+
+/// A byte-level BPE that cuts text as the released tokenizer does.
+fn byte_level(
+    vocab: impl Iterator<Item = (String, u32)>,
+    merges: Vec<(String, String)>,
+) -> Result<tokenizers::Tokenizer, TokenizerError> {
+    let bpe = BPE::builder().vocab_and_merges(vocab.collect::<Vocab>(), merges).build()?;
+    let split = SplitPattern::Regex(SPLIT_REGEX.to_owned());
+    let split = Split::new(split, SplitDelimiterBehavior::Isolated, false)?;
+    let bytes = ByteLevel::new(false, false, false);
+    let mut inner = tokenizers::Tokenizer::new(bpe);
+    inner.with_normalizer(Some(NFC))?;
+    inner.with_pre_tokenizer(Some(Sequence::new(vec![split.into(), bytes.into()])));
+    inner.with_decoder(Some(bytes));
+    Ok(inner)
+}
+
+/// Adds a token, which must get this id.
+fn add(
+    inner: &mut tokenizers::Tokenizer,
+    id: u32,
+    token: AddedToken,
+) -> Result<(), TokenizerError> {
+    let content = token.content.clone();
+    inner.add_tokens([token])?;
+    if inner.token_to_id(&content) == Some(id) {
+        Ok(())
+    } else {
+        Err(format!("the added token `{content}` cannot have the id {id}").into())
+    }
+}
+
+fn added_token(content: &str, special: bool) -> AddedToken {
+    AddedToken::from(content, special).normalized(false)
+}
+
 /// How text is cut before BPE; every digit stands alone.
 const SPLIT_REGEX: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
@@ -255,10 +304,11 @@ fn added_tokens(
         Some(text) => serde_json::from_str(text)
             .map_err(|source| ModelError::Json { file: FILE.to_owned(), source })?,
     };
-    let token = |content: &str, special: bool| AddedToken::from(content, special).normalized(false);
     let Some(listed) = config.get("added_tokens_decoder").and_then(Value::as_object) else {
         let tokens = (first..).zip(ADDED_TOKENS);
-        return Ok(tokens.map(|(id, (content, special))| (id, token(content, special))).collect());
+        return Ok(tokens
+            .map(|(id, (content, special))| (id, added_token(content, special)))
+            .collect());
     };
     let mut tokens = Vec::new();
     for (id, entry) in listed {
@@ -268,7 +318,7 @@ fn added_tokens(
             return Err(ModelError::Config { file: FILE.to_owned(), problem });
         };
         let special = entry.get("special").and_then(Value::as_bool).unwrap_or(false);
-        tokens.push((id, token(content, special)));
+        tokens.push((id, added_token(content, special)));
     }
     tokens.sort_unstable_by_key(|&(id, _)| id);
     Ok(tokens)

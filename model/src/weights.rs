@@ -76,10 +76,6 @@ pub(crate) enum StoredType {
     /// Packed integers, which a source of quantised weights unpacks; never a tensor of the model.
     I32,
     /// Blocks of GGML's, along the last dimension.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "constructed by sources of quantised weights")
-    )]
     Ggml(GgmlDType),
 }
 
@@ -110,7 +106,6 @@ pub(crate) enum Data {
     F16(Vec<f16>),
     Bf16(Vec<bf16>),
     I32(Vec<i32>),
-    #[expect(dead_code, reason = "constructed by sources of quantised weights")]
     Ggml {
         dtype: GgmlDType,
         /// Blocks, as GGUF has them.

@@ -52,8 +52,9 @@ fn help_of_run() {
           --device <DEVICE>   The screen: `desktop`, or `still:FILE` for a picture on which nothing is
                               performed [default: desktop]
           --monitor <N>       The monitor, as `devices` numbers them; the primary one by default
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, or a name that `models
-                              list` shows [default: embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a
+                              name that `models list` shows [default: embedded]
+          --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
@@ -85,8 +86,9 @@ fn help_of_ground() {
 
     Options:
           --out <FILE>        Write the picture with the point marked to this PNG file
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, or a name that `models
-                              list` shows [default: embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a
+                              name that `models list` shows [default: embedded]
+          --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
@@ -165,8 +167,9 @@ fn help_of_doctor() {
 
     Options:
           --monitor <N>       The monitor to test, as `devices` numbers them
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, or a name that `models
-                              list` shows [default: embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a
+                              name that `models list` shows [default: embedded]
+          --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
@@ -211,8 +214,9 @@ fn help_of_demo() {
           --window <NAME>     Which program's window to use [default: zenity] [possible values: zenity,
                               chromium]
           --trace <DIR>       Record and report in this folder; a new one in `handsight-runs` by default
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, or a name that `models
-                              list` shows [default: embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a
+                              name that `models list` shows [default: embedded]
+          --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
