@@ -80,8 +80,12 @@ pub(crate) fn model(
         Compute::Cuda(index) => DeviceKind::Cuda(index),
         Compute::Metal(index) => DeviceKind::Metal(index),
     };
-    let options =
-        EngineOptions { device, mmproj: model.mmproj.clone(), ..EngineOptions::default() };
+    let options = EngineOptions {
+        device,
+        mmproj: model.mmproj.clone(),
+        prefix_dir: environment.cache.as_ref().map(|cache| cache.join("prefixes")),
+        ..EngineOptions::default()
+    };
     let engine = match ModelSpec::of(&model.model, environment)? {
         ModelSpec::Embedded if device == DeviceKind::Cpu => Engine::embedded()?,
         ModelSpec::Embedded => {

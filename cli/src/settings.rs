@@ -19,6 +19,8 @@ pub(crate) struct Environment {
     pub(crate) interactive: bool,
     /// Where checkpoints are kept, from the variables every tool of the Hugging Face Hub reads.
     pub(crate) hub: HubOptions,
+    /// The folder for what is made anew when it is gone: `handsight` in the user's cache folder.
+    pub(crate) cache: Option<PathBuf>,
 }
 
 impl Environment {
@@ -32,6 +34,7 @@ impl Environment {
             color: terminal && !dumb && variable("NO_COLOR").is_none(),
             interactive: terminal && std::io::stdin().is_terminal(),
             hub: HubOptions { cache: hub_cache() },
+            cache: user_caches().map(|caches| caches.join("handsight")),
         }
     }
 }
@@ -41,13 +44,16 @@ impl Environment {
 fn hub_cache() -> Option<PathBuf> {
     let folder = |name| variable(name).map(|path| without_tilde(Path::new(&path)));
     folder("HF_HUB_CACHE").or_else(|| folder("HUGGINGFACE_HUB_CACHE")).or_else(|| {
-        let home = folder("HF_HOME").or_else(|| {
-            let caches = folder("XDG_CACHE_HOME");
-            let caches = caches.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
-            caches.map(|caches| caches.join("huggingface"))
-        });
+        let home = folder("HF_HOME");
+        let home = home.or_else(|| user_caches().map(|caches| caches.join("huggingface")));
         home.map(|home| home.join("hub"))
     })
+}
+
+/// Returns the user's cache folder: `XDG_CACHE_HOME`, else `.cache` in the home folder.
+fn user_caches() -> Option<PathBuf> {
+    let named = variable("XDG_CACHE_HOME").map(|path| without_tilde(Path::new(&path)));
+    named.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
 }
 
 /// Puts the home folder in the place of a leading `~`, which only shells replace.
