@@ -5,6 +5,9 @@
 //! `chat_template.json` of the released checkpoints; `render_jinja_template` of transformers 4.49.0
 //! for the environment (trimmed blocks, Python string methods).
 
+pub mod python_json;
+pub mod tools;
+
 mod sandbox;
 
 use minijinja::{Environment, Value as Variable, context};

@@ -404,6 +404,16 @@ impl Engine {
         self.prompt_builder().token_ids(messages, media)
     }
 
+    /// Returns the token ids of a request's prompt: its messages with tools and pictures, and the
+    /// forced beginning of the answer. No picture is resized for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] if a picture cannot be used or the template refuses the messages.
+    pub fn prompt_tokens(&self, request: &Request) -> Result<Vec<u32>, ModelError> {
+        self.prompt_builder().tokens(request)
+    }
+
     fn prompt_builder(&self) -> PromptBuilder<'_> {
         PromptBuilder {
             config: self.model.config(),

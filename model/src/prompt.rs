@@ -8,14 +8,15 @@ use candle_core::Tensor;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 
-use crate::chat::{ChatTemplate, Message, Part};
+use crate::chat::tools::write_out;
+use crate::chat::{ChatTemplate, Message, Part, Role};
 use crate::error::ModelError;
 use crate::prefix_cache::{PlaceKey, media_key, token_key};
 use crate::processor::Processor;
 use crate::qwen2_5_vl::config::Config;
 use crate::qwen2_5_vl::rope::{Media, positions};
 use crate::qwen2_5_vl::vision::Grid;
-use crate::request::{PixelLimits, Request, VideoInput};
+use crate::request::{ImageInput, PixelLimits, Request, VideoInput};
 use crate::tokenizer::Tokenizer;
 use crate::vision_cache::ContentHash;
 
@@ -74,8 +75,7 @@ impl PromptBuilder<'_> {
     pub(crate) fn build(&self, request: &Request) -> Result<Prompt, ModelError> {
         let shown = self.shown(request)?;
         let media: Vec<Media> = shown.iter().map(|shown| shown.media).collect();
-        let mut token_ids = self.token_ids(&request.messages, &media)?;
-        token_ids.extend(self.tokenizer.encode(request.prefix.as_deref().unwrap_or_default())?);
+        let token_ids = self.request_ids(request, &media)?;
         let is_placeholder =
             |id| id == self.config.image_token_id || id == self.config.video_token_id;
         let places = positions(&token_ids, is_placeholder, &media, 0)?;
@@ -102,6 +102,30 @@ impl PromptBuilder<'_> {
         Ok(Prompt { token_ids, keys, position_ids, next_position, pictures, constant })
     }
 
+    /// Returns the tokens of a request's prompt without touching a pixel.
+    pub(crate) fn tokens(&self, request: &Request) -> Result<Vec<u32>, ModelError> {
+        let parts = request.messages.iter().flat_map(|message| &message.content);
+        let media = parts.filter_map(|part| match *part {
+            Part::Text { .. } => None,
+            Part::Image { image } => Some(self.image_media(request, image)),
+            Part::Video { video } => Some(self.video_media(request, video)),
+        });
+        self.request_ids(request, &media.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// The tokens of a request's messages and tools, and of the forced beginning of the answer.
+    fn request_ids(&self, request: &Request, media: &[Media]) -> Result<Vec<u32>, ModelError> {
+        let has_tools =
+            |message: &Message| message.role == Role::Tool || !message.tool_calls.is_empty();
+        let mut token_ids = if request.tools.is_empty() && !request.messages.iter().any(has_tools) {
+            self.token_ids(&request.messages, media)?
+        } else {
+            self.token_ids(&write_out(&request.messages, &request.tools), media)?
+        };
+        token_ids.extend(self.tokenizer.encode(request.prefix.as_deref().unwrap_or_default())?);
+        Ok(token_ids)
+    }
+
     /// The images and videos in the order the messages show them, resized.
     fn shown(&self, request: &Request) -> Result<Vec<Shown>, ModelError> {
         let mut images = HashMap::new();
@@ -122,8 +146,7 @@ impl PromptBuilder<'_> {
         index: usize,
         done: &mut HashMap<usize, (ContentHash, Arc<[RgbImage]>)>,
     ) -> Result<Shown, ModelError> {
-        let count = request.images.len();
-        let input = request.images.get(index).ok_or(ModelError::UnknownImage { index, count })?;
+        let (input, media) = (image_input(request, index)?, self.image_media(request, index)?);
         let (content, frames) = if let Some(done) = done.get(&index) {
             done.clone()
         } else {
@@ -133,8 +156,16 @@ impl PromptBuilder<'_> {
             done.insert(index, fresh.clone());
             fresh
         };
-        let grid = self.processor.grid(frames[0].width(), frames[0].height(), 1);
-        Ok(Shown { media: Media::image(grid, self.config.image_token_id), content, frames })
+        Ok(Shown { media, content, frames })
+    }
+
+    /// The places an image takes in the prompt.
+    fn image_media(&self, request: &Request, index: usize) -> Result<Media, ModelError> {
+        let input = image_input(request, index)?;
+        let (width, height) = input.pixels.dimensions();
+        let (width, height) = self.processor.resized_size_within(width, height, input.limits)?;
+        let grid = self.processor.grid(width, height, 1);
+        Ok(Media::image(grid, self.config.image_token_id))
     }
 
     fn video(
@@ -143,8 +174,7 @@ impl PromptBuilder<'_> {
         index: usize,
         done: &mut HashMap<usize, (ContentHash, Arc<[RgbImage]>)>,
     ) -> Result<Shown, ModelError> {
-        let count = request.videos.len();
-        let input = request.videos.get(index).ok_or(ModelError::UnknownVideo { index, count })?;
+        let (input, media) = (video_input(request, index)?, self.video_media(request, index)?);
         let (content, frames) = if let Some(done) = done.get(&index) {
             done.clone()
         } else {
@@ -154,26 +184,23 @@ impl PromptBuilder<'_> {
             done.insert(index, fresh.clone());
             fresh
         };
-        let grid = self.processor.grid(frames[0].width(), frames[0].height(), frames.len());
+        Ok(Shown { media, content, frames })
+    }
+
+    /// The places a video takes in the prompt, if it can be used.
+    fn video_media(&self, request: &Request, index: usize) -> Result<Media, ModelError> {
+        let input = video_input(request, index)?;
+        let (width, height) = check_video(input)?;
+        let limits = self.frame_limits(input);
+        let (width, height) = self.processor.resized_size_within(width, height, limits)?;
+        let grid = self.processor.grid(width, height, input.frames.len());
         let seconds_per_step = f64::from(self.processor.temporal_patch_size) / input.fps;
         let time_stride = seconds_per_step as f32 * self.config.vision.tokens_per_second as f32;
-        let media = Media { grid, token_id: self.config.video_token_id, time_stride };
-        Ok(Shown { media, content, frames })
+        Ok(Media { grid, token_id: self.config.video_token_id, time_stride })
     }
 
     /// The frames of a video, resized.
     fn frames(&self, video: &VideoInput) -> Result<Vec<RgbImage>, ModelError> {
-        let refuse = |problem| Err(ModelError::Video { frames: video.frames.len(), problem });
-        let Some(first) = video.frames.first() else { return refuse("it has no frames") };
-        if video.frames.len() > MAX_FRAMES {
-            return refuse("it has more than 768 frames");
-        }
-        if video.frames.iter().any(|frame| frame.dimensions() != first.dimensions()) {
-            return refuse("its frames differ in size");
-        }
-        if !(0.001..=1000.0).contains(&video.fps) {
-            return refuse("its frames per second are not between 0.001 and 1000");
-        }
         let limits = self.frame_limits(video);
         video.frames.iter().map(|frame| self.processor.resize(frame, limits)).collect()
     }
@@ -221,18 +248,17 @@ impl PromptBuilder<'_> {
         &self,
         messages: &'m [Message],
     ) -> (Cow<'m, [Message]>, Vec<String>) {
-        let is_literal = |text: &str| {
-            self.tokenizer.names_control_token(text) || text.contains([LITERAL_START, LITERAL_END])
-        };
-        let texts = messages.iter().flat_map(|message| &message.content);
-        if !texts.into_iter().any(|part| matches!(part, Part::Text { text } if is_literal(text))) {
+        let literal: Vec<Vec<bool>> =
+            messages.iter().map(|message| self.literal_parts(message)).collect();
+        if !literal.iter().flatten().any(|&is_literal| is_literal) {
             return (Cow::Borrowed(messages), Vec::new());
         }
         let mut messages = messages.to_vec();
         let mut literals = Vec::new();
-        for part in messages.iter_mut().flat_map(|message| &mut message.content) {
+        let parts = messages.iter_mut().flat_map(|message| &mut message.content);
+        for (part, is_literal) in parts.zip(literal.into_iter().flatten()) {
             if let Part::Text { text } = part
-                && is_literal(text)
+                && is_literal
             {
                 let mark = format!("{LITERAL_START}{}{LITERAL_END}", literals.len());
                 literals.push(std::mem::replace(text, mark));
@@ -240,6 +266,71 @@ impl PromptBuilder<'_> {
         }
         (Cow::Owned(messages), literals)
     }
+
+    /// Tells which parts of a message have to be encoded on their own: those that name a control
+    /// token, alone or with their neighbours, since nothing will stand between them.
+    ///
+    /// What whoever runs the model writes, and what the model wrote itself, may have the tags of tool
+    /// calls in it, as transformers has it; what comes from users and screens may not.
+    fn literal_parts(&self, message: &Message) -> Vec<bool> {
+        let names = match message.role {
+            Role::System | Role::Assistant => self.tokenizer.special_tokens(),
+            Role::User | Role::Tool => self.tokenizer.control_tokens(),
+        };
+        let mut literal = vec![false; message.content.len()];
+        let (mut run, mut starts) = (String::new(), Vec::new());
+        for (index, part) in message.content.iter().enumerate() {
+            if let Part::Text { text } = part {
+                starts.push((run.len(), index));
+                run.push_str(text);
+                literal[index] = text.contains([LITERAL_START, LITERAL_END]);
+            }
+            let is_last = index + 1 == message.content.len();
+            if is_last || !matches!(part, Part::Text { .. }) {
+                for name in names {
+                    for (at, _) in run.match_indices(name.as_str()) {
+                        let end = at + name.len();
+                        let ends = starts.iter().skip(1).map(|&(start, _)| start);
+                        let ends = ends.chain([run.len()]);
+                        for (&(start, index), stop) in starts.iter().zip(ends) {
+                            literal[index] |= start < end && at < stop;
+                        }
+                    }
+                }
+                run.clear();
+                starts.clear();
+            }
+        }
+        literal
+    }
+}
+
+/// An image of a request, by index.
+fn image_input(request: &Request, index: usize) -> Result<&ImageInput, ModelError> {
+    let count = request.images.len();
+    request.images.get(index).ok_or(ModelError::UnknownImage { index, count })
+}
+
+/// A video of a request, by index.
+fn video_input(request: &Request, index: usize) -> Result<&VideoInput, ModelError> {
+    let count = request.videos.len();
+    request.videos.get(index).ok_or(ModelError::UnknownVideo { index, count })
+}
+
+/// Returns the size of a video's frames, if it is a video.
+fn check_video(video: &VideoInput) -> Result<(u32, u32), ModelError> {
+    let refuse = |problem| Err(ModelError::Video { frames: video.frames.len(), problem });
+    let Some(first) = video.frames.first() else { return refuse("it has no frames") };
+    if video.frames.len() > MAX_FRAMES {
+        return refuse("it has more than 768 frames");
+    }
+    if video.frames.iter().any(|frame| frame.dimensions() != first.dimensions()) {
+        return refuse("its frames differ in size");
+    }
+    if !(0.001..=1000.0).contains(&video.fps) {
+        return refuse("its frames per second are not between 0.001 and 1000");
+    }
+    Ok(first.dimensions())
 }
 
 /// The most frames of a video; it bounds memory before anything is resized.
@@ -264,3 +355,6 @@ fn content_hash(frames: &[RgbImage], fps: f64) -> ContentHash {
     let (first, _) = digest.split_at(16);
     first.iter().fold(0, |hash, &byte| hash << 8 | ContentHash::from(byte))
 }
+
+#[cfg(test)]
+mod tests;

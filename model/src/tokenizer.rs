@@ -26,6 +26,7 @@ pub struct Tokenizer {
     /// The bytes of every token; made when first needed.
     bytes: OnceLock<Vec<Box<[u8]>>>,
     control_tokens: Vec<String>,
+    special_tokens: Vec<String>,
 }
 
 /// A token beside those that were learnt.
@@ -105,7 +106,10 @@ impl Tokenizer {
         let added = inner.get_added_tokens_decoder();
         let control = added.values().filter(|token| is_control(token));
         let control_tokens = control.map(|token| token.content.clone()).collect();
-        Self { inner, literal: OnceLock::new(), bytes: OnceLock::new(), control_tokens }
+        let special = added.values().filter(|token| token.special);
+        let special_tokens = special.map(|token| token.content.clone()).collect();
+        let (literal, bytes) = (OnceLock::new(), OnceLock::new());
+        Self { inner, literal, bytes, control_tokens, special_tokens }
     }
 
     /// Returns the ids of `text`; the names of control tokens in it become control tokens.
@@ -136,6 +140,16 @@ impl Tokenizer {
             .map_err(error("tokenizer.json"))?;
         literal.set_encode_special_tokens(true);
         encode(self.literal.get_or_init(|| literal), text)
+    }
+
+    /// The names of the control tokens.
+    pub(crate) fn control_tokens(&self) -> &[String] {
+        &self.control_tokens
+    }
+
+    /// The names of those of them that the checkpoint marks as special.
+    pub(crate) fn special_tokens(&self) -> &[String] {
+        &self.special_tokens
     }
 
     /// Returns whether `text` holds the name of a control token.
