@@ -2,18 +2,21 @@
 
 mod closer;
 
-use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Rect, Size, Status};
+use handsight_actions::{
+    Action, ActionSpace, Frame, ModelPoint, PixelPoint, Rect, Size, Status, Verb,
+};
 use handsight_model::{
-    CancelFlag, Completion, Constraint, Engine, GenerateOptions, Request, StopReason, TokenInfo,
+    CancelFlag, Completion, Constraint, GenerateOptions, Request, StopReason, TokenInfo,
 };
 use image::RgbImage;
 
 use self::closer::{SURE, look_closer, looks_closer};
 use crate::policy::PolicyError;
 use crate::policy::grammar;
-use crate::policy::local::{coordinate_probability, frame_of, parse_reply, probability_between};
+use crate::policy::model::{coordinate_probability, frame_of, parse_reply, probability_between};
 use crate::prompt::{PromptProfile, build_single};
 use crate::trace::event::Usage;
+use crate::vision_model::VisionModel;
 
 /// The longest description, in characters.
 pub const MAX_DESCRIPTION_CHARS: usize = 400;
@@ -30,8 +33,9 @@ pub struct Grounding {
     /// The part of the picture that was looked at again, closer, if one was; `frame` and
     /// `model_point` are then those of this part.
     pub looked_at: Option<Rect>,
-    /// The probability the model gave to exactly these coordinates.
-    pub probability: f64,
+    /// The probability the model gave to exactly these coordinates; `None` from a server that does
+    /// not tell.
+    pub probability: Option<f64>,
     /// Whether the model says such a thing is on the picture at all.
     ///
     /// Checkpoints of the cookbooks cannot say that it is not; for them this is always `true`.
@@ -82,17 +86,17 @@ impl GroundingError {
 ///
 /// [`GroundingError`] if the description cannot be used, the model fails, or `cancel` is set.
 pub fn ground(
-    engine: &Engine,
+    model: &dyn VisionModel,
     profile: PromptProfile,
     image: &RgbImage,
     description: &str,
     cancel: &CancelFlag,
 ) -> Result<Grounding, GroundingError> {
     let description = check_description(description)?;
-    let mut grounding = ground_once(engine, profile, image, &description, cancel)?;
+    let mut grounding = ground_once(model, profile, image, &description, cancel)?;
     if grounding.found && looks_closer(profile) {
         let first = grounding.point;
-        let closer = look_closer(engine, profile, image, &description, first, cancel)?;
+        let closer = look_closer(model, profile, image, &description, first, cancel)?;
         if let Some(closer) = closer {
             grounding.usage.add(&closer.usage);
             let reply = format!("{}\n{}", grounding.reply, closer.reply);
@@ -109,15 +113,15 @@ pub fn ground(
 
 /// Asks once about the whole of `image`.
 fn ground_once(
-    engine: &Engine,
+    model: &dyn VisionModel,
     profile: PromptProfile,
     image: &RgbImage,
     description: &str,
     cancel: &CancelFlag,
 ) -> Result<Grounding, PolicyError> {
     let (width, height) = image.dimensions();
-    let frame = frame_of(engine, Size { width, height })?;
-    let asked = Asked { engine, profile, image, frame, cancel };
+    let frame = frame_of(model, Size { width, height })?;
+    let asked = Asked { model, profile, image, frame, cancel };
     match profile {
         PromptProfile::EmbeddedV1 => asked.embedded(description),
         PromptProfile::ComputerUse | PromptProfile::MobileUse => asked.tool_call(description),
@@ -140,7 +144,7 @@ fn check_description(description: &str) -> Result<String, GroundingError> {
 
 /// A picture and a model to ask about it.
 struct Asked<'a> {
-    engine: &'a Engine,
+    model: &'a dyn VisionModel,
     profile: PromptProfile,
     image: &'a RgbImage,
     frame: Frame,
@@ -152,6 +156,9 @@ impl Asked<'_> {
     /// only then is made to guess.
     fn embedded(self, description: &str) -> Result<Grounding, PolicyError> {
         let goal = format!("click \"{}\"", description.replace('"', "'"));
+        if !self.takes_grammars() {
+            return self.free(&goal, None);
+        }
         let thought = format!("{goal}\n");
         let grammar = grammar::click_or_not_found(&thought, self.frame.model);
         let chosen = self.complete(&goal, &thought, grammar)?;
@@ -161,8 +168,8 @@ impl Asked<'_> {
             parse_reply(&reply, self.profile, None).map_err(|error| invalid(&reply, &error))?;
         let branch = branch_probability(&chosen.tokens);
         if let Some(model_point) = parsed.action.point() {
-            let probability = coordinate_probability(&chosen.tokens).unwrap_or(1.0);
-            return self.grounding(model_point, probability, Some(branch), reply, usage);
+            let probability = coordinate_probability(&chosen.tokens);
+            return self.grounding(model_point, probability, branch, reply, usage);
         }
         debug_assert_eq!(parsed.action, Action::Terminate { status: Status::Failure });
         let prefix = format!("{thought}{{\"action\":\"left_click\",\"coordinate\":");
@@ -173,7 +180,7 @@ impl Asked<'_> {
         let (model_point, probability) = read_point(&guess.text, self.profile, &guess)?;
         let reply = format!("{reply}\n{}", guess.text);
         let grounding =
-            self.grounding(model_point, probability, Some(1.0 - branch), reply, usage)?;
+            self.grounding(model_point, probability, branch.map(|p| 1.0 - p), reply, usage)?;
         Ok(Grounding { found: false, ..grounding })
     }
 
@@ -186,6 +193,11 @@ impl Asked<'_> {
                 ("computer_use", "left_click")
             }
         };
+        if !self.takes_grammars() {
+            let click = ActionSpace::new([Verb::LeftClick]);
+            let schema = grammar::call_schema(self.profile, &click, self.frame.model);
+            return self.free(description, schema.map(Constraint::JsonSchema));
+        }
         let prefix = format!(
             "<tool_call>\n{{\"name\": \"{name}\", \"arguments\": {{\"action\": \"{verb}\", \
              \"coordinate\": ["
@@ -198,6 +210,26 @@ impl Asked<'_> {
         self.grounding(model_point, probability, None, reply, usage)
     }
 
+    /// Asks a model that cannot be held to a grammar: its reply has a point or is invalid.
+    fn free(self, text: &str, constraint: Option<Constraint>) -> Result<Grounding, PolicyError> {
+        let prompt = build_single(self.profile, text, self.image.clone(), self.frame);
+        let completion = self.answer(&Request {
+            constraint,
+            options: GenerateOptions { max_new_tokens: 256, ..GenerateOptions::default() },
+            ..prompt.into_request()
+        })?;
+        let parsed = parse_reply(&completion.text, self.profile, None)
+            .map_err(|error| invalid(&completion.text, &error))?;
+        let model_point = parsed.action.point().ok_or_else(|| no_point(&completion.text))?;
+        let probability = coordinate_probability(&completion.tokens);
+        let usage = Usage::from(&completion.stats);
+        self.grounding(model_point, probability, None, completion.text, usage)
+    }
+
+    fn takes_grammars(&self) -> bool {
+        self.model.card().takes_grammars
+    }
+
     /// Generates a reply that starts with `prefix` and goes on by `grammar`.
     fn complete(
         &self,
@@ -206,13 +238,16 @@ impl Asked<'_> {
         grammar: String,
     ) -> Result<Completion, PolicyError> {
         let prompt = build_single(self.profile, text, self.image.clone(), self.frame);
-        let request = Request {
+        self.answer(&Request {
             prefix: Some(prefix.to_owned()),
             constraint: Some(Constraint::Lark(grammar)),
             options: GenerateOptions { max_new_tokens: 48, ..GenerateOptions::default() },
             ..prompt.into_request()
-        };
-        let completion = self.engine.generate(&request, &mut |_| {}, self.cancel)?;
+        })
+    }
+
+    fn answer(&self, request: &Request) -> Result<Completion, PolicyError> {
+        let completion = self.model.answer(request, &mut |_| {}, self.cancel)?;
         match completion.stop {
             StopReason::Cancelled => Err(PolicyError::Cancelled),
             StopReason::Stop | StopReason::StopString | StopReason::Length => Ok(completion),
@@ -222,7 +257,7 @@ impl Asked<'_> {
     fn grounding(
         &self,
         model_point: ModelPoint,
-        probability: f64,
+        probability: Option<f64>,
         presence: Option<f64>,
         reply: String,
         usage: Usage,
@@ -251,23 +286,29 @@ fn read_point(
     reply: &str,
     profile: PromptProfile,
     completion: &Completion,
-) -> Result<(ModelPoint, f64), PolicyError> {
+) -> Result<(ModelPoint, Option<f64>), PolicyError> {
     let parsed = parse_reply(reply, profile, None).map_err(|error| invalid(reply, &error))?;
-    let point = parsed.action.point().ok_or_else(|| PolicyError::InvalidReply {
-        reply: reply.to_owned(),
-        problem: "the reply has no point".to_owned(),
-    })?;
-    Ok((point, probability_between(&completion.tokens, 0, usize::MAX)))
+    let point = parsed.action.point().ok_or_else(|| no_point(reply))?;
+    let is_told = !completion.tokens.is_empty();
+    Ok((point, is_told.then(|| probability_between(&completion.tokens, 0, usize::MAX))))
+}
+
+fn no_point(reply: &str) -> PolicyError {
+    let problem = "the reply has no point".to_owned();
+    PolicyError::InvalidReply { reply: reply.to_owned(), problem }
 }
 
 /// Returns the probability of everything after the thought but the coordinates: of the choice
-/// between a click and the word that there is nothing to click.
-fn branch_probability(tokens: &[TokenInfo]) -> f64 {
+/// between a click and the word that there is nothing to click; nothing without tokens to tell.
+fn branch_probability(tokens: &[TokenInfo]) -> Option<f64> {
+    if tokens.is_empty() {
+        return None;
+    }
     let thought = tokens.iter().position(|token| token.text.contains('\n')).map_or(0, |at| at + 1);
     let action = &tokens[thought..];
     let all: f64 = action.iter().map(|token| f64::from(token.logprob)).sum();
     let coordinates = coordinate_probability(action).map_or(0.0, f64::ln);
-    (all - coordinates).exp().clamp(0.0, 1.0)
+    Some((all - coordinates).exp().clamp(0.0, 1.0))
 }
 
 fn invalid(reply: &str, error: &handsight_actions::ParseError) -> PolicyError {

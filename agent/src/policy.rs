@@ -1,7 +1,7 @@
 //! What decides: an observation and a history in, a thought and an action out.
 
 pub(crate) mod grammar;
-pub mod local;
+pub mod model;
 pub mod scripted;
 
 use handsight_actions::{Action, ActionSpace, Frame, ModelPoint, Observation, PixelPoint, Rect};
@@ -9,6 +9,7 @@ use handsight_model::{CancelFlag, ModelError};
 
 use crate::history::StepSummary;
 use crate::trace::event::Usage;
+use crate::vision_model::AnswerError;
 
 /// Decides what to do next on a device.
 ///
@@ -111,6 +112,14 @@ pub enum PolicyError {
         /// How many replies it had.
         replies: usize,
     },
+}
+
+impl From<AnswerError> for PolicyError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Model(error) => Self::Model(error),
+        }
+    }
 }
 
 impl PolicyError {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use handsight_actions::{DesktopDevice, DesktopOptions, Device};
 use handsight_agent::settle::observe_still;
 use handsight_agent::{
-    Controls, Episode, EpisodeOptions, LocalOptions, LocalPolicy, SettleOptions, TraceRecorder,
+    Controls, Episode, EpisodeOptions, ModelOptions, ModelPolicy, SettleOptions, TraceRecorder,
     run_episode,
 };
 use handsight_scenarios::{CheckResult, write_report};
@@ -41,8 +41,8 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
-    let (engine, profile) = open::model(&args.model, printer, environment)?;
-    let mut policy = LocalPolicy::new(engine, profile, LocalOptions::default());
+    let (model, profile) = open::model(&args.model, printer, environment)?;
+    let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());
     let case = window::case(args.window);
     let stage = Stage::set(args, printer, environment, &interrupt)?;
     let options = DesktopOptions { monitor: None, display: Some(stage.display.clone()) };

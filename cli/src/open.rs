@@ -5,7 +5,7 @@ use std::path::Path;
 use handsight_actions::{
     DesktopDevice, DesktopOptions, Device, DeviceError, Observation, StillDevice,
 };
-use handsight_agent::PromptProfile;
+use handsight_agent::{ModelCard, PromptProfile, VisionModel};
 use handsight_model::{DeviceKind, Engine, EngineOptions};
 
 use crate::args::{Compute, DeviceArg, ModelArgs, Prompt, TargetArgs};
@@ -73,7 +73,7 @@ pub(crate) fn model(
     model: &ModelArgs,
     printer: &Printer,
     environment: &Environment,
-) -> Result<(Engine, PromptProfile), Failure> {
+) -> Result<(Box<dyn VisionModel>, PromptProfile), Failure> {
     let spinner = printer.spinner("loading the model");
     let device = match model.compute {
         Compute::Cpu => DeviceKind::Cpu,
@@ -100,13 +100,13 @@ pub(crate) fn model(
         }
     };
     drop(spinner);
-    let profile = profile(model.prompt, &engine)?;
-    Ok((engine, profile))
+    let profile = profile(model.prompt, &engine.card())?;
+    Ok((Box::new(engine), profile))
 }
 
 /// Returns the prompt that was asked for, or else the one the checkpoint names.
-fn profile(asked: Option<Prompt>, engine: &Engine) -> Result<PromptProfile, Failure> {
-    let named = engine.info().prompt_profile.as_deref();
+fn profile(asked: Option<Prompt>, card: &ModelCard) -> Result<PromptProfile, Failure> {
+    let named = card.prompt_profile.as_deref();
     match (asked, named) {
         (Some(Prompt::EmbeddedV1), _) => Ok(PromptProfile::EmbeddedV1),
         (Some(Prompt::ComputerUse), _) | (None, None) => Ok(PromptProfile::ComputerUse),

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use fs_err as fs;
 use handsight_actions::{Action, ActionSpace, Observation, PixelPoint, Screenshot, Status};
 use handsight_agent::history::StepSummary;
-use handsight_agent::policy::local::{LocalOptions, LocalPolicy};
+use handsight_agent::policy::model::{ModelOptions, ModelPolicy};
 use handsight_agent::policy::{Policy, PolicyError, Turn};
 use handsight_agent::prompt::PromptProfile;
 use handsight_model::{CancelFlag, Engine};
@@ -78,13 +78,13 @@ pub fn cases() -> Result<Vec<Case>> {
 /// # Errors
 ///
 /// Fails if the checkpoint cannot be loaded.
-pub fn embedded_policy() -> Result<LocalPolicy> {
+pub fn embedded_policy() -> Result<ModelPolicy> {
     Ok(policy(Engine::embedded()?))
 }
 
 /// Returns the same over any checkpoint of that kind.
-pub fn policy(engine: Engine) -> LocalPolicy {
-    LocalPolicy::new(engine, PromptProfile::EmbeddedV1, LocalOptions::default())
+pub fn policy(engine: Engine) -> ModelPolicy {
+    ModelPolicy::new(engine, PromptProfile::EmbeddedV1, ModelOptions::default())
 }
 
 /// Asks the policy about one case.
@@ -93,7 +93,7 @@ pub fn policy(engine: Engine) -> LocalPolicy {
 ///
 /// Fails if the picture cannot be read or the model cannot run; a wrong or unusable answer is an
 /// outcome, not an error.
-pub fn ask(policy: &mut LocalPolicy, case: &Case) -> Result<Outcome> {
+pub fn ask(policy: &mut ModelPolicy, case: &Case) -> Result<Outcome> {
     let image = image::open(fixtures().join(&case.image))?.to_rgb8();
     let observation = Observation { screenshot: Screenshot::now(image, 1.0), foreground_app: None };
     let history: &[StepSummary] = &[];

@@ -5,13 +5,14 @@
 //! back through the same typed geometry.
 
 use handsight_actions::{PixelPoint, Rect, Size};
-use handsight_model::{CancelFlag, Engine};
+use handsight_model::CancelFlag;
 use image::RgbImage;
 use image::imageops::crop_imm;
 
 use super::{Grounding, ground_once};
 use crate::policy::PolicyError;
 use crate::prompt::PromptProfile;
+use crate::vision_model::VisionModel;
 
 /// How much of the picture the second look sees: whole merged patches, so nothing is resized.
 const CUT_OUT: Size = Size { width: 252, height: 168 };
@@ -28,7 +29,7 @@ pub(super) fn looks_closer(profile: PromptProfile) -> bool {
 /// Returns where the thing is, as seen from closer by, in pixels of the whole picture, or that it is
 /// not there; nothing if the picture is too small for a closer look.
 pub(super) fn look_closer(
-    engine: &Engine,
+    model: &dyn VisionModel,
     profile: PromptProfile,
     image: &RgbImage,
     description: &str,
@@ -42,7 +43,7 @@ pub(super) fn look_closer(
     }
     let (x, y) = (part.x.unsigned_abs(), part.y.unsigned_abs());
     let cut_out = crop_imm(image, x, y, part.width, part.height).to_image();
-    let closer = ground_once(engine, profile, &cut_out, description, cancel)?;
+    let closer = ground_once(model, profile, &cut_out, description, cancel)?;
     let point = part.place(closer.point);
     Ok(Some(Grounding { point, looked_at: Some(part), ..closer }))
 }

@@ -38,6 +38,21 @@ pub(super) fn reply(
     }
 }
 
+/// Returns the schema of a call, with coordinates inside `frame`, for a model that cannot be held to
+/// a grammar; nothing for a profile whose replies are more than a call.
+pub(crate) fn call_schema(
+    profile: PromptProfile,
+    offered: &ActionSpace,
+    frame: Size,
+) -> Option<Value> {
+    match profile {
+        PromptProfile::EmbeddedV1 => None,
+        PromptProfile::ComputerUse | PromptProfile::MobileUse => {
+            Some(tool_schema(profile.dialect(), offered, frame))
+        }
+    }
+}
+
 /// What a thought may put between its quotes: so small a model reads well, spells badly and loses
 /// count, and neither a name nor a text to type should be its own invention.
 enum Pieces<'a> {

@@ -21,10 +21,10 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let mut image = open::picture(&args.image)?.screenshot.image;
     let interrupt = Interrupt::listen(printer)?;
-    let (engine, profile) = open::model(&args.model, printer, environment)?;
+    let (model, profile) = open::model(&args.model, printer, environment)?;
     let start = Instant::now();
     let spinner = printer.spinner("looking");
-    let grounding = ground(&engine, profile, &image, &args.description, &interrupt.cancel)?;
+    let grounding = ground(&model, profile, &image, &args.description, &interrupt.cancel)?;
     drop(spinner);
     let ms = start.elapsed().as_millis();
 
@@ -46,7 +46,8 @@ pub(crate) fn run(
     });
     let (point, size) = (grounding.point, grounding.frame.screenshot);
     let text = if grounding.found {
-        format!("{point}  p {:.2}  on {size}  {ms} ms", grounding.probability)
+        let sure = grounding.probability.map_or(String::new(), |sure| format!("  p {sure:.2}"));
+        format!("{point}{sure}  on {size}  {ms} ms")
     } else {
         format!("not found  best guess {point}  on {size}  {ms} ms")
     };

@@ -2,7 +2,7 @@
 
 use handsight_actions::Device;
 use handsight_agent::{
-    Controls, Decision, Episode, EpisodeError, EpisodeOptions, LocalOptions, LocalPolicy,
+    Controls, Decision, Episode, EpisodeError, EpisodeOptions, ModelOptions, ModelPolicy,
     SettleOptions, TraceRecorder, run_episode,
 };
 use serde_json::{Value, json};
@@ -22,8 +22,8 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
     let mut device = open::guarded(&args.target, environment, &interrupt)?;
-    let (engine, profile) = open::model(&args.model, printer, environment)?;
-    let mut policy = LocalPolicy::new(engine, profile, LocalOptions::default());
+    let (model, profile) = open::model(&args.model, printer, environment)?;
+    let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());
     let mut recorder = args.trace.as_deref().map(TraceRecorder::create).transpose()?;
 
     let options = EpisodeOptions {

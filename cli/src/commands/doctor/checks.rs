@@ -139,28 +139,27 @@ pub(super) fn model(
 ) -> Result<String, Failure> {
     const SAVE: Rect = Rect { x: 399, y: 331, width: 85, height: 34 };
     let start = Instant::now();
-    let (engine, profile) = open::model(args, printer, environment)?;
+    let (model, profile) = open::model(args, printer, environment)?;
     let loaded = start.elapsed().as_millis();
     let image = image::load_from_memory(WINDOW).expect("the picture is in the binary").to_rgb8();
     let start = Instant::now();
-    let grounding = ground(&engine, profile, &image, "Save", cancel)?;
+    let grounding = ground(&model, profile, &image, "Save", cancel)?;
     let ms = start.elapsed().as_millis();
-    let (point, info) = (grounding.point, engine.info());
+    let (point, card) = (grounding.point, model.card());
     if !SAVE.contains(point) {
         let message = format!(
             "`{}` runs, but it pointed at {point} for a button around {}",
-            info.name,
+            card.name,
             SAVE.center::<PixelPoint>()
         );
         return Err(Failure::new(Exit::NotAchieved, anyhow::Error::msg(message)).with_hint(
             "a model of another kind may need `--prompt`; a damaged one has to be fetched again",
         ));
     }
-    Ok(format!(
-        "{}, {:.1} M parameters, loaded in {loaded} ms, found a button in {ms} ms",
-        info.name,
-        millions(info.parameters)
-    ))
+    let size = card.parameters.map_or_else(String::new, |parameters| {
+        format!(", {:.1} M parameters", millions(parameters))
+    });
+    Ok(format!("{}{size}, loaded in {loaded} ms, found a button in {ms} ms", card.name))
 }
 
 /// Returns a count in millions.

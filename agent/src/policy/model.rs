@@ -1,22 +1,23 @@
-//! A policy over a checkpoint that runs in this process.
+//! A policy over a model, wherever it runs.
 
 use handsight_actions::{
     Action, Frame, ModelPoint, ParseError, ParsedReply, PixelPoint, Size, Status,
     parse_action_with_pointer,
 };
 use handsight_model::{
-    CancelFlag, Completion, Constraint, Engine, GenerateOptions, ModelError, Request, Sampling,
-    StopReason, TokenInfo,
+    CancelFlag, Completion, Constraint, GenerateOptions, ModelError, Request, Sampling, StopReason,
+    TokenInfo,
 };
 
 use super::{Decision, Policy, PolicyError, Progress, Turn, grammar};
 use crate::grounding::{GroundingError, ground};
 use crate::prompt::{self, PromptProfile};
 use crate::trace::event::Usage;
+use crate::vision_model::VisionModel;
 
-/// How a [`LocalPolicy`] decodes.
+/// How a [`ModelPolicy`] decodes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LocalOptions {
+pub struct ModelOptions {
     /// The most tokens of a reply.
     pub max_new_tokens: usize,
     /// How tokens are chosen the first time a turn is asked.
@@ -31,7 +32,7 @@ pub struct LocalOptions {
     pub grounds_apart: bool,
 }
 
-impl Default for LocalOptions {
+impl Default for ModelOptions {
     fn default() -> Self {
         Self {
             max_new_tokens: 512,
@@ -42,22 +43,37 @@ impl Default for LocalOptions {
     }
 }
 
-/// Decides with a checkpoint loaded by [`Engine`].
-pub struct LocalPolicy {
-    engine: Engine,
+/// Decides with a model: an [`Engine`](handsight_model::Engine) or one that a server runs.
+pub struct ModelPolicy {
+    model: Box<dyn VisionModel>,
     profile: PromptProfile,
-    options: LocalOptions,
+    options: ModelOptions,
 }
 
-impl LocalPolicy {
-    /// Makes a policy that speaks to the checkpoint in the way it was trained on.
-    pub fn new(engine: Engine, profile: PromptProfile, options: LocalOptions) -> Self {
-        Self { engine, profile, options }
+impl ModelPolicy {
+    /// Makes a policy that speaks to the model in the way it was trained on.
+    pub fn new(
+        model: impl VisionModel + 'static,
+        profile: PromptProfile,
+        options: ModelOptions,
+    ) -> Self {
+        Self { model: Box::new(model), profile, options }
     }
 
-    /// Returns the checkpoint.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    /// Returns the model.
+    pub fn model(&self) -> &dyn VisionModel {
+        &*self.model
+    }
+
+    /// Returns what keeps a reply to the offered actions: a grammar of all of it, or else, where the
+    /// reply is a call, the schema of that call.
+    fn constraint(&self, turn: &Turn<'_>, frame: Frame) -> Option<Constraint> {
+        let (profile, offered) = (self.profile, turn.action_space);
+        if !self.model.card().takes_grammars {
+            return grammar::call_schema(profile, offered, frame.model).map(Constraint::JsonSchema);
+        }
+        let done = prompt::done(turn.history);
+        Some(Constraint::Lark(grammar::reply(profile, turn.goal, &done, offered, frame.model)))
     }
 
     /// Returns how replies are chosen on the given attempt at a turn.
@@ -71,9 +87,9 @@ impl LocalPolicy {
     }
 }
 
-impl Policy for LocalPolicy {
+impl Policy for ModelPolicy {
     fn name(&self) -> String {
-        format!("{}, prompt {}", self.engine.info().name, self.profile.as_str())
+        format!("{}, prompt {}", self.model.card().name, self.profile.as_str())
     }
 
     fn decide(
@@ -82,13 +98,9 @@ impl Policy for LocalPolicy {
         progress: &mut dyn FnMut(Progress<'_>),
         cancel: &CancelFlag,
     ) -> Result<Decision, PolicyError> {
-        let frame = frame_of(&self.engine, turn.observation.screenshot.size())?;
+        let frame = frame_of(&*self.model, turn.observation.screenshot.size())?;
         let prompt = prompt::build(self.profile, turn, frame);
-        let constraint = self.options.constrained.then(|| {
-            let (profile, goal) = (self.profile, turn.goal);
-            let done = prompt::done(turn.history);
-            Constraint::Lark(grammar::reply(profile, goal, &done, turn.action_space, frame.model))
-        });
+        let constraint = if self.options.constrained { self.constraint(turn, frame) } else { None };
         let request = Request {
             constraint,
             options: GenerateOptions {
@@ -99,7 +111,7 @@ impl Policy for LocalPolicy {
             ..prompt.into_request()
         };
         let mut tell = |token: &TokenInfo| progress(Progress::Text(&token.text));
-        let completion = self.engine.generate(&request, &mut tell, cancel)?;
+        let completion = self.model.answer(&request, &mut tell, cancel)?;
         let decision = read_decision(completion, self.profile, frame, turn)?;
         match (decision.action.point(), quoted(&decision.thought)) {
             (Some(_), Some(label)) if self.options.grounds_apart && grounds_apart(self.profile) => {
@@ -115,7 +127,7 @@ fn grounds_apart(profile: PromptProfile) -> bool {
     profile == PromptProfile::EmbeddedV1
 }
 
-impl LocalPolicy {
+impl ModelPolicy {
     /// Asks for the place of a decision again, on its own: a long goal and many earlier steps draw a
     /// small checkpoint's eye away from the one label that counts.
     fn ground(
@@ -126,7 +138,7 @@ impl LocalPolicy {
         cancel: &CancelFlag,
     ) -> Result<Decision, PolicyError> {
         let image = &turn.observation.screenshot.image;
-        let grounding = match ground(&self.engine, self.profile, image, label, cancel) {
+        let grounding = match ground(&*self.model, self.profile, image, label, cancel) {
             Ok(grounding) => grounding,
             Err(GroundingError::Policy(error)) => return Err(error),
             Err(error) => {
@@ -143,7 +155,7 @@ impl LocalPolicy {
         if grounding.found {
             decision.action = decision.action.map_points(|_| grounding.point);
             decision.model_point = Some(grounding.model_point);
-            decision.probability = Some(grounding.probability);
+            decision.probability = grounding.probability;
         } else {
             decision.action = Action::Terminate { status: Status::Failure };
             decision.model_point = None;
@@ -160,8 +172,8 @@ fn quoted(thought: &str) -> Option<&str> {
 }
 
 /// Returns the frame of a screenshot of this size: what the model will see of it.
-pub(crate) fn frame_of(engine: &Engine, screenshot: Size) -> Result<Frame, ModelError> {
-    let (width, height) = engine.resized_size(screenshot.width, screenshot.height)?;
+pub(crate) fn frame_of(model: &dyn VisionModel, screenshot: Size) -> Result<Frame, ModelError> {
+    let (width, height) = model.resized_size(screenshot.width, screenshot.height)?;
     Ok(Frame { screenshot, model: Size { width, height } })
 }
 

@@ -1,0 +1,111 @@
+//! A model that sees: what deciding, grounding and asking need of one, wherever it runs.
+
+use handsight_model::{CancelFlag, Completion, Engine, ModelError, Request, TokenInfo};
+
+/// What a model is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ModelCard {
+    /// What a trace and a report call it.
+    pub name: String,
+    /// How many parameters it has, if that is known.
+    pub parameters: Option<u64>,
+    /// The prompt it was trained on, if it names one.
+    pub prompt_profile: Option<String>,
+    /// Whether its answers can be held to a grammar in llguidance's dialect of Lark. Each model can
+    /// be held to a JSON Schema, or is checked against it.
+    pub takes_grammars: bool,
+}
+
+/// A model that answers questions about images.
+///
+/// There are two: [`Engine`], which runs in this process, and
+/// one that a server runs.
+pub trait VisionModel: Send + Sync {
+    /// Returns what the model is.
+    fn card(&self) -> ModelCard;
+
+    /// Returns the size, (width, height), in whose pixels the model speaks of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Image`] if such an image cannot be processed.
+    fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError>;
+
+    /// Answers a request. `on_token` sees every token as it is generated, its text being the part
+    /// of the answer that became whole with it.
+    ///
+    /// When `cancel` is set it returns what there is so far, with
+    /// [`StopReason::Cancelled`](handsight_model::StopReason::Cancelled).
+    ///
+    /// # Errors
+    ///
+    /// [`AnswerError`] if there is no answer.
+    fn answer(
+        &self,
+        request: &Request,
+        on_token: &mut dyn FnMut(&TokenInfo),
+        cancel: &CancelFlag,
+    ) -> Result<Completion, AnswerError>;
+}
+
+/// Why a model did not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// The request cannot be answered, or the model in this process failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+impl AnswerError {
+    /// Returns what the user can do about it, if anything.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Model(error) => error.hint().map(str::to_owned),
+        }
+    }
+}
+
+impl VisionModel for Engine {
+    fn card(&self) -> ModelCard {
+        let info = self.info();
+        ModelCard {
+            name: info.name.clone(),
+            parameters: Some(info.parameters),
+            prompt_profile: info.prompt_profile.clone(),
+            takes_grammars: true,
+        }
+    }
+
+    fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError> {
+        Engine::resized_size(self, width, height)
+    }
+
+    fn answer(
+        &self,
+        request: &Request,
+        on_token: &mut dyn FnMut(&TokenInfo),
+        cancel: &CancelFlag,
+    ) -> Result<Completion, AnswerError> {
+        Ok(self.generate(request, on_token, cancel)?)
+    }
+}
+
+impl<T: VisionModel + ?Sized> VisionModel for Box<T> {
+    fn card(&self) -> ModelCard {
+        (**self).card()
+    }
+
+    fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError> {
+        (**self).resized_size(width, height)
+    }
+
+    fn answer(
+        &self,
+        request: &Request,
+        on_token: &mut dyn FnMut(&TokenInfo),
+        cancel: &CancelFlag,
+    ) -> Result<Completion, AnswerError> {
+        (**self).answer(request, on_token, cancel)
+    }
+}
