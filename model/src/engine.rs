@@ -23,7 +23,7 @@ use crate::sampler::Sampler;
 use crate::sequence::{Choice, Sequence};
 use crate::tokenizer::Tokenizer;
 use crate::vision_cache::VisionCache;
-use crate::weights::Loader;
+use crate::weights::{LoadOptions, Loader, Quantization, WeightDtype};
 
 /// Where the tensors live.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -44,6 +44,11 @@ pub struct EngineOptions {
     pub device: DeviceKind,
     /// The vision tower's file of a language model in GGUF, if it is not the one beside it.
     pub mmproj: Option<PathBuf>,
+    /// What dense weights are kept in; as they are stored if nothing is said, but that on the CPU
+    /// small checkpoints are kept in f32.
+    pub dtype: Option<WeightDtype>,
+    /// What dense matrices are quantised to as they are loaded, if anything.
+    pub quantize: Option<Quantization>,
     /// The most tokens of a prompt and its answer, if fewer or more than the model's own limit; at
     /// most its `max_position_embeddings`.
     pub max_context: Option<usize>,
@@ -60,6 +65,8 @@ impl Default for EngineOptions {
         Self {
             device: DeviceKind::Cpu,
             mmproj: None,
+            dtype: None,
+            quantize: None,
             max_context: None,
             prefix_cache_bytes: 512 << 20,
             vision_cache_bytes: 256 << 20,
@@ -179,7 +186,9 @@ impl Engine {
             prompt_profile: config.prompt_profile.clone(),
             max_position_embeddings,
         };
-        let model = Qwen25Vl::new(&config, &Loader::new(&*weights, open_device(options.device)?))?;
+        let load = LoadOptions { dtype: options.dtype, quantize: options.quantize };
+        let loader = Loader::new(&*weights, load, open_device(options.device)?);
+        let model = Qwen25Vl::new(&config, &loader)?;
         Ok(Self {
             info,
             processor,

@@ -64,3 +64,4 @@ pub use request::{
 };
 pub use sampler::Sampling;
 pub use scheduler::{Event, Scheduler, SchedulerLimits, SchedulerStats};
+pub use weights::{Quantization, WeightDtype};

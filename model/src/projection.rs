@@ -1,8 +1,25 @@
 //! A matrix of weights that activations are multiplied with, however it is stored.
 //!
-//! Activations are the caller's, always dense; what the weights are is decided when they are loaded.
+//! Activations are the caller's: f32 on the CPU, the run's dtype on a GPU. What the weights are is
+//! decided when they are loaded (`weights/form.rs`).
 
-use candle_core::{Result, Tensor};
+mod blocks;
+mod half;
+
+use std::sync::Arc;
+
+use candle_core::quantized::{GgmlDType, QMatMul};
+use candle_core::{CpuStorage, DType, Device, Module, Result, Storage, Tensor};
+
+use blocks::BlockMatrix;
+use half::HalfMatrix;
+
+pub(crate) use blocks::quantize;
+pub(crate) use half::HalfWeights;
+
+/// How many weights are turned to f32 at once when many rows of activations need them: 4 MiB, so
+/// that they are still in the cache when they are used.
+const TILE_ELEMENTS: usize = 1 << 20;
 
 /// A linear layer: `x·Wᵀ + b`.
 #[derive(Clone, Debug)]
@@ -13,9 +30,16 @@ pub(crate) struct Projection {
 }
 
 /// The weights, `(out, in)`. Clones share them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Matrix {
+    /// Of the activations' dtype, anywhere.
     Dense(Tensor),
+    /// 16 bits, on the CPU.
+    Half(Arc<HalfMatrix>),
+    /// Quantised, on the CPU.
+    Blocks(Arc<BlockMatrix>),
+    /// Quantised, on a GPU.
+    Device(QMatMul),
 }
 
 impl Projection {
@@ -24,29 +48,69 @@ impl Projection {
         Self { matrix: Matrix::Dense(weight), bias: None }
     }
 
+    /// Returns a projection by 16-bit weights on the CPU, row by row, `in_len` each.
+    pub(crate) fn half(weights: HalfWeights, in_len: usize) -> Self {
+        let matrix = Matrix::Half(Arc::new(HalfMatrix::new(weights, in_len)));
+        Self { matrix, bias: None }
+    }
+
+    /// Returns a projection by quantised weights, row by row, each row filled up to whole blocks.
+    pub(crate) fn blocks(
+        dtype: GgmlDType,
+        bytes: Vec<u8>,
+        (out_len, in_len): (usize, usize),
+        device: &Device,
+    ) -> Result<Self> {
+        let matrix = if device.is_cpu() {
+            Matrix::Blocks(Arc::new(BlockMatrix::new(dtype, bytes, out_len, in_len)?))
+        } else {
+            use candle_core::quantized::{QStorage, QTensor};
+            let storage = QStorage::from_data(bytes.into(), device, dtype)?;
+            Matrix::Device(QMatMul::from_qtensor(QTensor::new(storage, (out_len, in_len))?)?)
+        };
+        Ok(Self { matrix, bias: None })
+    }
+
     /// Adds `bias`, `(out,)`, to every row of the result.
     pub(crate) fn with_bias(self, bias: Tensor) -> Self {
         Self { bias: Some(bias), ..self }
     }
 
+    /// Returns the bytes that the weights and the bias take in memory.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the memory plan is checked with it"))]
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let dense = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        let weights = match &self.matrix {
+            Matrix::Dense(tensor)
+            | Matrix::Device(QMatMul::Tensor(tensor) | QMatMul::TensorF16(tensor)) => dense(tensor),
+            Matrix::Half(matrix) => matrix.bytes(),
+            Matrix::Blocks(matrix) => matrix.bytes(),
+            Matrix::Device(QMatMul::QTensor(tensor)) => tensor.storage_size_in_bytes(),
+        };
+        weights + self.bias.as_ref().map_or(0, dense)
+    }
+
     /// `(…, in)` → `(…, out)`
     pub(crate) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let (rows, [.., in_len]) = (xs.rank(), xs.dims()) else {
+        let (rank, [.., in_len]) = (xs.rank(), xs.dims()) else {
             candle_core::bail!("a projection needs at least one dimension")
         };
-        let flat = if rows == 2 { xs.clone() } else { xs.reshape(((), *in_len))? };
+        let flat = if rank == 2 { xs.clone() } else { xs.reshape(((), *in_len))? };
         let ys = match &self.matrix {
             Matrix::Dense(weight) => flat.matmul(&weight.t()?)?,
+            Matrix::Half(matrix) => matrix.matmul(&flat)?,
+            Matrix::Blocks(matrix) => matrix.matmul(&flat)?,
+            Matrix::Device(matrix) => matrix.forward(&flat)?,
         };
         let ys = match &self.bias {
             Some(bias) => ys.broadcast_add(bias)?,
             None => ys,
         };
-        if rows == 2 {
+        if rank == 2 {
             return Ok(ys);
         }
         let mut shape = xs.dims().to_vec();
-        shape[rows - 1] = ys.dim(1)?;
+        shape[rank - 1] = ys.dim(1)?;
         ys.reshape(shape)
     }
 
@@ -54,29 +118,77 @@ impl Projection {
     pub(crate) fn rows(&self, indices: &Tensor) -> Result<Tensor> {
         match &self.matrix {
             Matrix::Dense(weight) => weight.index_select(indices, 0),
+            Matrix::Half(matrix) => matrix.select(indices),
+            Matrix::Blocks(matrix) => matrix.select(indices),
+            Matrix::Device(matrix) => matrix.embedding(indices),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use candle_core::Device;
-
-    #[test]
-    fn rows_of_any_batch_are_multiplied_alike() {
-        let values = |n: usize| (0..n).map(|i| (i as f32).sin()).collect::<Vec<_>>();
-        let tensor =
-            |n: usize, shape: &[usize]| Tensor::from_vec(values(n), shape, &Device::Cpu).unwrap();
-        let projection = Projection::dense(tensor(12, &[4, 3])).with_bias(tensor(4, &[4]));
-        let flat = projection.forward(&tensor(18, &[6, 3])).unwrap();
-        assert_eq!(flat.dims(), [6, 4]);
-        let batched = projection.forward(&tensor(18, &[2, 3, 3])).unwrap();
-        assert_eq!(batched.dims(), [2, 3, 4]);
-        let vec2 = |xs: &Tensor| xs.reshape((6, 4)).unwrap().to_vec2::<f32>().unwrap();
-        assert_eq!(vec2(&flat), vec2(&batched));
-        let expected: f32 =
-            (0..3).map(|i| values(12)[6 + i] * values(18)[3 + i]).sum::<f32>() + values(4)[2];
-        assert!((vec2(&flat)[1][2] - expected).abs() < 1e-6);
+impl std::fmt::Debug for Matrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Dense(tensor) => write!(f, "Dense({:?}, {:?})", tensor.dims(), tensor.dtype()),
+            Self::Half(matrix) => write!(f, "Half({:?})", matrix.dims()),
+            Self::Blocks(matrix) => write!(f, "Blocks({:?}, {:?})", matrix.dims(), matrix.dtype()),
+            Self::Device(matrix) => matrix.fmt(f),
+        }
     }
 }
+
+/// Shows the numbers of an f32 tensor on the CPU to `use_rows`, in row-major order.
+fn with_rows<T>(xs: &Tensor, use_rows: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let xs = xs.contiguous()?;
+    let (storage, layout) = xs.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => {
+            Ok(use_rows(&values[start..end]))
+        }
+        _ => candle_core::bail!(
+            "weights of this form need f32 activations on the CPU, not {:?} on {:?}",
+            xs.dtype(),
+            xs.device()
+        ),
+    }
+}
+
+/// Puts `(n, _)` results beside each other: `(n, cols)`.
+fn join_columns(parts: impl Iterator<Item = Result<Tensor>>, cols: usize) -> Result<Tensor> {
+    let mut joined: Option<Tensor> = None;
+    let mut at = 0;
+    for part in parts {
+        let part = part?;
+        let (n, width) = part.dims2()?;
+        if width == cols {
+            return Ok(part);
+        }
+        let all = match joined.take() {
+            Some(all) => all,
+            None => Tensor::zeros((n, cols), DType::F32, &Device::Cpu)?,
+        };
+        all.slice_set(&part, 1, at)?;
+        at += width;
+        joined = Some(all);
+    }
+    joined.ok_or_else(|| candle_core::Error::Msg("weights without rows".to_owned()))
+}
+
+/// Looks up rows of a matrix of `dims`, (rows, cols): `(s,)` → `(s, cols)` in f32.
+fn gather(
+    indices: &Tensor,
+    (rows, cols): (usize, usize),
+    read: impl Fn(usize, &mut [f32]) -> Result<()>,
+) -> Result<Tensor> {
+    let indices: Vec<u32> = indices.to_dtype(DType::U32)?.to_vec1()?;
+    let mut out = vec![0.0; indices.len() * cols];
+    for (&index, out) in indices.iter().zip(out.chunks_mut(cols)) {
+        if index as usize >= rows {
+            candle_core::bail!("row {index} was asked for, of {rows}");
+        }
+        read(index as usize, out)?;
+    }
+    Tensor::from_vec(out, (indices.len(), cols), &Device::Cpu)
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,16 +10,23 @@
 //! The names: the released checkpoints; `model.language_model.*` and `model.visual.*` as saved by
 //! transformers ≥ 4.52; `language_model.*` and `vision_tower.*` as saved by MLX.
 
+mod form;
 mod loader;
+mod options;
 mod safetensors;
 
 use std::collections::BTreeMap;
 
-use candle_core::quantized::GgmlDType;
+use candle_core::Device;
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+use rayon::prelude::*;
 
 use crate::error::ModelError;
 pub(crate) use loader::Loader;
+pub(crate) use options::LoadOptions;
+pub use options::{Quantization, WeightDtype};
 pub(crate) use safetensors::{Safetensors, weight_files};
 
 /// What loading returns: an error names the file, tensor or value that cannot be used.
@@ -116,19 +123,62 @@ pub(crate) enum Data {
 impl StoredTensor {
     /// Returns the elements in f32, without a copy if that is what they are.
     pub(crate) fn into_f32(self) -> Loaded<Vec<f32>> {
-        use half::slice::HalfFloatSliceExt;
-        Ok(match self.data {
-            Data::F32(values) => values,
-            Data::F16(values) => values.to_f32_vec(),
-            Data::Bf16(values) => values.to_f32_vec(),
-            Data::I32(values) => values.into_iter().map(|value| value as f32).collect(),
-            Data::Ggml { dtype, bytes } => {
-                use candle_core::quantized::{QStorage, QTensor};
-                let storage = QStorage::from_data(bytes.into(), &candle_core::Device::Cpu, dtype)?;
-                let tensor = QTensor::new(storage, self.shape)?;
-                tensor.dequantize(&candle_core::Device::Cpu)?.flatten_all()?.to_vec1()?
+        let elements = self.shape.iter().product();
+        self.data.into_f32(elements)
+    }
+}
+
+impl Data {
+    fn into_f32(self, elements: usize) -> Loaded<Vec<f32>> {
+        const TASK: usize = 1 << 16; // a multiple of every block
+        if let Self::F32(values) = self {
+            return Ok(values);
+        }
+        let mut values = vec![0.0; elements];
+        let tasks = values.par_chunks_mut(TASK).enumerate();
+        tasks.try_for_each(|(task, out)| self.widen(task * TASK, out))?;
+        Ok(values)
+    }
+
+    /// Returns `elements` in bf16, without a copy if that is what they are.
+    pub(crate) fn into_bf16(self, elements: usize) -> Loaded<Vec<bf16>> {
+        match self {
+            Self::Bf16(values) => Ok(values),
+            data => Ok(data.into_f32(elements)?.into_par_iter().map(bf16::from_f32).collect()),
+        }
+    }
+
+    /// Returns `elements` in f16, without a copy if that is what they are.
+    pub(crate) fn into_f16(self, elements: usize) -> Loaded<Vec<f16>> {
+        match self {
+            Self::F16(values) => Ok(values),
+            data => Ok(data.into_f32(elements)?.into_par_iter().map(f16::from_f32).collect()),
+        }
+    }
+
+    /// Writes the elements from `start` in f32 until `out` is full. Of quantised elements, `start`
+    /// must be the start of a block and `out` take whole blocks.
+    pub(crate) fn widen(&self, start: usize, out: &mut [f32]) -> candle_core::Result<()> {
+        let range = start..start + out.len();
+        match self {
+            Self::F32(values) => out.copy_from_slice(&values[range]),
+            Self::F16(values) => values[range].convert_to_f32_slice(out),
+            Self::Bf16(values) => values[range].convert_to_f32_slice(out),
+            Self::I32(values) => {
+                for (out, &value) in out.iter_mut().zip(&values[range]) {
+                    *out = value as f32;
+                }
             }
-        })
+            Self::Ggml { dtype, bytes } => {
+                let place = |element| element / dtype.block_size() * dtype.type_size();
+                // Copied: blocks must be aligned, which those within a tensor need not be.
+                let blocks = bytes[place(range.start)..place(range.end)].to_vec();
+                let storage = QStorage::from_data(blocks.into(), &Device::Cpu, *dtype)?;
+                let tensor = QTensor::new(storage, out.len())?.dequantize(&Device::Cpu)?;
+                out.copy_from_slice(&tensor.to_vec1::<f32>()?);
+            }
+        }
+        Ok(())
     }
 }
 
