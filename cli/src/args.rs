@@ -2,7 +2,9 @@
 
 mod models;
 
-pub(crate) use models::{ModelsArgs, ModelsCommand, ModelsListArgs};
+pub(crate) use models::{
+    ModelsArgs, ModelsCommand, ModelsListArgs, ModelsPullArgs, ModelsRmArgs, ModelsVerifyArgs,
+};
 
 use std::path::PathBuf;
 use std::time::Duration;

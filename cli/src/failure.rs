@@ -217,7 +217,11 @@ fn exit_of_model(error: &ModelError) -> Exit {
 
 fn exit_of_hub(error: &HubError) -> Exit {
     match error {
-        HubError::Name { .. } | HubError::Ambiguous { .. } => Exit::BadInput,
+        HubError::Name { .. }
+        | HubError::Ambiguous { .. }
+        | HubError::Option { .. }
+        | HubError::NoSuchFile { .. } => Exit::BadInput,
+        HubError::Cancelled => Exit::Interrupted,
         _ => Exit::Unavailable,
     }
 }

@@ -1,5 +1,9 @@
 //! The only printing: data on stdout, everything for people on stderr.
 
+mod progress;
+
+pub(crate) use progress::Progress;
+
 use std::io::{self, ErrorKind, Write};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -148,6 +152,12 @@ impl Printer {
             .with_message(message.to_owned());
         bar.enable_steady_tick(TICK);
         Spinner(bar)
+    }
+
+    /// Shows how much of `total` bytes is done. Only a terminal sees it.
+    #[expect(clippy::unused_self, reason = "a printer is what allows printing")]
+    pub(crate) fn progress(&self, message: &str, total: u64) -> Progress {
+        Progress::new(message, total)
     }
 
     /// Asks a question on the terminal; only `y` or `yes` agrees.

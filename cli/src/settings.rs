@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use handsight_model::hub::HubOptions;
+use handsight_model::hub::{HubOptions, Token};
 
 /// The environment, as far as it matters here.
 #[derive(Clone, Debug, Default)]
@@ -33,27 +34,57 @@ impl Environment {
             wayland: variable("WAYLAND_DISPLAY").is_some(),
             color: terminal && !dumb && variable("NO_COLOR").is_none(),
             interactive: terminal && std::io::stdin().is_terminal(),
-            hub: HubOptions { cache: hub_cache() },
+            hub: hub(),
             cache: user_caches().map(|caches| caches.join("handsight")),
         }
     }
 }
 
-/// Returns the folder of the Hugging Face cache: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else that
-/// of the user's cache folder.
-fn hub_cache() -> Option<PathBuf> {
-    let folder = |name| variable(name).map(|path| without_tilde(Path::new(&path)));
-    folder("HF_HUB_CACHE").or_else(|| folder("HUGGINGFACE_HUB_CACHE")).or_else(|| {
-        let home = folder("HF_HOME");
-        let home = home.or_else(|| user_caches().map(|caches| caches.join("huggingface")));
-        home.map(|home| home.join("hub"))
-    })
+/// Returns what the environment says of the Hugging Face Hub, in the variables its own tools read.
+fn hub() -> HubOptions {
+    let home = folder("HF_HOME");
+    let home = home.or_else(|| user_caches().map(|caches| caches.join("huggingface")));
+    let in_home = |name| home.as_ref().map(|home: &PathBuf| home.join(name));
+    let cache = folder("HF_HUB_CACHE").or_else(|| folder("HUGGINGFACE_HUB_CACHE"));
+    let certificates = folder("REQUESTS_CA_BUNDLE").or_else(|| folder("SSL_CERT_FILE"));
+    let defaults = HubOptions::default();
+    HubOptions {
+        cache: cache.or_else(|| in_home("hub")),
+        endpoint: text("HF_ENDPOINT").unwrap_or(defaults.endpoint),
+        token: text("HF_TOKEN").map(|token| Token::new(&token)),
+        token_file: folder("HF_TOKEN_PATH").or_else(|| in_home("token")),
+        certificates,
+        offline: is_on("HF_HUB_OFFLINE"),
+        patience: seconds("HF_HUB_DOWNLOAD_TIMEOUT").unwrap_or(defaults.patience),
+    }
+}
+
+/// Returns a variable that is a text.
+fn text(name: &str) -> Option<String> {
+    variable(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// Returns a variable that is a path.
+fn folder(name: &str) -> Option<PathBuf> {
+    variable(name).map(|path| without_tilde(Path::new(&path)))
+}
+
+/// Returns whether a variable is switched on, as the tools of the hub understand it.
+fn is_on(name: &str) -> bool {
+    let value = text(name).unwrap_or_default().to_uppercase();
+    matches!(value.as_str(), "1" | "ON" | "YES" | "TRUE")
+}
+
+/// Returns a variable that is a number of seconds, from 1 to a day.
+fn seconds(name: &str) -> Option<Duration> {
+    const DAY: f64 = 24.0 * 3600.0;
+    let seconds: f64 = text(name)?.trim().parse().ok()?;
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.clamp(1.0, DAY)))
 }
 
 /// Returns the user's cache folder: `XDG_CACHE_HOME`, else `.cache` in the home folder.
 fn user_caches() -> Option<PathBuf> {
-    let named = variable("XDG_CACHE_HOME").map(|path| without_tilde(Path::new(&path)));
-    named.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+    folder("XDG_CACHE_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
 }
 
 /// Puts the home folder in the place of a leading `~`, which only shells replace.

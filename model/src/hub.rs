@@ -2,24 +2,66 @@
 //!
 //! The cache is the one every tool of that ecosystem shares (`models--org--name` with `refs`,
 //! `snapshots` and `blobs`), so what another tool fetched is found here, and the other way round.
+//! [`Hub::pull`] is the only thing that uses the network.
 //!
 //! Nothing here reads the environment: who calls says where the cache is ([`HubOptions`]).
 
 mod cache;
+mod checksum;
 mod error;
+mod http;
+mod listing;
+mod lock;
 mod name;
+mod plan;
+mod pull;
+mod remove;
+mod transfer;
+mod verify;
+mod wait;
 
 pub use cache::{CachedModel, Resolved};
 pub use error::HubError;
+pub use http::Token;
 pub use name::{ModelName, short_names};
+pub use pull::{PullEvent, PullOptions, Pulled, PulledFile};
+pub use remove::Removal;
+pub use verify::{FileState, VerifiedFile};
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-/// Where checkpoints are kept.
-#[derive(Clone, Debug, Default)]
+/// Where checkpoints come from and where they are kept.
+#[derive(Clone, Debug)]
 pub struct HubOptions {
     /// The folder of the cache (`…/huggingface/hub`); none if the machine has no home folder.
     pub cache: Option<PathBuf>,
+    /// The hub, or a mirror of it: the start of every address, without a `/` at its end.
+    pub endpoint: String,
+    /// Proves who asks, for private and gated models. Only the endpoint is told.
+    pub token: Option<Token>,
+    /// A file with a token, for when there is no `token`; it need not exist.
+    pub token_file: Option<PathBuf>,
+    /// Certificates (PEM) to trust in the place of those in this crate, for private mirrors.
+    pub certificates: Option<PathBuf>,
+    /// Never use the network.
+    pub offline: bool,
+    /// How long the other side may be silent.
+    pub patience: Duration,
+}
+
+impl Default for HubOptions {
+    fn default() -> Self {
+        Self {
+            cache: None,
+            endpoint: "https://huggingface.co".to_owned(),
+            token: None,
+            token_file: None,
+            certificates: None,
+            offline: false,
+            patience: Duration::from_secs(30),
+        }
+    }
 }
 
 /// The hub and its cache.
@@ -35,8 +77,7 @@ impl Hub {
     }
 
     fn cache(&self) -> Result<cache::Cache, HubError> {
-        let dir = self.options.cache.as_ref().ok_or(HubError::NoCache)?;
-        Ok(cache::Cache::new(dir.clone()))
+        Ok(cache::Cache::new(self.cache_dir()?))
     }
 
     /// Returns the folder of the cache.

@@ -1,9 +1,16 @@
 //! `handsight models` and `--model NAME`, as a user sees them.
 
+mod hostile;
+mod keep;
+mod pull;
+mod refused;
+
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use fs_err as fs;
 use handsight_tests::binary::Binary;
+use handsight_tests::hub_server::{HubServer, Repo};
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -11,6 +18,48 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 fn handsight() -> Binary {
     Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"))
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-qwen2_5_vl").join(name)
+}
+
+/// A repository with a small checkpoint of two weights files, and files nobody needs.
+fn tiny() -> Repo {
+    Repo::of_folder("org/tiny", 'a', &fixture("sharded-bf16"))
+        .with("README.md", b"---\nlicense: apache-2.0\n---\n# A model\n")
+        .with("pytorch_model.bin", &[0; 100])
+        .with("assets/a picture.png", &[0; 100])
+}
+
+/// A command that uses a server as the hub.
+fn command(handsight: &Binary, server: &HubServer, args: &[&str]) -> Command {
+    let mut command = handsight.command(args);
+    command.env("HF_ENDPOINT", server.endpoint());
+    command
+}
+
+/// Pulls from a server; returns the exit code and what was written, stdout first.
+fn pull(handsight: &Binary, server: &HubServer, args: &[&str]) -> (Option<i32>, String) {
+    let args: Vec<&str> = ["models", "pull"].iter().chain(args).copied().collect();
+    let output = command(handsight, server, &args).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+/// The cache's folder of a repository.
+fn cached(handsight: &Binary, repo: &str) -> PathBuf {
+    let name = format!("models--{}", repo.replace('/', "--"));
+    handsight.dir().join("huggingface/hub").join(name)
+}
+
+/// Everything in a folder, sorted; nothing if there is none.
+fn names_in(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 /// Puts the small checkpoint into the cache as the Python client would: as links to blobs.
@@ -21,8 +70,7 @@ fn put_into_cache(handsight: &Binary, repo: &str) -> PathBuf {
         fs::create_dir_all(folder).unwrap();
     }
     fs::write(dir.join("refs/main"), COMMIT).unwrap();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tiny-qwen2_5_vl/flat-f32");
-    for (index, entry) in fs::read_dir(fixture).unwrap().enumerate() {
+    for (index, entry) in fs::read_dir(fixture("flat-f32")).unwrap().enumerate() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), dir.join(format!("blobs/{index}"))).unwrap();
         let link = snapshot.join(entry.file_name());

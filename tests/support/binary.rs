@@ -43,8 +43,10 @@ impl Binary {
         command.args(args).current_dir(self.dir.path());
         let unset = ["DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "NO_COLOR", "COLUMNS"];
         // What the user of this machine has pulled is not what the tests are about.
-        let of_the_hub = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN"];
-        for name in unset.into_iter().chain(of_the_hub) {
+        let of_the_hub =
+            ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"];
+        let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+        for name in unset.into_iter().chain(of_the_hub).chain(proxies) {
             command.env_remove(name);
         }
         command.env("HF_HOME", self.dir.path().join("huggingface"));

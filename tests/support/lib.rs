@@ -4,6 +4,7 @@ pub mod apps;
 pub mod binary;
 pub mod embedded_eval;
 pub mod golden;
+pub mod hub_server;
 pub mod page;
 pub mod program;
 pub mod wait;

@@ -12,8 +12,67 @@ pub(crate) struct ModelsArgs {
 /// The commands of `models`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
+    /// Fetch a model, or go on with one that was interrupted.
+    #[command(after_help = PULL_HELP)]
+    Pull(ModelsPullArgs),
     /// List the models that were pulled, by this program or another.
     List(ModelsListArgs),
+    /// Compute the checksums of all files of a model again.
+    Verify(ModelsVerifyArgs),
+    /// Remove a model; what other revisions share stays.
+    Rm(ModelsRmArgs),
+}
+
+/// What `models pull` knows from the environment.
+const PULL_HELP: &str = "\
+Names: qwen2.5-vl-3b, -7b, -32b and -72b, each also with -awq; ui-tars-1.5, gui-owl, ui-venus, \
+holo1.5, gta1, opencua and their other sizes; any `org/name`, with `@` and a branch, tag or commit, \
+and with `:` and a GGUF file.
+
+Environment: HF_HOME or HF_HUB_CACHE says where models are kept, HF_ENDPOINT names a mirror, \
+HF_TOKEN is for private and gated models, HF_HUB_OFFLINE=1 forbids the network, \
+HF_HUB_DOWNLOAD_TIMEOUT is how many seconds a server may be silent, HTTPS_PROXY and \
+REQUESTS_CA_BUNDLE are as everywhere.";
+
+/// `models pull`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsPullArgs {
+    /// The model, such as `qwen2.5-vl-3b` or `org/name@revision`.
+    pub(crate) name: String,
+
+    /// Fetch this file in the place of those a checkpoint needs; can be given several times.
+    #[arg(long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+
+    /// How many files to fetch at once.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) parallel: u8,
+
+    /// How often in a row a request may fail for a reason that can pass.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) retries: u32,
+}
+
+/// `models verify`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsVerifyArgs {
+    /// The model, by the name it was pulled by.
+    pub(crate) name: String,
+
+    /// Remove files that are damaged, so that `models pull` fetches them again.
+    #[arg(long)]
+    pub(crate) remove_damaged: bool,
+}
+
+/// `models rm`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsRmArgs {
+    /// The model: all its revisions, or the one after `@`, or the file after `:`.
+    pub(crate) name: String,
+
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// `models list`.

@@ -1,6 +1,9 @@
 //! `models`: fetches checkpoints and looks after those that were fetched, one file per command.
 
 mod list;
+mod pull;
+mod rm;
+mod verify;
 
 use crate::args::ModelsCommand;
 use crate::failure::{Exit, Failure};
@@ -14,7 +17,10 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     match command {
+        ModelsCommand::Pull(args) => pull::run(args, printer, environment),
         ModelsCommand::List(args) => list::run(args, printer, environment),
+        ModelsCommand::Verify(args) => verify::run(args, printer, environment),
+        ModelsCommand::Rm(args) => rm::run(args, printer, environment),
     }
 }
 

@@ -13,7 +13,8 @@ use fs_err as fs;
 use hf_hub::{Repo, RepoType};
 use serde::Deserialize;
 
-use super::name::{is_commit, is_file_name, is_repo};
+use super::checksum::Checksum;
+use super::name::{is_commit, is_file_name, is_language_gguf, is_repo, split_part};
 use super::{HubError, ModelName};
 
 /// How deep folders in a snapshot may lie.
@@ -24,6 +25,9 @@ const MAX_FILES: usize = 10_000;
 
 /// The largest JSON file that is read.
 const MAX_JSON_BYTES: u64 = 32 << 20;
+
+/// The most parts of a split GGUF file that are looked for.
+const MAX_PARTS: u32 = 1000;
 
 /// The extension of a blob that is not yet whole.
 pub(super) const INCOMPLETE: &str = "incomplete";
@@ -75,7 +79,7 @@ impl CachedModel {
         }
     }
 
-    /// Returns the GGUF files, those of the language model before projectors (`mmproj`).
+    /// Returns the GGUF files.
     fn ggufs(&self) -> impl Iterator<Item = &str> {
         let names = self.files.iter().map(|(name, _)| name.as_str());
         names.filter(|name| has_extension(name, "gguf"))
@@ -108,6 +112,13 @@ impl Cache {
     /// The folder of a repository.
     pub(super) fn repo_dir(&self, repo: &str) -> PathBuf {
         self.dir.join(Repo::new(repo.to_owned(), RepoType::Model).folder_name())
+    }
+
+    /// Where the parts of a repository lie.
+    pub(super) fn place(&self, repo: &str) -> Place {
+        let dir = self.repo_dir(repo);
+        let name = dir.file_name().map(ToOwned::to_owned).unwrap_or_default();
+        Place { locks: self.dir.join(".locks").join(name), dir }
     }
 
     pub(super) fn list(&self) -> Result<Vec<CachedModel>, HubError> {
@@ -240,8 +251,7 @@ impl Cache {
         if model.files.iter().any(|(name, _)| name == "config.json") {
             return Ok(Resolved::Folder(model.path));
         }
-        let is_projector = |name: &&str| name.to_lowercase().contains("mmproj");
-        let language: Vec<&str> = model.ggufs().filter(|name| !is_projector(name)).collect();
+        let language: Vec<&str> = model.ggufs().filter(|name| is_language_gguf(name)).collect();
         match language.as_slice() {
             [file] => Ok(Resolved::File(model.path.join(file))),
             files => {
@@ -250,6 +260,91 @@ impl Cache {
             }
         }
     }
+}
+
+/// Where the parts of one repository lie.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    dir: PathBuf,
+    locks: PathBuf,
+}
+
+impl Place {
+    /// The folder of the repository.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The bytes of the file with a checksum.
+    pub(super) fn blob(&self, checksum: &Checksum) -> PathBuf {
+        self.dir.join("blobs").join(checksum.digits())
+    }
+
+    /// The bytes of a file that is not whole yet.
+    pub(super) fn partial(&self, checksum: &Checksum) -> PathBuf {
+        self.dir.join("blobs").join(format!("{}.{INCOMPLETE}", checksum.digits()))
+    }
+
+    /// The lock of a blob.
+    pub(super) fn lock(&self, checksum: &Checksum) -> PathBuf {
+        self.locks.join(format!("{}.lock", checksum.digits()))
+    }
+
+    /// All locks of this repository.
+    pub(super) fn locks(&self) -> &Path {
+        &self.locks
+    }
+
+    /// The folder of a commit.
+    pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
+        self.dir.join("snapshots").join(commit)
+    }
+
+    /// Makes a file of a commit stand for a blob.
+    pub(super) fn link(&self, commit: &str, name: &str, checksum: &Checksum) -> io::Result<()> {
+        let path = self.snapshot(commit).join(name);
+        let up = "../".repeat(2 + name.matches('/').count());
+        let target = PathBuf::from(format!("{up}blobs/{}", checksum.digits()));
+        if fs::read_link(&path).is_ok_and(|found| found == target) {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        replace(&path, |new| link_to(&target, &self.blob(checksum), new))
+    }
+
+    /// Makes a branch or tag stand for a commit.
+    pub(super) fn set_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
+        let path = self.dir.join("refs").join(revision);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        replace(&path, |new| fs::write(new, commit))
+    }
+}
+
+/// Makes a file beside `path` and then puts it in its place, so that nobody sees half of it.
+fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}-{:?}.new", std::process::id(), std::thread::current().id()));
+    let new = path.with_file_name(name);
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => make(&new)?,
+    }
+    fs::rename(new, path)
+}
+
+#[cfg(unix)]
+fn link_to(target: &Path, _: &Path, new: &Path) -> io::Result<()> {
+    fs_err::os::unix::fs::symlink(target, new)
+}
+
+/// Where links are a privilege, a second name or else a copy has to do.
+#[cfg(not(unix))]
+fn link_to(_: &Path, blob: &Path, new: &Path) -> io::Result<()> {
+    fs::hard_link(blob, new).or_else(|_| fs::copy(blob, new).map(|_| ()))
 }
 
 /// The names in a folder; none if there is no such folder.
@@ -316,8 +411,20 @@ fn missing_files(dir: &Path, files: &[(String, u64)]) -> Vec<String> {
     let has = |name: &str| files.iter().any(|(known, _)| known == name);
     if !has("config.json") {
         // GGUF files bring their own configuration and tokenizer.
-        let has_gguf = files.iter().any(|(name, _)| has_extension(name, "gguf"));
-        return if has_gguf { Vec::new() } else { vec!["config.json".to_owned()] };
+        let names = files.iter().map(|(name, _)| name.as_str());
+        let ggufs: Vec<&str> = names.filter(|name| has_extension(name, "gguf")).collect();
+        if ggufs.is_empty() {
+            return vec!["config.json".to_owned()];
+        }
+        let splits: BTreeSet<_> = ggufs.iter().filter_map(|name| split_part(name)).collect();
+        let wanted: BTreeSet<String> = splits
+            .iter()
+            .flat_map(|&(stem, _, count)| {
+                let parts = 1..=count.min(MAX_PARTS);
+                parts.map(move |part| format!("{stem}-{part:05}-of-{count:05}.gguf"))
+            })
+            .collect();
+        return wanted.into_iter().filter(|name| !has(name)).collect();
     }
     let mut missing = Vec::new();
     let has_tokenizer =

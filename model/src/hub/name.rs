@@ -42,6 +42,11 @@ impl ModelName {
         &self.revision
     }
 
+    /// Returns whether a revision was named, rather than taken for granted.
+    pub fn names_revision(&self) -> bool {
+        self.given.contains('@')
+    }
+
     /// Returns the file that was named, if one was.
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()
@@ -135,6 +140,28 @@ pub(super) fn is_file_name(text: &str) -> bool {
     text.len() <= 1000 && text.split('/').all(is_part)
 }
 
+/// The parts of a GGUF file that was split (`NAME-00001-of-00003.gguf`): what is before the number
+/// of the part, the number from 1 on, and how many there are.
+pub(super) fn split_part(name: &str) -> Option<(&str, u32, u32)> {
+    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
+    let (stem, part) = rest.rsplit_once('-')?;
+    let number = |digits: &str| if digits.len() == 5 { digits.parse::<u32>().ok() } else { None };
+    Some((stem, number(part)?, number(count)?))
+}
+
+/// Whether a file of a repository is a GGUF language model, or the first part of one.
+pub(super) fn is_language_gguf(name: &str) -> bool {
+    let is_gguf = std::path::Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+    is_gguf && !is_projector(name) && split_part(name).is_none_or(|(_, part, _)| part == 1)
+}
+
+/// Whether a GGUF file is the part of a model that sees.
+pub(super) fn is_projector(name: &str) -> bool {
+    name.to_lowercase().contains("mmproj")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +190,16 @@ mod tests {
         assert_eq!(full.to_string(), "org/some-model_1.0@v2/x:sub/a.gguf");
         assert_eq!((name("a/b").revision(), name("a/b").file()), ("main", None));
         assert_eq!(name("gta1@1234567").revision(), "1234567");
+    }
+
+    #[test]
+    fn split_files_are_known_by_their_first_part() {
+        assert_eq!(split_part("q4/a-00002-of-00003.gguf"), Some(("q4/a", 2, 3)));
+        assert_eq!(split_part("a-2-of-3.gguf"), None);
+        assert!(is_language_gguf("a-00001-of-00003.gguf") && is_language_gguf("a.GGUF"));
+        for other in ["a-00002-of-00003.gguf", "mmproj-a.gguf", "a-MMPROJ.gguf", "a.bin", "gguf"] {
+            assert!(!is_language_gguf(other), "{other}");
+        }
     }
 
     #[test]

@@ -75,6 +75,15 @@ fn a_gguf_file_is_found_by_itself() {
 }
 
 #[test]
+fn a_split_gguf_file_needs_all_its_parts() {
+    let parts = [("q4-00001-of-00002.gguf", "x"), ("q4-00002-of-00002.gguf", "y")];
+    let (_one, one) = cache(&parts[..1]);
+    assert_eq!(one.list().unwrap()[0].missing, ["q4-00002-of-00002.gguf"]);
+    let (_both, both) = cache(&parts);
+    assert!(resolve(&both, "org/vlm").unwrap().path().ends_with("q4-00001-of-00002.gguf"));
+}
+
+#[test]
 fn an_index_that_leads_out_of_the_folder_is_not_followed() {
     let index = (INDEX, r#"{"weight_map":{"a":"../../../../etc/passwd"}}"#);
     let (_dir, cache) = cache(&[CONFIG, ("tokenizer.json", "{}"), index]);
