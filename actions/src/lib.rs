@@ -49,8 +49,8 @@ pub use geometry::{
 pub use key::{Key, UnknownKey};
 pub use observation::Observation;
 pub use parse::{
-    CallForm, Dialect, ParseError, ParsedReply, Told, call_forms, parse_action,
-    parse_action_with_pointer, print_action, python_json, told,
+    Answer, AnswerForm, AnswerPiece, CallForm, Coordinate, Dialect, ParseError, ParsedReply, Told,
+    call_forms, parse_action, parse_action_with_pointer, print_action, python_json, told,
 };
 pub use schema::{action_schema, public_schema, tool_schema, tool_signature};
 pub use screenshot::Screenshot;

@@ -10,6 +10,7 @@
 //! All dialects share one reader of fields; they differ in the envelope and in which names count
 //! as mends. Dialects of JSON have theirs in `envelope.rs`, dialects of calls in `calls.rs`.
 
+mod answer;
 mod calls;
 mod envelope;
 mod error;
@@ -28,6 +29,7 @@ mod ui_venus;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::answer::{Answer, AnswerForm, AnswerPiece, Coordinate};
 pub use self::error::{Fault, ParseError};
 pub use self::forms::{CallForm, call_forms};
 pub use self::print::{print_action, python_json};

@@ -3,18 +3,21 @@
 mod closer;
 
 use handsight_actions::{
-    Action, ActionSpace, Frame, ModelPoint, PixelPoint, Rect, Size, Status, Verb,
+    Action, ActionSpace, Answer, Dialect, Frame, ModelPoint, ParseError, PixelPoint, Rect, Size,
+    Status, Verb, parse_action,
 };
 use handsight_model::{
-    CancelFlag, Completion, Constraint, GenerateOptions, Request, StopReason, TokenInfo,
+    CancelFlag, Completion, Constraint, GenerateOptions, PixelLimits, Request, StopReason,
+    TokenInfo,
 };
 use image::RgbImage;
 
 use self::closer::{SURE, look_closer, looks_closer};
+use crate::family::{FamilyError, GroundPrompt};
 use crate::policy::PolicyError;
 use crate::policy::grammar;
 use crate::policy::model::{coordinate_probability, frame_of, parse_reply, probability_between};
-use crate::prompt::{PromptProfile, build_single};
+use crate::prompt::{PromptProfile, build_ground};
 use crate::trace::event::Usage;
 use crate::vision_model::VisionModel;
 
@@ -28,6 +31,9 @@ pub struct Grounding {
     pub point: PixelPoint,
     /// The same in the space the model spoke in.
     pub model_point: ModelPoint,
+    /// The pixels of the picture it covers, if the model answered with a box; `point` is then its
+    /// middle.
+    pub area: Option<Rect>,
     /// The sizes the point was mapped between.
     pub frame: Frame,
     /// The part of the picture that was looked at again, closer, if one was; `frame` and
@@ -38,7 +44,7 @@ pub struct Grounding {
     pub probability: Option<f64>,
     /// Whether the model says such a thing is on the picture at all.
     ///
-    /// Checkpoints of the cookbooks cannot say that it is not; for them this is always `true`.
+    /// Most checkpoints cannot say that it is not; for them this is always `true`.
     pub found: bool,
     /// The probability the model gave to its being there, if the checkpoint can tell.
     pub presence: Option<f64>,
@@ -63,6 +69,9 @@ pub enum GroundingError {
         /// The most allowed.
         limit: usize,
     },
+    /// The family of checkpoints was not made for it.
+    #[error(transparent)]
+    Family(#[from] FamilyError),
     /// The model could not answer, or its answer holds no point.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -75,6 +84,7 @@ impl GroundingError {
             Self::Empty | Self::TooLong { .. } => {
                 Some("describe one thing, for example `the Save button`".to_owned())
             }
+            Self::Family(error) => error.hint(),
             Self::Policy(error) => error.hint(),
         }
     }
@@ -87,7 +97,7 @@ impl GroundingError {
 /// [`GroundingError`] if the description cannot be used, the model fails, or `cancel` is set.
 pub fn ground(
     model: &dyn VisionModel,
-    profile: PromptProfile,
+    profile: &PromptProfile,
     image: &RgbImage,
     description: &str,
     cancel: &CancelFlag,
@@ -114,18 +124,23 @@ pub fn ground(
 /// Asks once about the whole of `image`.
 fn ground_once(
     model: &dyn VisionModel,
-    profile: PromptProfile,
+    profile: &PromptProfile,
     image: &RgbImage,
     description: &str,
     cancel: &CancelFlag,
-) -> Result<Grounding, PolicyError> {
+) -> Result<Grounding, GroundingError> {
     let (width, height) = image.dimensions();
-    let frame = frame_of(model, Size { width, height })?;
-    let asked = Asked { model, profile, image, frame, cancel };
-    match profile {
-        PromptProfile::EmbeddedV1 => asked.embedded(description),
-        PromptProfile::ComputerUse | PromptProfile::MobileUse => asked.tool_call(description),
-    }
+    let limits = profile.limits_to_ground();
+    let frame =
+        frame_of(model, profile, limits, Size { width, height }).map_err(PolicyError::from)?;
+    let ground = profile.ground()?;
+    let asked = Asked { model, profile, ground, image, frame, limits, cancel };
+    let answer = if profile.is_embedded() {
+        asked.embedded(description)
+    } else {
+        asked.by_form(description)
+    };
+    Ok(answer?)
 }
 
 /// Returns the description on one line, or why it cannot be used.
@@ -145,9 +160,11 @@ fn check_description(description: &str) -> Result<String, GroundingError> {
 /// A picture and a model to ask about it.
 struct Asked<'a> {
     model: &'a dyn VisionModel,
-    profile: PromptProfile,
+    profile: &'a PromptProfile,
+    ground: &'a GroundPrompt,
     image: &'a RgbImage,
     frame: Frame,
+    limits: PixelLimits,
     cancel: &'a CancelFlag,
 }
 
@@ -157,11 +174,11 @@ impl Asked<'_> {
     fn embedded(self, description: &str) -> Result<Grounding, PolicyError> {
         let goal = format!("click \"{}\"", description.replace('"', "'"));
         if !self.takes_grammars() {
-            return self.free(&goal, None);
+            return self.free_action(&goal);
         }
         let thought = format!("{goal}\n");
         let grammar = grammar::click_or_not_found(&thought, self.frame.model);
-        let chosen = self.complete(&goal, &thought, grammar)?;
+        let chosen = self.complete(&goal, Some(&thought), grammar)?;
         let mut usage = Usage::from(&chosen.stats);
         let reply = chosen.text;
         let parsed =
@@ -175,7 +192,7 @@ impl Asked<'_> {
         let prefix = format!("{thought}{{\"action\":\"left_click\",\"coordinate\":");
         // The bracket is left to the model: some of its tokens hold it and a number together.
         let grammar = grammar::coordinates(&format!("{prefix}["), ",", "]}", self.frame.model);
-        let guess = self.complete(&goal, &prefix, grammar)?;
+        let guess = self.complete(&goal, Some(&prefix), grammar)?;
         usage.add(&Usage::from(&guess.stats));
         let (model_point, probability) = read_point(&guess.text, self.profile, &guess)?;
         let reply = format!("{reply}\n{}", guess.text);
@@ -184,46 +201,80 @@ impl Asked<'_> {
         Ok(Grounding { found: false, ..grounding })
     }
 
-    /// Asks for the coordinates of a click, with everything before them already written, as the
-    /// published evaluations of these checkpoints do.
-    fn tool_call(self, description: &str) -> Result<Grounding, PolicyError> {
-        let (name, verb) = match self.profile {
-            PromptProfile::MobileUse => ("mobile_use", "click"),
-            PromptProfile::ComputerUse | PromptProfile::EmbeddedV1 => {
-                ("computer_use", "left_click")
-            }
+    /// Asks in the family's words, for an answer in the family's form and nothing else.
+    ///
+    /// A function call is begun for the model, as the published evaluations do.
+    fn by_form(self, description: &str) -> Result<Grounding, PolicyError> {
+        let form = &self.ground.answer;
+        let completion = if self.takes_grammars() {
+            let not_found = self.ground.not_found.as_deref();
+            let box_tokens = self.model.has_box_tokens();
+            let grammar = grammar::place(form, not_found, self.frame.model, box_tokens);
+            let prefix = Some(form.prefix()).filter(|prefix| prefix.starts_with("<tool_call>"));
+            self.complete(description, prefix, grammar)?
+        } else {
+            self.free(description, self.click_schema().map(Constraint::JsonSchema))?
         };
-        if !self.takes_grammars() {
-            let click = ActionSpace::new([Verb::LeftClick]);
-            let schema = grammar::call_schema(self.profile, &click, self.frame.model);
-            return self.free(description, schema.map(Constraint::JsonSchema));
-        }
-        let prefix = format!(
-            "<tool_call>\n{{\"name\": \"{name}\", \"arguments\": {{\"action\": \"{verb}\", \
-             \"coordinate\": ["
-        );
-        let grammar = grammar::coordinates(&prefix, ", ", "]}}", self.frame.model);
-        let completion = self.complete(description, &prefix, grammar)?;
-        let reply = format!("{}\n</tool_call>", completion.text);
-        let (model_point, probability) = read_point(&reply, self.profile, &completion)?;
+        let reply = completion.text.clone();
         let usage = Usage::from(&completion.stats);
-        self.grounding(model_point, probability, None, reply, usage)
+        let is_told = !completion.tokens.is_empty();
+        let probability = is_told.then(|| probability_between(&completion.tokens, 0, usize::MAX));
+        match self.read(&reply).map_err(|error| invalid(&reply, &error))? {
+            Answer::Point(point) => self.grounding(point, probability, None, reply, usage),
+            Answer::Box(area) => {
+                let rect = self.frame.box_to_pixels(area);
+                let grounding = self.grounding(area.center(), probability, None, reply, usage)?;
+                Ok(Grounding { area: Some(rect), point: rect.center(), ..grounding })
+            }
+            Answer::Nowhere if self.ground.not_found.is_some() => {
+                let Size { width, height } = self.frame.model;
+                let middle = ModelPoint { x: half(width), y: half(height) };
+                let grounding = self.grounding(middle, probability, None, reply, usage)?;
+                Ok(Grounding { found: false, ..grounding })
+            }
+            Answer::Nowhere => {
+                let problem = "the answer lies left of or above the image".to_owned();
+                Err(PolicyError::InvalidReply { reply, problem })
+            }
+        }
     }
 
-    /// Asks a model that cannot be held to a grammar: its reply has a point or is invalid.
-    fn free(self, text: &str, constraint: Option<Constraint>) -> Result<Grounding, PolicyError> {
-        let prompt = build_single(self.profile, text, self.image.clone(), self.frame);
-        let completion = self.answer(&Request {
-            constraint,
-            options: GenerateOptions { max_new_tokens: 256, ..GenerateOptions::default() },
-            ..prompt.into_request()
-        })?;
+    /// Reads the place in a reply: in the family's form, or, of a model that was free to choose, in any
+    /// call of the family's function.
+    fn read(&self, reply: &str) -> Result<Answer, ParseError> {
+        let found = self.ground.answer.find(reply);
+        if found.is_ok() || self.ground.dialect == Dialect::Json {
+            return found;
+        }
+        let parsed = parse_action(reply, self.ground.dialect)?;
+        parsed.action.point().map_or(found, |point| Ok(Answer::Point(point)))
+    }
+
+    /// The schema of a click, for families that answer with a function call.
+    fn click_schema(&self) -> Option<serde_json::Value> {
+        let click = ActionSpace::new([Verb::LeftClick]);
+        grammar::call_schema(self.ground.dialect, &click, self.frame.model)
+    }
+
+    /// Asks the embedded checkpoint on a server that holds nothing to a grammar.
+    fn free_action(self, text: &str) -> Result<Grounding, PolicyError> {
+        let completion = self.free(text, None)?;
         let parsed = parse_reply(&completion.text, self.profile, None)
             .map_err(|error| invalid(&completion.text, &error))?;
         let model_point = parsed.action.point().ok_or_else(|| no_point(&completion.text))?;
         let probability = coordinate_probability(&completion.tokens);
         let usage = Usage::from(&completion.stats);
         self.grounding(model_point, probability, None, completion.text, usage)
+    }
+
+    /// Asks a model that cannot be held to a grammar.
+    fn free(&self, text: &str, constraint: Option<Constraint>) -> Result<Completion, PolicyError> {
+        let prompt = build_ground(self.ground, text, self.image.clone(), self.frame, self.limits);
+        self.answer(&Request {
+            constraint,
+            options: GenerateOptions { max_new_tokens: 256, ..GenerateOptions::default() },
+            ..prompt.into_request()
+        })
     }
 
     fn takes_grammars(&self) -> bool {
@@ -234,12 +285,12 @@ impl Asked<'_> {
     fn complete(
         &self,
         text: &str,
-        prefix: &str,
+        prefix: Option<&str>,
         grammar: String,
     ) -> Result<Completion, PolicyError> {
-        let prompt = build_single(self.profile, text, self.image.clone(), self.frame);
+        let prompt = build_ground(self.ground, text, self.image.clone(), self.frame, self.limits);
         self.answer(&Request {
-            prefix: Some(prefix.to_owned()),
+            prefix: prefix.map(str::to_owned),
             constraint: Some(Constraint::Lark(grammar)),
             options: GenerateOptions { max_new_tokens: 48, ..GenerateOptions::default() },
             ..prompt.into_request()
@@ -270,6 +321,7 @@ impl Asked<'_> {
         Ok(Grounding {
             point: self.frame.to_pixels(model_point),
             model_point,
+            area: None,
             frame: self.frame,
             probability,
             found: true,
@@ -284,7 +336,7 @@ impl Asked<'_> {
 /// Reads the point of a reply whose completion holds nothing but coordinates.
 fn read_point(
     reply: &str,
-    profile: PromptProfile,
+    profile: &PromptProfile,
     completion: &Completion,
 ) -> Result<(ModelPoint, Option<f64>), PolicyError> {
     let parsed = parse_reply(reply, profile, None).map_err(|error| invalid(reply, &error))?;
@@ -311,6 +363,11 @@ fn branch_probability(tokens: &[TokenInfo]) -> Option<f64> {
     Some((all - coordinates).exp().clamp(0.0, 1.0))
 }
 
-fn invalid(reply: &str, error: &handsight_actions::ParseError) -> PolicyError {
+/// Half of a side, where a point must be shown and none is known.
+fn half(length: u32) -> i32 {
+    i32::try_from(length / 2).unwrap_or(0)
+}
+
+fn invalid(reply: &str, error: &ParseError) -> PolicyError {
     PolicyError::InvalidReply { reply: reply.to_owned(), problem: error.to_string() }
 }

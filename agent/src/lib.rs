@@ -34,6 +34,7 @@
 pub mod annotate;
 pub mod episode;
 mod error;
+pub mod family;
 pub mod grounding;
 pub mod history;
 pub mod policy;
@@ -44,6 +45,7 @@ pub mod vision_model;
 
 pub use episode::{Controls, Episode, EpisodeEvent, EpisodeObserver, EpisodeOptions, run_episode};
 pub use error::EpisodeError;
+pub use family::{Family, FamilyError, Surface};
 pub use grounding::{Grounding, GroundingError, ground};
 pub use handsight_model::CancelFlag;
 pub use history::StepSummary;

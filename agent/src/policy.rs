@@ -7,6 +7,7 @@ pub mod scripted;
 use handsight_actions::{Action, ActionSpace, Frame, ModelPoint, Observation, PixelPoint, Rect};
 use handsight_model::{CancelFlag, ModelError};
 
+use crate::family::FamilyError;
 use crate::history::StepSummary;
 use crate::trace::event::Usage;
 use crate::vision_model::AnswerError;
@@ -103,6 +104,9 @@ pub enum PolicyError {
     /// The model could not answer at all.
     #[error("the model could not decide")]
     Model(#[from] ModelError),
+    /// The family of checkpoints was not made for it.
+    #[error(transparent)]
+    Family(#[from] FamilyError),
     /// The cancel flag was set.
     #[error("cancelled before a decision was made")]
     Cancelled,
@@ -127,6 +131,7 @@ impl PolicyError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Model(error) => error.hint().map(str::to_owned),
+            Self::Family(error) => error.hint(),
             Self::InvalidReply { .. } | Self::Cancelled | Self::ScriptOver { .. } => None,
         }
     }

@@ -1,122 +1,102 @@
 //! Goal, history and screenshot → the messages a checkpoint was trained on.
 //!
-//! A checkpoint only does well on the prompt it knows, so there is one profile per kind of
-//! checkpoint and no prompt of our own invention. The texts lie beside this file in `prompt/`; each
-//! has its version in its name, and a changed text gets a new name.
+//! A checkpoint only does well on the prompt it knows, so what is said comes from its family's file
+//! (`family/*.toml`), and only how messages are put together is here. What is said when something
+//! went wrong no family has a text for; those texts lie beside this file in `prompt/`, each with its
+//! version in its name.
 
+mod profile;
+
+use std::borrow::Cow;
 use std::fmt::Write;
 
-use handsight_actions::{Action, Dialect, Frame, ModelPoint, python_json, tool_signature};
-use handsight_model::{ImageInput, Message, Part, Request, Role};
+use handsight_actions::{Dialect, Size};
+use handsight_actions::{Frame, print_action, python_json, told, tool_signature};
+use handsight_model::{ImageInput, Message, Part, PixelLimits, Request, Role};
 use image::RgbImage;
 
+pub use self::profile::PromptProfile;
+use crate::family::{AgentPrompt, GroundPrompt, Hole, Layout};
 use crate::history::StepSummary;
 use crate::policy::Turn;
 
-const SYSTEM: &str = include_str!("prompt/system.md");
 const TOOLS: &str = include_str!("prompt/tools_v1.md");
-const PROGRESS: &str = include_str!("prompt/progress_v1.md");
 const FEEDBACK: &str = include_str!("prompt/feedback_v1.md");
 const FAILED: &str = include_str!("prompt/failed_v1.md");
-
-/// The prompt and the form of reply a checkpoint was trained on.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum PromptProfile {
-    /// Handsight's embedded checkpoint: the goal, what was done, then a thought and action JSON.
-    EmbeddedV1,
-    /// Qwen2.5-VL and its kin on a desktop: calls of the function `computer_use`.
-    ComputerUse,
-    /// Qwen2.5-VL and its kin on a phone: calls of the function `mobile_use`.
-    MobileUse,
-}
-
-impl PromptProfile {
-    /// Returns the profile of that name, as a checkpoint's configuration or a user writes it.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "embedded-v1" => Some(Self::EmbeddedV1),
-            "computer-use-v1" | "computer-use" | "computer_use" => Some(Self::ComputerUse),
-            "mobile-use-v1" | "mobile-use" | "mobile_use" => Some(Self::MobileUse),
-            _ => None,
-        }
-    }
-
-    /// Returns its name, with the version of its texts.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::EmbeddedV1 => "embedded-v1",
-            Self::ComputerUse => "computer-use-v1",
-            Self::MobileUse => "mobile-use-v1",
-        }
-    }
-
-    /// Returns the form its replies have.
-    pub fn dialect(self) -> Dialect {
-        match self {
-            Self::EmbeddedV1 => Dialect::Json,
-            Self::ComputerUse => Dialect::ComputerUse,
-            Self::MobileUse => Dialect::MobileUse,
-        }
-    }
-}
 
 /// What a model is given: messages, and the images they refer to by index.
 #[derive(Clone, Debug)]
 pub(crate) struct Prompt {
     pub(crate) messages: Vec<Message>,
     pub(crate) images: Vec<RgbImage>,
+    /// How large the model is to see the images.
+    pub(crate) limits: PixelLimits,
 }
 
 impl Prompt {
     /// Returns the request for an answer to it.
     pub(crate) fn into_request(self) -> Request {
-        let images = self.images.into_iter().map(ImageInput::from).collect();
-        Request { messages: self.messages, images, ..Request::default() }
+        let limits = self.limits;
+        let images = self.images.into_iter().map(|image| ImageInput { limits, ..image.into() });
+        Request { messages: self.messages, images: images.collect(), ..Request::default() }
     }
 }
 
 /// Returns the prompt for one decision; `frame` is that of the current screenshot.
-pub(crate) fn build(profile: PromptProfile, turn: &Turn<'_>, frame: Frame) -> Prompt {
-    match profile {
-        PromptProfile::EmbeddedV1 => embedded(turn),
-        PromptProfile::ComputerUse | PromptProfile::MobileUse => tool_calls(profile, turn, frame),
-    }
+pub(crate) fn build(
+    agent: &AgentPrompt,
+    turn: &Turn<'_>,
+    frame: Frame,
+    limits: PixelLimits,
+) -> Prompt {
+    let (messages, images) = match agent.layout {
+        Layout::Embedded => embedded(agent, turn),
+        Layout::Chat => chat(agent, turn, frame),
+    };
+    Prompt { messages, images, limits }
 }
 
-/// Returns the prompt that asks for one thing on one picture.
-pub(crate) fn build_single(
-    profile: PromptProfile,
-    text: &str,
+/// Returns the prompt that asks where one thing is on a picture.
+pub(crate) fn build_ground(
+    ground: &GroundPrompt,
+    description: &str,
     image: RgbImage,
     frame: Frame,
+    limits: PixelLimits,
 ) -> Prompt {
-    let system = match profile {
-        PromptProfile::EmbeddedV1 => SYSTEM.trim_end().to_owned(),
-        PromptProfile::ComputerUse | PromptProfile::MobileUse => system_with_tools(profile, frame),
-    };
-    let messages = vec![Message::text(Role::System, system), Message::image_and_text(0, text)];
-    Prompt { messages, images: vec![image] }
+    let screen = Screen { dialect: ground.dialect, resolution: ground.resolution, frame };
+    let system = ground.system.fill(|hole| screen.value(hole));
+    let user = ground.user.fill(|hole| match hole {
+        Hole::Description => description.into(),
+        hole => screen.value(hole),
+    });
+    single(&system, user, image, limits)
+}
+
+/// One picture, one text.
+fn single(system: &str, user: String, image: RgbImage, limits: PixelLimits) -> Prompt {
+    let mut messages = Vec::new();
+    if !system.is_empty() {
+        messages.push(Message::text(Role::System, system));
+    }
+    messages.push(Message::image_and_text(0, user));
+    Prompt { messages, images: vec![image], limits }
 }
 
 /// The embedded checkpoint sees the current screenshot, the goal and its own earlier thoughts.
 ///
 /// It was never trained on feedback, so a refused reply changes nothing here; the policy draws
 /// another one instead.
-fn embedded(turn: &Turn<'_>) -> Prompt {
+fn embedded(agent: &AgentPrompt, turn: &Turn<'_>) -> (Vec<Message>, Vec<RgbImage>) {
     let mut text = turn.goal.to_owned();
     let done = done(turn.history);
     if !done.is_empty() {
         text.push_str("\nDone: ");
         text.push_str(&done.join("; "));
     }
-    Prompt {
-        messages: vec![
-            Message::text(Role::System, SYSTEM.trim_end()),
-            Message::image_and_text(0, text),
-        ],
-        images: vec![turn.observation.screenshot.image.clone()],
-    }
+    let system = agent.system.fill(|_| Cow::Borrowed(""));
+    let messages = vec![Message::text(Role::System, system), Message::image_and_text(0, text)];
+    (messages, vec![turn.observation.screenshot.image.clone()])
 }
 
 /// Returns the thoughts of the steps that were carried out.
@@ -125,67 +105,148 @@ pub(crate) fn done(history: &[StepSummary]) -> Vec<&str> {
     carried_out.map(|step| step.thought.as_str()).filter(|thought| !thought.is_empty()).collect()
 }
 
-/// The checkpoints of the cookbooks see the function's signature, the goal, the calls so far as
-/// text, and the current screenshot. Steps that still have a screenshot are shown as turns of the
-/// conversation instead, with the picture and the reply.
-fn tool_calls(profile: PromptProfile, turn: &Turn<'_>, frame: Frame) -> Prompt {
-    let told = turn.history.iter().take_while(|step| step.screenshot.is_none()).count();
-    let (told, shown) = turn.history.split_at(told);
-    let mut messages = vec![Message::text(Role::System, system_with_tools(profile, frame))];
+/// Lays out the turns of a conversation by a family's templates.
+///
+/// Steps that no longer have a screenshot are told in the text, or as turns of the assistant alone.
+/// Steps that still have one are shown as turns: the picture, then the reply.
+fn chat(agent: &AgentPrompt, turn: &Turn<'_>, frame: Frame) -> (Vec<Message>, Vec<RgbImage>) {
+    let n_told = turn.history.iter().take_while(|step| step.screenshot.is_none()).count();
+    let (told, shown) = turn.history.split_at(n_told);
+    let screen = Screen { dialect: agent.dialect, resolution: agent.resolution, frame };
+    let step = |index: usize, step: &StepSummary, template: &crate::family::Template| {
+        template.fill(|hole| step_value(hole, index, step, agent.dialect, frame))
+    };
+
+    let mut messages = Vec::new();
+    if !agent.system.is_empty() {
+        messages.push(Message::text(Role::System, agent.system.fill(|hole| screen.value(hole))));
+    }
+    if let Some(opening) = &agent.opening {
+        let text = opening.fill(|hole| goal_value(hole, turn.goal, "", screen));
+        messages.push(Message::text(Role::User, text));
+    }
+    let mut steps = String::new();
+    for (index, summary) in told.iter().enumerate() {
+        if agent.told_as_replies {
+            messages.push(Message::text(Role::Assistant, step(index, summary, &agent.reply)));
+            continue;
+        }
+        let gap = if index == 0 { "" } else { agent.between_steps.as_str() };
+        let _ = write!(steps, "{gap}{}", step(index, summary, &agent.step));
+    }
+    let template = agent.user_at_first.as_ref().filter(|_| told.is_empty()).unwrap_or(&agent.user);
+    let mut task = Some(template.fill(|hole| goal_value(hole, turn.goal, &steps, screen)));
+    task = task.filter(|task| !task.is_empty());
+
     let mut images = Vec::new();
-    let mut content = vec![text(task(profile, turn.goal, told, frame))];
-    for step in shown {
-        let Some(screenshot) = &step.screenshot else { continue };
-        content.push(Part::Image { image: images.len() });
+    let mut content = Vec::new();
+    for (index, summary) in shown.iter().enumerate() {
+        let Some(screenshot) = &summary.screenshot else { continue };
+        let picture = Part::Image { image: images.len() };
         images.push(screenshot.image.clone());
-        messages.push(user(std::mem::take(&mut content)));
-        messages.push(Message::text(Role::Assistant, step.reply.clone()));
-        if let Some(error) = &step.error {
+        let task = if agent.text_last { None } else { task.take() };
+        place(&mut content, picture, task, agent.picture_first);
+        messages.push(Message::new(Role::User, std::mem::take(&mut content)));
+        let reply = step(n_told + index, summary, &agent.reply);
+        messages.push(Message::text(Role::Assistant, reply));
+        if let Some(error) = &summary.error {
             content.push(text(FAILED.trim_end().replace("{error}", error)));
         }
     }
-    content.push(Part::Image { image: images.len() });
+    let picture = Part::Image { image: images.len() };
     images.push(turn.observation.screenshot.image.clone());
+    place(&mut content, picture, task, agent.picture_first);
     if let Some(problem) = turn.feedback {
         content.push(text(FEEDBACK.trim_end().replace("{problem}", problem)));
     }
-    messages.push(user(content));
-    Prompt { messages, images }
+    messages.push(Message::new(Role::User, content));
+    (messages, images)
 }
 
-/// Returns the system turn with the function's signature, whose description states `frame.model`.
-fn system_with_tools(profile: PromptProfile, frame: Frame) -> String {
-    let signature = python_json(&tool_signature(profile.dialect(), frame.model));
-    TOOLS.trim_end().replace("{signature}", &signature)
+/// Adds a picture, and the task if it stands in this turn, in the family's order.
+fn place(content: &mut Vec<Part>, picture: Part, task: Option<String>, picture_first: bool) {
+    match (task.map(text), picture_first) {
+        (Some(task), true) => content.extend([picture, task]),
+        (Some(task), false) => content.extend([task, picture]),
+        (None, _) => content.push(picture),
+    }
 }
 
-/// Returns the goal, with the steps that are told and not shown.
-///
-/// The cookbook for phones always has the line on progress; the one for desktops has only the
-/// goal, so there the line appears with the first step to tell of.
-fn task(profile: PromptProfile, goal: &str, told: &[StepSummary], frame: Frame) -> String {
-    if told.is_empty() && profile != PromptProfile::MobileUse {
-        return goal.to_owned();
+/// What a prompt says of the screen.
+#[derive(Clone, Copy)]
+struct Screen {
+    dialect: Dialect,
+    resolution: Option<[u32; 2]>,
+    frame: Frame,
+}
+
+impl Screen {
+    fn value(self, hole: Hole) -> Cow<'static, str> {
+        let size = match self.resolution {
+            Some([width, height]) => Size { width, height },
+            None => self.frame.model,
+        };
+        match hole {
+            Hole::Width => size.width.to_string().into(),
+            Hole::Height => size.height.to_string().into(),
+            Hole::Tools => {
+                let signature = python_json(&tool_signature(self.dialect, size));
+                TOOLS.trim_end().replace("{signature}", &signature).into()
+            }
+            _ => "".into(),
+        }
     }
-    let mut progress = String::new();
-    for (index, step) in told.iter().enumerate() {
-        let call = call_json(profile, &step.action.clone().map_points(|at| frame.to_model(at)));
-        let failed = step.error.as_ref().map_or(String::new(), |error| format!(" ({error})"));
-        let _ = write!(progress, "Step {}: {call}{failed}; ", index + 1);
+}
+
+fn goal_value<'v>(hole: Hole, goal: &'v str, steps: &'v str, screen: Screen) -> Cow<'v, str> {
+    match hole {
+        Hole::Goal => goal.into(),
+        Hole::Steps => steps.into(),
+        hole => screen.value(hole),
     }
-    let text = PROGRESS.strip_suffix('\n').unwrap_or(PROGRESS);
-    text.replace("{goal}", goal).replace("{progress}", &progress)
+}
+
+fn step_value(
+    hole: Hole,
+    index: usize,
+    step: &StepSummary,
+    dialect: Dialect,
+    frame: Frame,
+) -> Cow<'_, str> {
+    let parts = told(&step.reply, dialect);
+    match hole {
+        Hole::Number => (index + 1).to_string().into(),
+        Hole::Index => index.to_string().into(),
+        Hole::Reply => step.reply.as_str().into(),
+        Hole::Thought if parts.thought.is_empty() => step.thought.as_str().into(),
+        Hole::Thought => parts.thought.into(),
+        Hole::Summary => said(step, parts.summary),
+        Hole::Sentence => said(step, parts.summary).replace(['\n', '"'], "").into(),
+        // In the space of the model; the calls that are no JSON are repeated as they were.
+        Hole::Call if dialect.is_calls() && !parts.call.is_empty() => parts.call.into(),
+        Hole::Call => call(step, dialect, frame).into(),
+        Hole::Error => {
+            step.error.as_ref().map_or(String::new(), |error| format!(" ({error})")).into()
+        }
+        _ => "".into(),
+    }
+}
+
+/// Returns what the model said it did, or else what it thought, or did.
+fn said<'s>(step: &'s StepSummary, summary: &'s str) -> Cow<'s, str> {
+    match (summary, step.thought.as_str()) {
+        ("", "") => step.action.to_string().into(),
+        ("", thought) => thought.into(),
+        (summary, _) => summary.into(),
+    }
 }
 
 /// Returns a call as the model would have written it, without the tags around it.
-fn call_json(profile: PromptProfile, action: &Action<ModelPoint>) -> String {
-    let printed = handsight_actions::print_action(action, profile.dialect());
+fn call(step: &StepSummary, dialect: Dialect, frame: Frame) -> String {
+    let action = step.action.clone().map_points(|at| frame.to_model(at));
+    let printed = print_action(&action, dialect);
     let bare = printed.trim().trim_start_matches("<tool_call>").trim_end_matches("</tool_call>");
     bare.trim().to_owned()
-}
-
-fn user(content: Vec<Part>) -> Message {
-    Message::new(Role::User, content)
 }
 
 fn text(text: String) -> Part {

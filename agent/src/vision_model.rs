@@ -1,6 +1,9 @@
 //! A model that sees: what deciding, grounding and asking need of one, wherever it runs.
 
-use handsight_model::{CancelFlag, Completion, Engine, ModelError, Request, TokenInfo};
+use handsight_model::processor::Processor;
+use handsight_model::{
+    CancelFlag, Completion, Engine, ModelError, PixelLimits, Request, TokenInfo,
+};
 
 /// What a model is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -30,6 +33,28 @@ pub trait VisionModel: Send + Sync {
     ///
     /// [`ModelError::Image`] if such an image cannot be processed.
     fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError>;
+
+    /// As [`resized_size`](Self::resized_size), with limits for this image alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Image`] if such an image cannot be processed within them.
+    fn resized_size_within(
+        &self,
+        width: u32,
+        height: u32,
+        limits: PixelLimits,
+    ) -> Result<(u32, u32), ModelError> {
+        if limits == PixelLimits::default() {
+            return self.resized_size(width, height);
+        }
+        Processor::default().resized_size_within(width, height, limits)
+    }
+
+    /// Whether its vocabulary has the tokens that stand around a box.
+    fn has_box_tokens(&self) -> bool {
+        false
+    }
 
     /// Answers a request. `on_token` sees every token as it is generated, its text being the part
     /// of the answer that became whole with it.
@@ -81,6 +106,19 @@ impl VisionModel for Engine {
         Engine::resized_size(self, width, height)
     }
 
+    fn resized_size_within(
+        &self,
+        width: u32,
+        height: u32,
+        limits: PixelLimits,
+    ) -> Result<(u32, u32), ModelError> {
+        self.processor().resized_size_within(width, height, limits)
+    }
+
+    fn has_box_tokens(&self) -> bool {
+        ["<|box_start|>", "<|box_end|>"].iter().all(|token| self.tokenizer().id(token).is_some())
+    }
+
     fn answer(
         &self,
         request: &Request,
@@ -98,6 +136,19 @@ impl<T: VisionModel + ?Sized> VisionModel for Box<T> {
 
     fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError> {
         (**self).resized_size(width, height)
+    }
+
+    fn resized_size_within(
+        &self,
+        width: u32,
+        height: u32,
+        limits: PixelLimits,
+    ) -> Result<(u32, u32), ModelError> {
+        (**self).resized_size_within(width, height, limits)
+    }
+
+    fn has_box_tokens(&self) -> bool {
+        (**self).has_box_tokens()
     }
 
     fn answer(

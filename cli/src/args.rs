@@ -228,9 +228,17 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "WHERE", default_value = "cpu", value_parser = parse_compute)]
     pub(crate) compute: Compute,
 
-    /// How to talk to the model; by default what its config.json names, or else `computer-use`.
+    /// The family of fine-tunes the model is of, or a .toml file; by default what its name tells.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) family: Option<String>,
+
+    /// How to talk to the model; by default as its family or config.json says, for a desktop.
     #[arg(long, value_enum, value_name = "PROFILE")]
     pub(crate) prompt: Option<Prompt>,
+
+    /// The most pixels of a picture the model sees; by default what suits its family.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(784..=100_000_000))]
+    pub(crate) max_pixels: Option<u64>,
 }
 
 /// A device as it was typed.

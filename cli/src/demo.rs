@@ -42,6 +42,8 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
     let (model, profile) = open::model(&args.model, printer, environment)?;
+    profile.check_acts()?;
+    let images_in_history = profile.images_in_history();
     let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());
     let case = window::case(args.window);
     let stage = Stage::set(args, printer, environment, &interrupt)?;
@@ -54,7 +56,7 @@ pub(crate) fn run(
     let mut recorder = TraceRecorder::create(&dir)?;
     let mut live = Live::new(printer);
     let mut observer = (&mut recorder, &mut live);
-    let options = EpisodeOptions { max_steps: 12, ..EpisodeOptions::default() };
+    let options = EpisodeOptions { max_steps: 12, images_in_history, ..EpisodeOptions::default() };
     let mut controls =
         Controls { observer: &mut observer, confirm: &mut |_| true, cancel: &interrupt.cancel };
     let episode = run_episode(&mut device, &mut policy, case.goal, &options, &mut controls)?;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use handsight_actions::DeviceError;
-use handsight_agent::{EpisodeError, GroundingError, PolicyError, StopReason, TraceError};
+use handsight_agent::{
+    EpisodeError, FamilyError, GroundingError, PolicyError, StopReason, TraceError,
+};
 use handsight_model::ModelError;
 use handsight_model::hub::HubError;
 use handsight_scenarios::ReportError;
@@ -153,9 +155,17 @@ impl From<GroundingError> for Failure {
     fn from(error: GroundingError) -> Self {
         let exit = match &error {
             GroundingError::Policy(error) => exit_of_policy(error),
+            GroundingError::Family(error) => exit_of_family(error),
             _ => Exit::BadInput,
         };
         let hint = error.hint();
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<FamilyError> for Failure {
+    fn from(error: FamilyError) -> Self {
+        let (exit, hint) = (exit_of_family(&error), error.hint());
         Self { hint, ..Self::new(exit, error) }
     }
 }
@@ -202,9 +212,17 @@ fn exit_of_device(error: &DeviceError) -> Exit {
 fn exit_of_policy(error: &PolicyError) -> Exit {
     match error {
         PolicyError::Model(error) => exit_of_model(error),
+        PolicyError::Family(error) => exit_of_family(error),
         PolicyError::Cancelled => Exit::Interrupted,
         PolicyError::InvalidReply { .. } => Exit::NotAchieved,
         _ => Exit::Unavailable,
+    }
+}
+
+fn exit_of_family(error: &FamilyError) -> Exit {
+    match error {
+        FamilyError::UnknownProfile { .. } => Exit::Unavailable,
+        _ => Exit::BadInput,
     }
 }
 

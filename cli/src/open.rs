@@ -1,15 +1,17 @@
 //! Opens what the arguments name: a device, a picture, a model.
 
+mod family;
+
 use std::path::Path;
 
 use handsight_actions::{
     DesktopDevice, DesktopOptions, Device, DeviceError, Observation, StillDevice,
 };
-use handsight_agent::{ModelCard, PromptProfile, VisionModel};
+use handsight_agent::{PromptProfile, VisionModel};
 use handsight_model::{DeviceKind, Engine, EngineOptions};
 
-use crate::args::{Compute, DeviceArg, ModelArgs, Prompt, TargetArgs};
-use crate::failure::{Exit, Failure};
+use crate::args::{Compute, DeviceArg, ModelArgs, TargetArgs};
+use crate::failure::Failure;
 use crate::interrupt::{GuardedDevice, Interrupt};
 use crate::model_spec::ModelSpec;
 use crate::print::Printer;
@@ -86,7 +88,13 @@ pub(crate) fn model(
         prefix_dir: environment.cache.as_ref().map(|cache| cache.join("prefixes")),
         ..EngineOptions::default()
     };
-    let engine = match ModelSpec::of(&model.model, environment)? {
+    let spec = ModelSpec::of(&model.model, environment)?;
+    let path = if let ModelSpec::Path(path) = &spec { Some(path.as_path()) } else { None };
+    let names = family::names(&model.model, path);
+    if path.is_some() {
+        family::refuse_served_only(model, &names)?;
+    }
+    let engine = match spec {
         ModelSpec::Embedded if device == DeviceKind::Cpu => Engine::embedded()?,
         ModelSpec::Embedded => {
             return Err(Failure::bad_input("the embedded model runs on the CPU only".to_owned())
@@ -100,22 +108,6 @@ pub(crate) fn model(
         }
     };
     drop(spinner);
-    let profile = profile(model.prompt, &engine.card())?;
+    let profile = family::profile(model, &names, engine.card().prompt_profile.as_deref())?;
     Ok((Box::new(engine), profile))
-}
-
-/// Returns the prompt that was asked for, or else the one the checkpoint names.
-fn profile(asked: Option<Prompt>, card: &ModelCard) -> Result<PromptProfile, Failure> {
-    let named = card.prompt_profile.as_deref();
-    match (asked, named) {
-        (Some(Prompt::EmbeddedV1), _) => Ok(PromptProfile::EmbeddedV1),
-        (Some(Prompt::ComputerUse), _) | (None, None) => Ok(PromptProfile::ComputerUse),
-        (Some(Prompt::MobileUse), _) => Ok(PromptProfile::MobileUse),
-        (None, Some(name)) => PromptProfile::from_name(name).ok_or_else(|| {
-            let message =
-                format!("config.json names the prompt profile `{name}`, which is unknown");
-            Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
-                .with_hint("choose one with `--prompt`, or use a newer version of handsight")
-        }),
-    }
 }

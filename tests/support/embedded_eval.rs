@@ -84,7 +84,7 @@ pub fn embedded_policy() -> Result<ModelPolicy> {
 
 /// Returns the same over any checkpoint of that kind.
 pub fn policy(engine: Engine) -> ModelPolicy {
-    ModelPolicy::new(engine, PromptProfile::EmbeddedV1, ModelOptions::default())
+    ModelPolicy::new(engine, PromptProfile::embedded(), ModelOptions::default())
 }
 
 /// Asks the policy about one case.

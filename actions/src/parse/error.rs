@@ -15,6 +15,13 @@ pub enum ParseError {
         expected: &'static str,
     },
 
+    /// There is no point or box in the reply where one was asked for.
+    #[error("the reply names no place: expected `{expected}`")]
+    NoPlace {
+        /// The form that was expected.
+        expected: String,
+    },
+
     /// The reply has more than one action, and nothing says which is meant.
     #[error("the reply has a second action at byte {offset}: write exactly one")]
     SecondAction {

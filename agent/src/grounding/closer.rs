@@ -9,8 +9,7 @@ use handsight_model::CancelFlag;
 use image::RgbImage;
 use image::imageops::crop_imm;
 
-use super::{Grounding, ground_once};
-use crate::policy::PolicyError;
+use super::{Grounding, GroundingError, ground_once};
 use crate::prompt::PromptProfile;
 use crate::vision_model::VisionModel;
 
@@ -22,20 +21,20 @@ const CUT_OUT: Size = Size { width: 252, height: 168 };
 pub(super) const SURE: f64 = 0.7;
 
 /// Whether checkpoints of this profile look twice.
-pub(super) fn looks_closer(profile: PromptProfile) -> bool {
-    profile == PromptProfile::EmbeddedV1
+pub(super) fn looks_closer(profile: &PromptProfile) -> bool {
+    profile.is_embedded()
 }
 
 /// Returns where the thing is, as seen from closer by, in pixels of the whole picture, or that it is
 /// not there; nothing if the picture is too small for a closer look.
 pub(super) fn look_closer(
     model: &dyn VisionModel,
-    profile: PromptProfile,
+    profile: &PromptProfile,
     image: &RgbImage,
     description: &str,
     first: PixelPoint,
     cancel: &CancelFlag,
-) -> Result<Option<Grounding>, PolicyError> {
+) -> Result<Option<Grounding>, GroundingError> {
     let (width, height) = image.dimensions();
     let part = surroundings(first, Size { width, height });
     if part.width * part.height * 2 > width * height {

@@ -3,12 +3,16 @@
 //! Grammars are in llguidance's dialect of Lark. What they force costs no run of the model. They
 //! are a help, not a check: a reply is parsed and validated as if it had been written freely.
 
+mod calls;
+mod place;
+
 use std::fmt::Write;
 
-use handsight_actions::{ActionSpace, Size, Verb, action_schema, tool_schema};
+use handsight_actions::{ActionSpace, Dialect, Size, Verb, action_schema, tool_schema};
 use serde_json::{Value, json};
 
-use crate::prompt::PromptProfile;
+pub(crate) use self::place::{bounded, coordinates, place};
+use crate::family::{AgentPrompt, Layout};
 
 /// The longest label or text in a line of the embedded checkpoint, in characters.
 const MAX_LINE: usize = 400;
@@ -16,41 +20,49 @@ const MAX_LINE: usize = 400;
 /// The longest thought before a tool call, in characters.
 const MAX_THOUGHT: usize = 1200;
 
-/// Returns the grammar of a whole reply, with coordinates inside `frame`. `done` are the thoughts of
-/// the steps so far.
-pub(super) fn reply(
-    profile: PromptProfile,
-    goal: &str,
-    done: &[&str],
-    offered: &ActionSpace,
-    frame: Size,
-) -> String {
-    match profile {
-        PromptProfile::EmbeddedV1 => thought_and_action(&Pieces::of(goal, done), offered, frame),
-        PromptProfile::ComputerUse | PromptProfile::MobileUse => {
-            let schema = spaced(tool_schema(profile.dialect(), offered, frame));
-            format!(
-                "start: THOUGHT? <tool_call> \"\\n\" call \"\\n\" </tool_call>\n\
-                 THOUGHT: /[^<]{{1,{MAX_THOUGHT}}}/\n\
-                 call: %json {schema}\n"
-            )
-        }
-    }
+/// What a reply is to be about.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) goal: &'a str,
+    /// The thoughts of the steps so far.
+    pub(super) done: &'a [&'a str],
+    pub(super) offered: &'a ActionSpace,
+    /// The size of the grid that coordinates lie on.
+    pub(super) grid: Size,
+    /// Whether the checkpoint's vocabulary has tokens that stand around a box.
+    pub(super) box_tokens: bool,
 }
 
-/// Returns the schema of a call, with coordinates inside `frame`, for a model that cannot be held to
-/// a grammar; nothing for a profile whose replies are more than a call.
-pub(crate) fn call_schema(
-    profile: PromptProfile,
-    offered: &ActionSpace,
-    frame: Size,
-) -> Option<Value> {
-    match profile {
-        PromptProfile::EmbeddedV1 => None,
-        PromptProfile::ComputerUse | PromptProfile::MobileUse => {
-            Some(tool_schema(profile.dialect(), offered, frame))
-        }
+/// Returns the grammar of a whole reply.
+pub(super) fn reply(agent: &AgentPrompt, task: Task<'_>) -> String {
+    if agent.layout == Layout::Embedded {
+        let pieces = Pieces::of(task.goal, task.done);
+        return thought_and_action(&pieces, task.offered, task.grid);
     }
+    if agent.dialect.is_calls() {
+        return calls::reply(agent.dialect, task);
+    }
+    let schema = spaced(tool_schema(agent.dialect, task.offered, task.grid));
+    // Where it is asked to reason and conclude between tags, there is room for them.
+    let (before, after) = if agent.user.says("<thinking>") {
+        (
+            "\"<thinking>\" THOUGHT \"</thinking>\\n\"",
+            "\"\\n<conclusion>\" THOUGHT \"</conclusion>\"",
+        )
+    } else {
+        ("THOUGHT?", "")
+    };
+    format!(
+        "start: {before} <tool_call> \"\\n\" call \"\\n\" </tool_call> {after}\n\
+         THOUGHT: /[^<]{{1,{MAX_THOUGHT}}}/\n\
+         call: %json {schema}\n"
+    )
+}
+
+/// Returns the schema of a call, with coordinates on `grid`, for a model that cannot be held to a
+/// grammar; nothing for a dialect whose replies are no call in JSON.
+pub(crate) fn call_schema(dialect: Dialect, offered: &ActionSpace, grid: Size) -> Option<Value> {
+    dialect.tool().map(|_| tool_schema(dialect, offered, grid))
 }
 
 /// What a thought may put between its quotes: so small a model reads well, spells badly and loses
@@ -176,24 +188,6 @@ pub(crate) fn click_or_not_found(thought: &str, frame: Size) -> String {
     format!("start: {} action\naction: %json {action}\n", literal(thought))
 }
 
-/// Returns the grammar of a reply of which only the two coordinates are open.
-///
-/// `before` and `after` are what stands around them, brackets included; a `<tool_call>` at the very
-/// start is taken for the token of that name.
-pub(crate) fn coordinates(before: &str, separator: &str, after: &str, frame: Size) -> String {
-    let side = |length: u32| {
-        let last = length.saturating_sub(1);
-        json!({ "type": "integer", "minimum": 0, "maximum": last })
-    };
-    let before = match before.strip_prefix("<tool_call>") {
-        Some(rest) => format!("<tool_call> {}", literal(rest)),
-        None => literal(before),
-    };
-    let (separator, after) = (literal(separator), literal(after));
-    let (x, y) = (side(frame.width), side(frame.height));
-    format!("start: {before} x {separator} y {after}\nx: %json {x}\ny: %json {y}\n")
-}
-
 /// Returns a text as a string of the grammar, which has the escapes of JSON.
 fn literal(text: &str) -> String {
     Value::from(text).to_string()
@@ -219,121 +213,4 @@ fn with_options(mut schema: Value, item_separator: &str, key_separator: &str) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use handsight_actions::{Dialect, parse_action};
-    use handsight_model::{
-        CancelFlag, Constraint, Engine, GenerateOptions, Message, Request, Sampling, StopReason,
-    };
-
-    const FRAME: Size = Size { width: 308, height: 196 };
-
-    /// Lets the embedded checkpoint, which was trained on one of these forms at most, write by
-    /// `grammar`, and returns what it wrote.
-    fn write(grammar: String, prefix: &str, seed: u64) -> (String, StopReason) {
-        let engine = Engine::embedded().unwrap();
-        let temperature = 1.0;
-        let request = Request {
-            messages: vec![Message::image_and_text(0, "click \"Save\"")],
-            images: vec![image::RgbImage::new(FRAME.width, FRAME.height).into()],
-            prefix: Some(prefix.to_owned()),
-            constraint: Some(Constraint::Lark(grammar)),
-            options: GenerateOptions {
-                max_new_tokens: 200,
-                sampling: Sampling::Random { temperature, top_p: None, top_k: None, seed },
-                ..GenerateOptions::default()
-            },
-            ..Request::default()
-        };
-        let written = engine.generate(&request, &mut |_| {}, &CancelFlag::default()).unwrap();
-        (written.text, written.stop)
-    }
-
-    /// Checks that whatever is written by `grammar` is a valid action.
-    #[track_caller]
-    fn check(grammar: &str, prefix: &str, after: &str, dialect: Dialect) {
-        for seed in 0..4 {
-            let (text, stop) = write(grammar.to_owned(), prefix, seed);
-            assert_eq!(stop, StopReason::Stop, "{text}");
-            let parsed = parse_action(&format!("{text}{after}"), dialect);
-            let parsed = parsed.unwrap_or_else(|error| panic!("{error} in {text}"));
-            assert!(parsed.repairs.is_empty(), "{:?} in {text}", parsed.repairs);
-            parsed.action.validate(FRAME).unwrap();
-        }
-    }
-
-    fn offered() -> ActionSpace {
-        ActionSpace::new([Verb::LeftClick, Verb::Scroll, Verb::Terminate])
-    }
-
-    #[test]
-    fn a_line_and_its_action_are_what_the_embedded_checkpoint_must_write() {
-        let goal = "double click \"Save As\" then type \"Zoë 中文 c:\\d\" into \"Name\"";
-        let reply = |done: &[&str]| {
-            reply(PromptProfile::EmbeddedV1, goal, done, &ActionSpace::desktop(), FRAME)
-        };
-        for line in ["", "click \"Save As\"\n", "double click \"", "type \"Zoë", "press Ctrl+S\n"]
-        {
-            check(&reply(&[]), line, "", Dialect::Json);
-        }
-        let (text, _) = write(reply(&[]), "scroll down\n", 0);
-        assert!(text.contains("\"action\":\"scroll\""), "{text}");
-        let (text, _) = write(reply(&[]), "type \"Z", 0);
-        let typed = "type \"Zoë 中文 c:\\d\"\n{\"action\":\"type\",\"text\":\"Zoë 中文 c:\\\\d\"}";
-        assert_eq!(text, typed);
-    }
-
-    #[test]
-    fn what_the_goal_quotes_is_used_once_and_before_the_end() {
-        let goal = "click \"Next\", click \"Next\", then click \"OK\"";
-        let pieces = |done: &[&str]| match Pieces::of(goal, done) {
-            Pieces::Quoted(pieces) => pieces.join(" "),
-            Pieces::Words(_) => panic!("the goal has quotes"),
-        };
-        assert_eq!(pieces(&[]), "Next Next OK");
-        assert_eq!(pieces(&["click \"Next\"", "scroll down"]), "Next OK");
-        let all = ["click \"Next\"", "click \"OK\"", "click \"Next\""];
-        assert_eq!(pieces(&all), "");
-        let grammar = |done: &[&str]| {
-            reply(PromptProfile::EmbeddedV1, goal, done, &ActionSpace::desktop(), FRAME)
-        };
-        let start = grammar(&all[..2]).lines().next().unwrap().to_owned();
-        assert!(start.contains("left_click") && !start.contains("finished"), "{start}");
-        let (text, _) = write(grammar(&all), "f", 0);
-        assert_eq!(text, "finished\n{\"action\":\"terminate\",\"status\":\"success\"}");
-    }
-
-    #[test]
-    fn a_goal_without_quotes_lends_any_of_its_words() {
-        let goal = "open Save As";
-        let grammar = reply(PromptProfile::EmbeddedV1, goal, &[], &ActionSpace::desktop(), FRAME);
-        for line in ["click \"Save As\"\n", "click \"As\"\n", "type \"", "finished\n"] {
-            check(&grammar, line, "", Dialect::Json);
-        }
-    }
-
-    #[test]
-    fn tool_calls_are_what_the_cookbook_checkpoints_must_write() {
-        for profile in [PromptProfile::ComputerUse, PromptProfile::MobileUse] {
-            let grammar = reply(profile, "click Save", &[], &offered(), FRAME);
-            check(&grammar, "<tool_call>\n", "", profile.dialect());
-        }
-    }
-
-    #[test]
-    fn only_coordinates_are_open_when_a_point_is_forced() {
-        let thought = "say \"é\"\n{\"action\":\"left_click\",\"coordinate\":";
-        let grammar = coordinates(&format!("{thought}["), ",", "]}", FRAME);
-        check(&grammar, thought, "", Dialect::Json);
-        let call = "<tool_call>\n{\"name\": \"computer_use\", \"arguments\": \
-                    {\"action\": \"left_click\", \"coordinate\": [";
-        let grammar = coordinates(call, ", ", "]}}", FRAME);
-        check(&grammar, call, "\n</tool_call>", Dialect::ComputerUse);
-    }
-
-    #[test]
-    fn a_click_or_nothing_is_the_choice_when_something_is_looked_for() {
-        let grammar = click_or_not_found("click \"Save\"\n", FRAME);
-        check(&grammar, "click \"Save\"\n", "", Dialect::Json);
-    }
-}
+mod tests;

@@ -1,15 +1,16 @@
 //! A policy over a model, wherever it runs.
 
 use handsight_actions::{
-    Action, Frame, ModelPoint, ParseError, ParsedReply, PixelPoint, Size, Status,
-    parse_action_with_pointer,
+    Action, ActionSpace, Frame, ModelPoint, ParseError, ParsedReply, PixelPoint, Size, Status,
+    Verb, parse_action_with_pointer, told,
 };
 use handsight_model::{
-    CancelFlag, Completion, Constraint, GenerateOptions, ModelError, Request, Sampling, StopReason,
-    TokenInfo,
+    CancelFlag, Completion, Constraint, GenerateOptions, ModelError, PixelLimits, Request,
+    Sampling, StopReason, TokenInfo,
 };
 
 use super::{Decision, Policy, PolicyError, Progress, Turn, grammar};
+use crate::family::AgentPrompt;
 use crate::grounding::{GroundingError, ground};
 use crate::prompt::{self, PromptProfile};
 use crate::trace::event::Usage;
@@ -67,13 +68,20 @@ impl ModelPolicy {
 
     /// Returns what keeps a reply to the offered actions: a grammar of all of it, or else, where the
     /// reply is a call, the schema of that call.
-    fn constraint(&self, turn: &Turn<'_>, frame: Frame) -> Option<Constraint> {
-        let (profile, offered) = (self.profile, turn.action_space);
+    fn constraint(&self, agent: &AgentPrompt, turn: &Turn<'_>, frame: Frame) -> Option<Constraint> {
+        let offered = turn.action_space;
         if !self.model.card().takes_grammars {
-            return grammar::call_schema(profile, offered, frame.model).map(Constraint::JsonSchema);
+            let schema = grammar::call_schema(agent.dialect, offered, frame.model);
+            return schema.map(Constraint::JsonSchema);
         }
-        let done = prompt::done(turn.history);
-        Some(Constraint::Lark(grammar::reply(profile, turn.goal, &done, offered, frame.model)))
+        let task = grammar::Task {
+            goal: turn.goal,
+            done: &prompt::done(turn.history),
+            offered,
+            grid: frame.model,
+            box_tokens: self.model.has_box_tokens(),
+        };
+        Some(Constraint::Lark(grammar::reply(agent, task)))
     }
 
     /// Returns how replies are chosen on the given attempt at a turn.
@@ -98,9 +106,13 @@ impl Policy for ModelPolicy {
         progress: &mut dyn FnMut(Progress<'_>),
         cancel: &CancelFlag,
     ) -> Result<Decision, PolicyError> {
-        let frame = frame_of(&*self.model, turn.observation.screenshot.size())?;
-        let prompt = prompt::build(self.profile, turn, frame);
-        let constraint = if self.options.constrained { self.constraint(turn, frame) } else { None };
+        let agent = self.profile.agent()?;
+        let limits = self.profile.limits();
+        let screenshot = turn.observation.screenshot.size();
+        let frame = frame_of(&*self.model, &self.profile, limits, screenshot)?;
+        let prompt = prompt::build(agent, turn, frame, limits);
+        let constraint =
+            if self.options.constrained { self.constraint(agent, turn, frame) } else { None };
         let request = Request {
             constraint,
             options: GenerateOptions {
@@ -112,19 +124,14 @@ impl Policy for ModelPolicy {
         };
         let mut tell = |token: &TokenInfo| progress(Progress::Text(&token.text));
         let completion = self.model.answer(&request, &mut tell, cancel)?;
-        let decision = read_decision(completion, self.profile, frame, turn)?;
+        let decision = read_decision(completion, &self.profile, frame, turn)?;
         match (decision.action.point(), quoted(&decision.thought)) {
-            (Some(_), Some(label)) if self.options.grounds_apart && grounds_apart(self.profile) => {
+            (Some(_), Some(label)) if self.options.grounds_apart && self.profile.is_embedded() => {
                 self.ground(decision.clone(), label, turn, cancel)
             }
             _ => Ok(decision),
         }
     }
-}
-
-/// Whether checkpoints of this profile find a place better when asked for nothing else.
-fn grounds_apart(profile: PromptProfile) -> bool {
-    profile == PromptProfile::EmbeddedV1
 }
 
 impl ModelPolicy {
@@ -138,7 +145,7 @@ impl ModelPolicy {
         cancel: &CancelFlag,
     ) -> Result<Decision, PolicyError> {
         let image = &turn.observation.screenshot.image;
-        let grounding = match ground(&*self.model, self.profile, image, label, cancel) {
+        let grounding = match ground(&*self.model, &self.profile, image, label, cancel) {
             Ok(grounding) => grounding,
             Err(GroundingError::Policy(error)) => return Err(error),
             Err(error) => {
@@ -171,16 +178,21 @@ fn quoted(thought: &str) -> Option<&str> {
     rest.strip_suffix('"')
 }
 
-/// Returns the frame of a screenshot of this size: what the model will see of it.
-pub(crate) fn frame_of(model: &dyn VisionModel, screenshot: Size) -> Result<Frame, ModelError> {
-    let (width, height) = model.resized_size(screenshot.width, screenshot.height)?;
-    Ok(Frame { screenshot, model: Size { width, height } })
+/// Returns the frame of a screenshot of this size: the grid the model will name points on.
+pub(crate) fn frame_of(
+    model: &dyn VisionModel,
+    profile: &PromptProfile,
+    limits: PixelLimits,
+    screenshot: Size,
+) -> Result<Frame, ModelError> {
+    let (width, height) = model.resized_size_within(screenshot.width, screenshot.height, limits)?;
+    Ok(profile.frame(screenshot, Size { width, height }))
 }
 
 /// Turns a completion into a decision, or says why it is none.
 fn read_decision(
     completion: Completion,
-    profile: PromptProfile,
+    profile: &PromptProfile,
     frame: Frame,
     turn: &Turn<'_>,
 ) -> Result<Decision, PolicyError> {
@@ -197,12 +209,13 @@ fn read_decision(
     let pointer = last_pointer(turn).map(|point| frame.to_model(point));
     let parsed = parse_reply(&completion.text, profile, pointer)
         .map_err(|error| invalid(error.to_string()))?;
+    let parsed = ParsedReply { action: as_offered(parsed.action, turn.action_space), ..parsed };
     // Checked in the model's own space: mapping would move a point outside it to the edge.
     parsed.action.validate(frame.model).map_err(|error| invalid(error.to_string()))?;
     Ok(Decision {
         thought: parsed.thought,
         model_point: parsed.action.point(),
-        probability: coordinate_probability(&completion.tokens),
+        probability: place_probability(&completion, profile, &parsed.action),
         action: to_pixels(parsed.action, frame),
         frame,
         looked_at: None,
@@ -218,15 +231,33 @@ fn read_decision(
 /// texts of the goal, and one of those may look like an action.
 pub(crate) fn parse_reply(
     reply: &str,
-    profile: PromptProfile,
+    profile: &PromptProfile,
     pointer: Option<ModelPoint>,
 ) -> Result<ParsedReply, ParseError> {
     match reply.split_once('\n') {
-        Some((thought, action)) if profile == PromptProfile::EmbeddedV1 => {
+        Some((thought, action)) if profile.is_embedded() => {
             let parsed = parse_action_with_pointer(action, profile.dialect(), pointer)?;
             Ok(ParsedReply { thought: thought.trim().to_owned(), ..parsed })
         }
         _ => parse_action_with_pointer(reply, profile.dialect(), pointer),
+    }
+}
+
+/// Turns a drag into a swipe where there is a finger and no mouse, and the other way round: many
+/// checkpoints have one word for both.
+fn as_offered(action: Action<ModelPoint>, offered: &ActionSpace) -> Action<ModelPoint> {
+    match action {
+        Action::Drag { coordinate, coordinate2 }
+            if !offered.contains(Verb::Drag) && offered.contains(Verb::Swipe) =>
+        {
+            Action::Swipe { coordinate, coordinate2 }
+        }
+        Action::Swipe { coordinate, coordinate2 }
+            if !offered.contains(Verb::Swipe) && offered.contains(Verb::Drag) =>
+        {
+            Action::Drag { coordinate, coordinate2 }
+        }
+        action => action,
     }
 }
 
@@ -240,7 +271,22 @@ fn last_pointer(turn: &Turn<'_>) -> Option<PixelPoint> {
     done.find_map(|step| step.action.last_point())
 }
 
-/// Returns the probability of the coordinates in a reply, if it has any.
+/// Returns the probability of the place in a reply, if it has one.
+fn place_probability(
+    completion: &Completion,
+    profile: &PromptProfile,
+    action: &Action<ModelPoint>,
+) -> Option<f64> {
+    action.point()?;
+    if !profile.dialect().is_calls() || completion.tokens.is_empty() {
+        return coordinate_probability(&completion.tokens);
+    }
+    let call = told(&completion.text, profile.dialect()).call;
+    let start = completion.text.rfind(call).filter(|_| !call.is_empty())?;
+    Some(probability_between(&completion.tokens, start, start + call.len()))
+}
+
+/// Returns the probability of the coordinates in a reply of JSON, if it has any.
 ///
 /// It is the product over the tokens that hold a digit of them; forced tokens count as certain.
 pub(crate) fn coordinate_probability(tokens: &[TokenInfo]) -> Option<f64> {
@@ -304,7 +350,7 @@ mod tests {
     fn a_label_that_looks_like_an_action_is_only_a_label() {
         let reply = "type \"{\"action\":\"wait\",\"time\":1}\"\n\
                      {\"action\":\"terminate\",\"status\":\"failure\"}";
-        let parsed = parse_reply(reply, PromptProfile::EmbeddedV1, None).unwrap();
+        let parsed = parse_reply(reply, &PromptProfile::embedded(), None).unwrap();
         assert_eq!(parsed.thought, "type \"{\"action\":\"wait\",\"time\":1}\"");
         assert_eq!(parsed.action.to_string(), "terminate failure");
     }

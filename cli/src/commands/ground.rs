@@ -24,7 +24,7 @@ pub(crate) fn run(
     let (model, profile) = open::model(&args.model, printer, environment)?;
     let start = Instant::now();
     let spinner = printer.spinner("looking");
-    let grounding = ground(&model, profile, &image, &args.description, &interrupt.cancel)?;
+    let grounding = ground(&model, &profile, &image, &args.description, &interrupt.cancel)?;
     drop(spinner);
     let ms = start.elapsed().as_millis();
 

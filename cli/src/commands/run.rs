@@ -23,6 +23,8 @@ pub(crate) fn run(
     let interrupt = Interrupt::listen(printer)?;
     let mut device = open::guarded(&args.target, environment, &interrupt)?;
     let (model, profile) = open::model(&args.model, printer, environment)?;
+    profile.check_acts()?;
+    let images_in_history = profile.images_in_history();
     let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());
     let mut recorder = args.trace.as_deref().map(TraceRecorder::create).transpose()?;
 
@@ -34,6 +36,7 @@ pub(crate) fn run(
             DeviceArg::Desktop => SettleOptions::default(),
             DeviceArg::Still(_) => SettleOptions::immediate(),
         },
+        images_in_history,
         ..EpisodeOptions::default()
     };
     let asks = args.confirm == Confirm::Always;

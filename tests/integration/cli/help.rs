@@ -57,8 +57,12 @@ fn help_of_run() {
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
-          --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
-                              `computer-use` [possible values: embedded-v1, computer-use, mobile-use]
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
+          --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
+                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
+                              family
           --max-steps <N>     The most steps to take [default: 20]
           --timeout <TIME>    The most time to take: seconds, or a number with `s`, `m` or `h` [default:
                               10m]
@@ -91,8 +95,12 @@ fn help_of_ground() {
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
-          --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
-                              `computer-use` [possible values: embedded-v1, computer-use, mobile-use]
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
+          --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
+                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
+                              family
           --json              Print one JSON object on stdout instead of text for people
       -h, --help              Print help
     ");
@@ -172,8 +180,12 @@ fn help_of_doctor() {
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
-          --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
-                              `computer-use` [possible values: embedded-v1, computer-use, mobile-use]
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
+          --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
+                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
+                              family
           --json              Print one JSON object on stdout instead of text for people
       -h, --help              Print help
     ");
@@ -219,8 +231,12 @@ fn help_of_demo() {
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
-          --prompt <PROFILE>  How to talk to the model; by default what its config.json names, or else
-                              `computer-use` [possible values: embedded-v1, computer-use, mobile-use]
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
+          --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
+                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
+                              family
           --json              Print one JSON object on stdout instead of text for people
       -h, --help              Print help
     ");

@@ -143,7 +143,7 @@ pub(super) fn model(
     let loaded = start.elapsed().as_millis();
     let image = image::load_from_memory(WINDOW).expect("the picture is in the binary").to_rgb8();
     let start = Instant::now();
-    let grounding = ground(&model, profile, &image, "Save", cancel)?;
+    let grounding = ground(&model, &profile, &image, "Save", cancel)?;
     let ms = start.elapsed().as_millis();
     let (point, card) = (grounding.point, model.card());
     if !SAVE.contains(point) {
