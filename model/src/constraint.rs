@@ -55,11 +55,16 @@ impl ConstraintCompiler {
         let capabilities = InferenceCapabilities::default();
         let mut factory = ParserFactory::new(&masks_only, capabilities, &[]).map_err(problem)?;
         factory.quiet();
+        let limits = factory.limits_mut();
+        limits.max_lexer_states = MAX_LEXER_STATES;
+        // The grammar and the tokens so far; an error should be a sentence.
+        limits.verbose_errors = false;
         Ok(Self { factory, tok_env })
     }
 
     /// Compiles a constraint for one generation.
     pub(crate) fn compile(&self, constraint: &Constraint) -> Result<TokenConstraint, ModelError> {
+        check_size(constraint)?;
         let grammar = match constraint {
             Constraint::JsonSchema(schema) => TopLevelGrammar::from_json_schema(schema.clone()),
             Constraint::Lark(grammar) => TopLevelGrammar::from_lark(grammar.clone()),
@@ -67,7 +72,7 @@ impl ConstraintCompiler {
         };
         let matcher = Matcher::new(self.factory.create_parser(grammar));
         match matcher.get_error() {
-            Some(problem) => Err(ModelError::Constraint { problem }),
+            Some(problem) => Err(ModelError::Constraint { problem: sentence(&problem) }),
             None => Ok(TokenConstraint { matcher, tok_env: self.tok_env.clone(), last: None }),
         }
     }
@@ -153,7 +158,67 @@ impl TokenConstraint {
 
 #[expect(clippy::needless_pass_by_value, reason = "used as `map_err(problem)`")]
 fn problem(err: anyhow::Error) -> ModelError {
-    ModelError::Constraint { problem: format!("{err:#}") }
+    ModelError::Constraint { problem: sentence(&format!("{err:#}")) }
+}
+
+/// The longest grammar, regular expression or schema, in bytes.
+const MAX_SIZE: usize = 1 << 20;
+
+/// The deepest nesting of a schema: compiling it recurses.
+const MAX_DEPTH: usize = 128;
+
+/// The most states of the lexer, of one or two kilobytes each. llguidance bounds its other work by
+/// itself: a grammar that needs more is refused, or ends the answer with an error.
+const MAX_LEXER_STATES: usize = 50_000;
+
+/// Refuses what is too large to hand on.
+fn check_size(constraint: &Constraint) -> Result<(), ModelError> {
+    let refuse = |problem| Err(ModelError::Constraint { problem });
+    let mut size = 0_usize;
+    match constraint {
+        Constraint::Lark(text) | Constraint::Regex(text) => size = text.len(),
+        Constraint::JsonSchema(schema) => {
+            let mut rest = vec![(schema, 1)];
+            while let Some((value, depth)) = rest.pop()
+                && size <= MAX_SIZE
+            {
+                if depth > MAX_DEPTH {
+                    return refuse(format!("the schema nests more than {MAX_DEPTH} levels deep"));
+                }
+                size += 2;
+                match value {
+                    Value::String(text) => size += text.len(),
+                    Value::Array(items) => rest.extend(items.iter().map(|item| (item, depth + 1))),
+                    Value::Object(members) => {
+                        size += members.keys().map(|key| key.len() + 4).sum::<usize>();
+                        rest.extend(members.values().map(|member| (member, depth + 1)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    if size > MAX_SIZE {
+        return refuse(format!("it is longer than {} KiB", MAX_SIZE >> 10));
+    }
+    Ok(())
+}
+
+/// The most of a message that is shown; some repeat the grammar.
+const MAX_MESSAGE: usize = 300;
+
+/// What llguidance says, in a sentence: without the state it adds for its developers.
+fn sentence(message: &str) -> String {
+    let message = message.split("\n<").next().unwrap_or_default().trim();
+    if message.contains("NoExtension") {
+        return "nothing can match it, or nothing can follow what was written".to_owned();
+    }
+    let message = match message.strip_prefix("panic: ") {
+        Some(fault) => format!("it is beyond the grammar engine ({fault})"),
+        None => message.to_owned(),
+    };
+    let end = message.char_indices().nth(MAX_MESSAGE).map_or(message.len(), |(at, _)| at);
+    format!("{}{}", &message[..end], if end < message.len() { "…" } else { "" })
 }
 
 #[cfg(test)]
@@ -209,5 +274,95 @@ mod tests {
         let compiler = ConstraintCompiler::new(&tokenizer, tokenizer.len(), &[]).unwrap();
         let err = compiler.compile(&Constraint::Lark("start: nothing".to_owned())).err().unwrap();
         assert!(err.to_string().starts_with("constrained decoding failed: "), "{err}");
+    }
+
+    /// What `constraint` fails with, at once or on the way to forty letters.
+    #[track_caller]
+    fn check_fails(constraint: &Constraint, expected: &str) {
+        let tokenizer = tokenizer();
+        let stop = [tokenizer.id("<|im_end|>").unwrap()];
+        let compiler = ConstraintCompiler::new(&tokenizer, tokenizer.len(), &stop).unwrap();
+        let write = || -> Result<(), ModelError> {
+            let mut constraint = compiler.compile(constraint)?;
+            let letter = tokenizer.encode("a")?;
+            for _ in 0..40 {
+                constraint.forced_tokens()?;
+                let mut logits = vec![0.0; tokenizer.len()];
+                constraint.mask(&mut logits)?;
+                constraint.consume(&letter)?;
+            }
+            Ok(())
+        };
+        let shown: String = format!("{constraint:?}").chars().take(100).collect();
+        let message = match write() {
+            Ok(()) => "no error".to_owned(),
+            Err(err) => err.to_string(),
+        };
+        assert!(message.contains(expected), "{shown}: {message}");
+        assert!(message.len() < 1000 && !message.contains("backtrace"), "{message}");
+    }
+
+    fn schema(json: &str) -> Constraint {
+        Constraint::JsonSchema(serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn what_nothing_can_match_is_an_error() {
+        let nothing = "nothing can match it, or nothing can follow what was written";
+        check_fails(&schema("false"), "schema is false");
+        check_fails(&schema(r#"{"enum": []}"#), "Unsatisfiable schema");
+        check_fails(
+            &schema(r#"{"allOf": [{"type": "string"}, {"type": "null"}]}"#),
+            "Unsatisfiable",
+        );
+        check_fails(&schema(r##"{"$ref": "#"}"##), nothing);
+        check_fails(&schema(r##"{"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}"##), nothing);
+        check_fails(
+            &schema(r##"{"allOf": [{"$ref": "#"}, {"$ref": "#"}]}"##),
+            "circular references",
+        );
+        check_fails(&Constraint::Regex(r"[^\s\S]".to_owned()), nothing);
+        check_fails(&Constraint::Lark("start: start \"a\"".to_owned()), nothing);
+    }
+
+    #[test]
+    fn what_needs_too_many_states_is_an_error() {
+        check_fails(
+            &Constraint::Regex("((a{1000}){1000}){1000}".to_owned()),
+            "too many expressions",
+        );
+        check_fails(&Constraint::Regex("(a{60000}){60000}".to_owned()), "too many expressions");
+        let branches = r#"{"anyOf": [{"properties": {"p": {}}}, {"properties": {"q": {}}}]},"#;
+        let all = format!(r#"{{"allOf": [{}{{}}]}}"#, branches.repeat(20));
+        check_fails(&schema(&all), "schema too large");
+        let lark = format!("start: {}", "\"a\" ".repeat(100_000));
+        check_fails(&Constraint::Lark(lark), "beyond the grammar engine");
+    }
+
+    #[test]
+    fn what_is_too_long_or_too_deep_is_an_error() {
+        check_fails(&Constraint::Regex("a".repeat(MAX_SIZE + 1)), "longer than 1024 KiB");
+        check_fails(&Constraint::Lark("a".repeat(MAX_SIZE + 1)), "longer than 1024 KiB");
+        let names: Vec<Value> = (0..100_000).map(|i| format!("choice {i}").into()).collect();
+        let wide = serde_json::json!({ "enum": names });
+        check_fails(&Constraint::JsonSchema(wide), "longer than 1024 KiB");
+        let mut deep = serde_json::json!({ "type": "null" });
+        for _ in 0..MAX_DEPTH {
+            deep = Value::Array(vec![deep]);
+        }
+        check_fails(&Constraint::JsonSchema(deep), "nests more than 128 levels");
+        check_fails(
+            &Constraint::Lark(format!("start: {}", "(".repeat(50_000))),
+            "too deeply nested",
+        );
+        check_fails(&Constraint::Regex("(".repeat(50_000)), "invalid regex");
+    }
+
+    #[test]
+    fn a_grammar_reaches_nothing_outside() {
+        check_fails(&schema(r#"{"$ref": "file:///etc/passwd"}"#), "Only absolute");
+        check_fails(&schema(r#"{"$ref": "http://127.0.0.1/schema.json"}"#), "Only absolute");
+        let import = "%import \"/etc/passwd\"\nstart: \"a\"".to_owned();
+        check_fails(&Constraint::Lark(import), "Expected name");
     }
 }

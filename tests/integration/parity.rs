@@ -4,11 +4,14 @@
 //! states its tolerance and why it is not zero.
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop where the tests would")]
 
+mod batch;
 mod gguf;
 mod images;
 mod loading;
+mod media;
 mod model;
 mod text;
+mod yarn;
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -81,12 +84,15 @@ fn case(row: &Value) -> Case {
     }
 }
 
-/// Messages in the form the Hub's template takes → ours; none if ours cannot say it (video).
+/// Messages in the form the Hub's template takes → ours; none if ours cannot say it.
 fn messages(rows: &Value) -> Option<Vec<Message>> {
-    let mut image = 0..;
+    let (mut image, mut video) = (0.., 0..);
     let mut part = |item: &Value| {
         if item["type"] == "image" || item.get("image").or(item.get("image_url")).is_some() {
             return Some(Part::Image { image: image.next()? });
+        }
+        if item["type"] == "video" || item.get("video").is_some() {
+            return Some(Part::Video { video: video.next()? });
         }
         Some(Part::Text { text: item.get("text")?.as_str()?.to_owned() })
     };

@@ -75,6 +75,6 @@ fn pixel_values_match_the_reference() {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the golden's sums are f32 too")]
-fn sum(values: &[f32]) -> f32 {
+pub(super) fn sum(values: &[f32]) -> f32 {
     values.iter().copied().map(f64::from).sum::<f64>() as f32
 }

@@ -16,10 +16,10 @@ use serde_json::Value;
 use super::{Case, cases, engine};
 
 /// What the logits of a prompt may differ by.
-const LOGITS: f32 = 1e-3;
+pub(super) const LOGITS: f32 = 1e-3;
 
 /// What vision features may differ by.
-const FEATURES: f32 = 1e-4;
+pub(super) const FEATURES: f32 = 1e-4;
 
 /// The cases each checkpoint has goldens of.
 fn all_cases() -> Vec<(&'static str, Case, Golden)> {
@@ -225,17 +225,23 @@ fn prompt_positions(engine: &Engine, golden: &Golden) -> Positions {
 }
 
 /// A golden's prompt, ready to run.
-struct Prompt {
-    embeddings: Tensor, // (s, c)
-    positions: Positions,
+pub(super) struct Prompt {
+    pub(super) embeddings: Tensor, // (s, c)
+    pub(super) positions: Positions,
 }
 
 impl Prompt {
-    fn new(engine: &Engine, case: &Case, golden: &Golden) -> Self {
+    pub(super) fn new(engine: &Engine, case: &Case, golden: &Golden) -> Self {
         let features = features(engine, &case.pictures);
         let ids = golden.token_ids("input_ids");
         let embeddings = engine.model().embed(&ids, features.as_ref()).unwrap();
         Self { embeddings, positions: prompt_positions(engine, golden) }
+    }
+
+    /// A prompt without pictures.
+    pub(super) fn of_text(engine: &Engine, ids: &[u32]) -> Self {
+        let embeddings = engine.model().embed(ids, None).unwrap();
+        Self { embeddings, positions: positions(ids, |_| false, &[], 0).unwrap() }
     }
 }
 
