@@ -9,6 +9,7 @@ use handsight_model::{CancelFlag, ModelError};
 
 use crate::family::FamilyError;
 use crate::history::StepSummary;
+use crate::remote::RemoteError;
 use crate::trace::event::Usage;
 use crate::vision_model::AnswerError;
 
@@ -107,6 +108,9 @@ pub enum PolicyError {
     /// The family of checkpoints was not made for it.
     #[error(transparent)]
     Family(#[from] FamilyError),
+    /// The server that runs the model failed.
+    #[error("the model could not decide")]
+    Remote(#[source] Box<RemoteError>),
     /// The cancel flag was set.
     #[error("cancelled before a decision was made")]
     Cancelled,
@@ -122,6 +126,7 @@ impl From<AnswerError> for PolicyError {
     fn from(error: AnswerError) -> Self {
         match error {
             AnswerError::Model(error) => Self::Model(error),
+            AnswerError::Remote(error) => Self::Remote(error),
         }
     }
 }
@@ -132,6 +137,7 @@ impl PolicyError {
         match self {
             Self::Model(error) => error.hint().map(str::to_owned),
             Self::Family(error) => error.hint(),
+            Self::Remote(error) => error.hint().map(str::to_owned),
             Self::InvalidReply { .. } | Self::Cancelled | Self::ScriptOver { .. } => None,
         }
     }

@@ -5,6 +5,8 @@ use handsight_model::{
     CancelFlag, Completion, Engine, ModelError, PixelLimits, Request, TokenInfo,
 };
 
+use crate::remote::RemoteError;
+
 /// What a model is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ModelCard {
@@ -22,7 +24,7 @@ pub struct ModelCard {
 /// A model that answers questions about images.
 ///
 /// There are two: [`Engine`], which runs in this process, and
-/// one that a server runs.
+/// [`RemoteModel`](crate::RemoteModel), which a server runs.
 pub trait VisionModel: Send + Sync {
     /// Returns what the model is.
     fn card(&self) -> ModelCard;
@@ -80,6 +82,15 @@ pub enum AnswerError {
     /// The request cannot be answered, or the model in this process failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The server that runs the model failed.
+    #[error(transparent)]
+    Remote(Box<RemoteError>),
+}
+
+impl From<RemoteError> for AnswerError {
+    fn from(error: RemoteError) -> Self {
+        Self::Remote(Box::new(error))
+    }
 }
 
 impl AnswerError {
@@ -87,6 +98,7 @@ impl AnswerError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Model(error) => error.hint().map(str::to_owned),
+            Self::Remote(error) => error.hint().map(str::to_owned),
         }
     }
 }

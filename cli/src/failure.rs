@@ -5,10 +5,12 @@ use std::sync::Mutex;
 
 use handsight_actions::DeviceError;
 use handsight_agent::{
-    EpisodeError, FamilyError, GroundingError, PolicyError, StopReason, TraceError,
+    AnswerError, EpisodeError, FamilyError, GroundingError, PolicyError, RemoteError, StopReason,
+    TraceError,
 };
 use handsight_model::ModelError;
 use handsight_model::hub::HubError;
+use handsight_model::media::MediaError;
 use handsight_scenarios::ReportError;
 
 /// How a command ended.
@@ -144,6 +146,35 @@ impl From<HubError> for Failure {
     }
 }
 
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        let (exit, hint) = (exit_of_remote(&error), error.hint().map(str::to_owned));
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<AnswerError> for Failure {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Model(error) => error.into(),
+            AnswerError::Remote(error) => (*error).into(),
+            error => Self::new(Exit::Unavailable, error),
+        }
+    }
+}
+
+impl From<MediaError> for Failure {
+    fn from(error: MediaError) -> Self {
+        let exit = match &error {
+            MediaError::NoProgram { .. } | MediaError::Timeout { .. } => Exit::Unavailable,
+            MediaError::Cancelled => Exit::Interrupted,
+            _ => Exit::BadInput,
+        };
+        let hint = error.hint().map(str::to_owned);
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
 impl From<TraceError> for Failure {
     fn from(error: TraceError) -> Self {
         let (exit, hint) = (exit_of_trace(&error), error.hint().or_else(|| trace_hint(&error)));
@@ -215,6 +246,18 @@ fn exit_of_policy(error: &PolicyError) -> Exit {
         PolicyError::Family(error) => exit_of_family(error),
         PolicyError::Cancelled => Exit::Interrupted,
         PolicyError::InvalidReply { .. } => Exit::NotAchieved,
+        PolicyError::Remote(error) => exit_of_remote(error),
+        _ => Exit::Unavailable,
+    }
+}
+
+fn exit_of_remote(error: &RemoteError) -> Exit {
+    match error {
+        RemoteError::Address { .. }
+        | RemoteError::WhichModel { .. }
+        | RemoteError::Schema { .. }
+        | RemoteError::Unsupported { .. } => Exit::BadInput,
+        RemoteError::Constraint { .. } => Exit::NotAchieved,
         _ => Exit::Unavailable,
     }
 }
