@@ -120,6 +120,11 @@ impl ChatTemplate {
         Ok(Self { environment, source: source.to_owned() })
     }
 
+    /// Returns the template as it was compiled.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Returns the prompt for `messages`, ending where the assistant is to speak if
     /// `add_generation_prompt`. Every image is one `<|image_pad|>`.
     ///

@@ -66,6 +66,24 @@ pub enum ModelError {
         /// The files it could be, by name.
         candidates: Vec<String>,
     },
+    /// A file cannot be written under this name.
+    #[error("`{}` cannot be written: {problem}", .path.display())]
+    Output {
+        /// What was to be written.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// Writing failed.
+    #[error("could not write the model")]
+    Write {
+        /// What the operating system said; names the file.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Cancelled,
     /// A tensor the configuration calls for is not in the weights.
     #[error("the weights have no tensor `{name}`, which config.json calls for")]
     MissingTensor {

@@ -6,14 +6,17 @@
 
 mod config;
 mod container;
+mod convert;
+mod export;
 #[cfg(test)]
 mod hostile;
+mod mix;
 mod names;
+mod plan;
 mod source;
 mod tensor_type;
 mod tokenizer;
 mod value;
-#[cfg_attr(not(test), expect(dead_code, reason = "checkpoints are not written yet"))]
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +28,8 @@ use crate::error::ModelError;
 use crate::tokenizer::Tokenizer;
 use config::Known;
 use container::Container;
+pub use convert::{ConvertProgress, ConvertReport, convert};
+pub use plan::GgufType;
 use source::{GgufTensors, OpenFile};
 use value::Value;
 
@@ -221,4 +226,76 @@ pub fn parse_gguf(bytes: &[u8]) -> Result<GgufSummary, ModelError> {
     let problem = |problem| metadata.problem(problem);
     names::recipes(&stored, 64).map_err(problem)?;
     Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::TensorSource;
+    use write::PlannedTensor;
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/gguf").join(name)
+    }
+
+    /// Large models come in parts, as `llama-gguf-split` cuts them: the first has the metadata, each
+    /// has some of the tensors.
+    #[test]
+    fn a_model_in_parts_is_the_model() {
+        let dir = tempfile::tempdir().unwrap();
+        let whole = open_file(&fixture("flat-f32.gguf")).unwrap().container;
+        let bytes = fs::read(fixture("flat-f32.gguf")).unwrap();
+        let mut names: Vec<_> = whole.tensors.keys().collect();
+        names.sort_unstable();
+        let part = |number: usize| dir.path().join(format!("m-0000{number}-of-00002.gguf"));
+        for (number, names) in (1..).zip(names.chunks(names.len().div_ceil(2))) {
+            let planned = |name: &&String| {
+                let place = &whole.tensors[*name];
+                let (shape, kind) = (place.shape.clone(), place.kind);
+                PlannedTensor { name: (*name).clone(), shape, kind }
+            };
+            let planned: Vec<_> = names.iter().map(planned).collect();
+            let metadata = if number == 1 { whole.metadata.entries.clone() } else { Vec::new() };
+            let mut file = write::head(&metadata, &planned);
+            for name in names {
+                let place = &whole.tensors[*name];
+                let elements = &bytes[place.start as usize..][..place.len as usize];
+                write::tensor(&mut file, elements).unwrap();
+            }
+            fs::write(part(number), file).unwrap();
+        }
+        let mmproj = fixture("mmproj-flat-f32.gguf");
+        let expected = open(&fixture("flat-f32.gguf"), Some(&mmproj)).unwrap();
+        for number in [1, 2] {
+            let parts = open(&part(number), Some(&mmproj)).unwrap();
+            assert_eq!(parts.files, [part(1), part(2), mmproj.clone()]);
+            assert_eq!(parts.config, expected.config);
+            assert_eq!(parts.weights.tensors(), expected.weights.tensors());
+            for name in ["lm_head.weight", "model.embed_tokens.weight", "model.norm.weight"] {
+                let read = |gguf: &GgufCheckpoint| gguf.weights.read(name).unwrap().into_f32();
+                assert_eq!(read(&parts).unwrap(), read(&expected).unwrap(), "{name}");
+            }
+        }
+        fs::copy(part(1), part(2)).unwrap();
+        let err = open(&part(1), Some(&mmproj)).err().unwrap().to_string();
+        assert!(err.contains("is in another of the files too"), "{err}");
+        fs::remove_file(part(2)).unwrap();
+        let err = open(&part(1), Some(&mmproj)).err().unwrap().to_string();
+        assert!(err.ends_with("m-00002-of-00002.gguf` is not beside it"), "{err}");
+    }
+
+    #[test]
+    fn parts_are_known_by_their_names() {
+        assert_eq!(split_name("qwen-72b-q8_0-00002-of-00003.gguf"), Some(("qwen-72b-q8_0", 3)));
+        for other in [
+            "qwen.gguf",
+            "qwen-00004-of-00003.gguf",
+            "qwen-2-of-3.gguf",
+            "qwen-00000-of-00003.gguf",
+            "qwen-+0001-of-00003.gguf",
+            "qwen-00001-of-00003.bin",
+        ] {
+            assert_eq!(split_name(other), None, "{other}");
+        }
+    }
 }

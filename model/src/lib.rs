@@ -56,6 +56,7 @@ pub use chat::{Message, Part, Role, ToolCall};
 pub use constraint::Constraint;
 pub use engine::{CacheCounts, CheckpointInfo, DeviceKind, Engine, EngineOptions};
 pub use error::ModelError;
+pub use gguf::{ConvertProgress, ConvertReport, GgufType, convert};
 #[doc(hidden)]
 pub use gguf::{GgufSummary, parse_gguf};
 pub use request::{

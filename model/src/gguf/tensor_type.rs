@@ -78,7 +78,6 @@ impl TensorType {
     }
 
     /// Returns the type of what candle holds, if a file can store it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checkpoints are not written yet"))]
     pub(crate) fn from_dtype(dtype: GgmlDType) -> Option<Self> {
         let row = TYPES.iter().find(|row| row.4 == Some(dtype))?;
         Self::from_number(row.0).ok()

@@ -73,10 +73,13 @@ pub(crate) struct Value {
     pub(crate) bytes: Vec<u8>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "checkpoints are not written yet"))]
 impl Value {
     pub(crate) fn u32(value: u32) -> Self {
         Self { kind: Kind::U32, count: None, bytes: value.to_le_bytes().to_vec() }
+    }
+
+    pub(crate) fn i32(value: i32) -> Self {
+        Self { kind: Kind::I32, count: None, bytes: value.to_le_bytes().to_vec() }
     }
 
     pub(crate) fn f32(value: f32) -> Self {

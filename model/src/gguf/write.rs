@@ -57,10 +57,15 @@ pub(crate) fn head(metadata: &[(String, Value)], tensors: &[PlannedTensor]) -> V
         }
         bytes.extend(tensor.kind.number.to_le_bytes());
         bytes.extend(offset.to_le_bytes());
-        offset += tensor.len().next_multiple_of(DEFAULT_ALIGNMENT);
+        offset += padded_len(tensor.len());
     }
     bytes.resize(bytes.len().next_multiple_of(DEFAULT_ALIGNMENT as usize), 0);
     bytes
+}
+
+/// Returns the bytes that a tensor of `len` bytes takes with the padding after it.
+pub(crate) fn padded_len(len: u64) -> u64 {
+    len.next_multiple_of(DEFAULT_ALIGNMENT)
 }
 
 /// Writes the elements of one tensor and the padding after them.
