@@ -2,9 +2,16 @@
 //!
 //! Activations are the caller's: f32 on the CPU, the run's dtype on a GPU. What the weights are is
 //! decided when they are loaded (`weights/form.rs`).
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined is compiled for the widest registers"
+)]
 
 mod blocks;
+mod dots;
 mod half;
+mod panels;
+mod rows;
 
 use std::sync::Arc;
 
@@ -13,13 +20,13 @@ use candle_core::{CpuStorage, DType, Device, Module, Result, Storage, Tensor};
 
 use blocks::BlockMatrix;
 use half::HalfMatrix;
+use rows::{Dense, Rows};
 
 pub(crate) use blocks::quantize;
 pub(crate) use half::HalfWeights;
 
-/// How many weights are turned to f32 at once when many rows of activations need them: 4 MiB, so
-/// that they are still in the cache when they are used.
-const TILE_ELEMENTS: usize = 1 << 20;
+/// The most rows of activations for which dot products with f32 weights are faster than panels.
+const FEW_ROWS: usize = 8;
 
 /// A linear layer: `x·Wᵀ + b`.
 #[derive(Clone, Debug)]
@@ -97,6 +104,10 @@ impl Projection {
         };
         let flat = if rank == 2 { xs.clone() } else { xs.reshape(((), *in_len))? };
         let ys = match &self.matrix {
+            Matrix::Dense(weight) if weight.device().is_cpu() && weight.dtype() == DType::F32 => {
+                let cols = weight.dim(1)?;
+                with_rows(weight, |weights| multiply(&Dense { weights, cols }, &flat, FEW_ROWS))??
+            }
             Matrix::Dense(weight) => flat.matmul(&weight.t()?)?,
             Matrix::Half(matrix) => matrix.matmul(&flat)?,
             Matrix::Blocks(matrix) => matrix.matmul(&flat)?,
@@ -152,32 +163,26 @@ fn with_rows<T>(xs: &Tensor, use_rows: impl FnOnce(&[f32]) -> T) -> Result<T> {
     }
 }
 
-/// Puts `(n, _)` results beside each other: `(n, cols)`.
-fn join_columns(parts: impl Iterator<Item = Result<Tensor>>, cols: usize) -> Result<Tensor> {
-    let mut joined: Option<Tensor> = None;
-    let mut at = 0;
-    for part in parts {
-        let part = part?;
-        let (n, width) = part.dims2()?;
-        if width == cols {
-            return Ok(part);
-        }
-        let all = match joined.take() {
-            Some(all) => all,
-            None => Tensor::zeros((n, cols), DType::F32, &Device::Cpu)?,
-        };
-        all.slice_set(&part, 1, at)?;
-        at += width;
-        joined = Some(all);
+/// Multiplies activations with weights that are turned to f32: `(n, in)` → `(n, out)`, both f32 on
+/// the CPU. Up to `few_rows` of them row by row.
+fn multiply(weights: &impl Rows, xs: &Tensor, few_rows: usize) -> Result<Tensor> {
+    let (n, width) = xs.dims2()?;
+    let (rows, cols) = weights.dims();
+    if width != cols {
+        candle_core::bail!("activations of width {width} meet weights of width {cols}");
     }
-    joined.ok_or_else(|| candle_core::Error::Msg("weights without rows".to_owned()))
+    let ys = with_rows(xs, |xs| {
+        let product = if n <= few_rows { dots::matmul } else { panels::matmul };
+        product(weights, xs, n)
+    })?;
+    Tensor::from_vec(ys, (n, rows), &Device::Cpu)
 }
 
 /// Looks up rows of a matrix of `dims`, (rows, cols): `(s,)` → `(s, cols)` in f32.
 fn gather(
     indices: &Tensor,
     (rows, cols): (usize, usize),
-    read: impl Fn(usize, &mut [f32]) -> Result<()>,
+    read: impl Fn(usize, &mut [f32]),
 ) -> Result<Tensor> {
     let indices: Vec<u32> = indices.to_dtype(DType::U32)?.to_vec1()?;
     let mut out = vec![0.0; indices.len() * cols];
@@ -185,7 +190,7 @@ fn gather(
         if index as usize >= rows {
             candle_core::bail!("row {index} was asked for, of {rows}");
         }
-        read(index as usize, out)?;
+        read(index as usize, out);
     }
     Tensor::from_vec(out, (indices.len(), cols), &Device::Cpu)
 }

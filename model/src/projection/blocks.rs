@@ -1,10 +1,10 @@
 //! Weights kept in GGML's quantised blocks on the CPU.
 //!
-//! They are in memory once. candle's own `QMatMul` adds a rearranged copy to some types the first
+//! They are in memory once. candle's own `QMatMul` adds a rearranged copy of some types the first
 //! time they are used, more than doubling them; so the blocks are used directly here. Few rows of
-//! activations (decoding) are multiplied by candle's integer dot products. Many rows (a prompt, an
-//! image) share tiles of weights turned to f32, which is as fast as the rearranged copy or faster
-//! and leaves the activations whole.
+//! activations (decoding) are multiplied by candle's integer dot products, which round activations to
+//! 8 bits, or with weights turned to f32 where that is faster. Many rows (a prompt, an image) always
+//! meet weights turned to f32.
 
 use std::borrow::Cow;
 
@@ -12,11 +12,8 @@ use candle_core::quantized::{GgmlDType, QTensor, QuantizedType};
 use candle_core::{CpuStorage, Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::{TILE_ELEMENTS, gather, join_columns, with_rows};
-
-/// The most rows of activations that are multiplied with the blocks as they are.
-/// From measurements at the shapes of the 3B: above, tiles cost less than they save.
-const FEW_ROWS: usize = 16;
+use super::rows::{Q8Rows, Rows};
+use super::{gather, multiply, with_rows};
 
 /// A matrix of quantised weights, `(rows, cols)`.
 pub(super) struct BlockMatrix {
@@ -25,7 +22,15 @@ pub(super) struct BlockMatrix {
     cols: usize,
     /// What rows of blocks have: `cols`, filled up with zeros to whole blocks.
     padded: usize,
-    blocks: Box<dyn QuantizedType>,
+    dtype: GgmlDType,
+    blocks: Blocks,
+}
+
+enum Blocks {
+    /// `Q8_0`, which turns to f32 faster than it is read.
+    Q8(Vec<u8>),
+    /// Other types, which candle takes apart.
+    Others(Box<dyn QuantizedType>),
 }
 
 impl BlockMatrix {
@@ -43,11 +48,18 @@ impl BlockMatrix {
                 bytes.len()
             );
         }
-        Ok(Self { rows, cols, padded, blocks: dtype.from_data(Cow::Owned(bytes)) })
+        let blocks = match dtype {
+            GgmlDType::Q8_0 => Blocks::Q8(bytes),
+            _ => Blocks::Others(dtype.from_data(Cow::Owned(bytes))),
+        };
+        Ok(Self { rows, cols, padded, dtype, blocks })
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.blocks.storage_size_in_bytes()
+        match &self.blocks {
+            Blocks::Q8(bytes) => bytes.len(),
+            Blocks::Others(blocks) => blocks.storage_size_in_bytes(),
+        }
     }
 
     pub(super) fn dims(&self) -> (usize, usize) {
@@ -55,59 +67,83 @@ impl BlockMatrix {
     }
 
     pub(super) fn dtype(&self) -> GgmlDType {
-        self.blocks.dtype()
+        self.dtype
     }
 
     /// `(n, cols)` → `(n, rows)`, both f32 on the CPU.
     pub(super) fn matmul(&self, xs: &Tensor) -> Result<Tensor> {
-        let (n, cols) = xs.dims2()?;
-        if cols != self.cols {
-            candle_core::bail!("activations of width {cols} meet weights of width {}", self.cols);
-        }
-        if n > FEW_ROWS {
-            return self.matmul_in_tiles(xs);
+        let few_rows = few_rows(self.dtype);
+        let blocks = match &self.blocks {
+            Blocks::Q8(bytes) => return multiply(&self.q8_rows(bytes), xs, few_rows),
+            Blocks::Others(blocks) => &**blocks,
+        };
+        let (n, width) = xs.dims2()?;
+        if n > few_rows || width != self.cols {
+            return multiply(&self.other_rows(blocks), xs, 0);
         }
         let xs = xs.pad_with_zeros(1, 0, self.padded - self.cols)?;
         let mut ys = vec![0.0; n * self.rows];
-        with_rows(&xs, |xs| self.blocks.matmul_t((n, self.padded, self.rows), xs, &mut ys))??;
+        with_rows(&xs, |xs| blocks.matmul_t((n, self.padded, self.rows), xs, &mut ys))??;
         Tensor::from_vec(ys, (n, self.rows), &Device::Cpu)
-    }
-
-    fn matmul_in_tiles(&self, xs: &Tensor) -> Result<Tensor> {
-        let tile_rows = (TILE_ELEMENTS / self.padded).max(1);
-        let tiles = (0..self.rows).step_by(tile_rows).map(|start| {
-            let rows = tile_rows.min(self.rows - start);
-            let tile = Tensor::from_vec(self.widen(start, rows)?, (rows, self.cols), &Device::Cpu)?;
-            xs.matmul(&tile.t()?)
-        });
-        join_columns(tiles, self.rows)
-    }
-
-    /// Turns some rows to f32.
-    fn widen(&self, start: usize, rows: usize) -> Result<Vec<f32>> {
-        let mut tile = vec![0.0; rows * self.cols];
-        let task_rows = rows.div_ceil(4 * rayon::current_num_threads());
-        tile.par_chunks_mut(task_rows * self.cols)
-            .enumerate()
-            .try_for_each(|(task, out)| self.widen_into(start + task * task_rows, out))?;
-        Ok(tile)
-    }
-
-    /// Turns the rows from `start` to f32 until `out` is full.
-    fn widen_into(&self, start: usize, out: &mut [f32]) -> Result<()> {
-        let rows = (start..start + out.len() / self.cols).map(|row| row as u32).collect::<Vec<_>>();
-        let CpuStorage::F32(values) = self.blocks.embedding(&rows, self.rows, self.padded)? else {
-            candle_core::bail!("quantised weights did not become f32")
-        };
-        for (out, values) in out.chunks_mut(self.cols).zip(values.chunks(self.padded)) {
-            out.copy_from_slice(&values[..self.cols]);
-        }
-        Ok(())
     }
 
     /// Looks up rows: `(s,)` → `(s, cols)` in f32.
     pub(super) fn select(&self, indices: &Tensor) -> Result<Tensor> {
-        gather(indices, self.dims(), |row, out| self.widen_into(row, out))
+        gather(indices, self.dims(), |row, out| match &self.blocks {
+            Blocks::Q8(bytes) => self.q8_rows(bytes).widen(row, 0, out),
+            Blocks::Others(blocks) => self.other_rows(&**blocks).widen(row, 0, out),
+        })
+    }
+
+    fn q8_rows<'a>(&self, bytes: &'a [u8]) -> Q8Rows<'a> {
+        Q8Rows { blocks: bytes.as_chunks().0, cols: self.cols }
+    }
+
+    fn other_rows<'a>(&self, blocks: &'a dyn QuantizedType) -> OtherRows<'a> {
+        let unit = self.dtype.block_size();
+        let Self { rows, cols, padded, .. } = *self;
+        OtherRows { blocks, dims: (rows, cols), per_row: padded / unit, unit }
+    }
+}
+
+/// Returns the most rows of activations for which the dot products of this type are faster than
+/// turning all weights to f32, from measurements at the shapes of the 3B.
+fn few_rows(dtype: GgmlDType) -> usize {
+    use GgmlDType::{Q2K, Q3K, Q4_0, Q4K, Q5K, Q6K, Q8_0};
+    match dtype {
+        Q2K | Q3K | Q4K | Q5K | Q6K => 24,
+        Q4_0 => 8,
+        Q8_0 => 16,
+        // Those without instructions for wide registers.
+        _ => 1,
+    }
+}
+
+/// Blocks that candle turns to f32.
+struct OtherRows<'a> {
+    blocks: &'a dyn QuantizedType,
+    dims: (usize, usize),
+    /// Blocks in a row.
+    per_row: usize,
+    /// Weights in a block.
+    unit: usize,
+}
+
+impl Rows for OtherRows<'_> {
+    fn dims(&self) -> (usize, usize) {
+        self.dims
+    }
+
+    fn widen(&self, row: usize, start: usize, out: &mut [f32]) {
+        // To candle a row of an embedding is any number of whole blocks, here one.
+        let first = row * self.per_row + start / self.unit;
+        let last = first + out.len().div_ceil(self.unit);
+        let blocks: Vec<u32> = (first..last).map(|block| block as u32).collect();
+        match self.blocks.embedding(&blocks, self.dims.0 * self.per_row, self.unit) {
+            Ok(CpuStorage::F32(values)) => out.copy_from_slice(&values[..out.len()]),
+            // Cannot be: the number of blocks was checked. It would not go unnoticed.
+            _ => out.fill(f32::NAN),
+        }
     }
 }
 
