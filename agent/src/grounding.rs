@@ -299,6 +299,7 @@ impl Asked<'_> {
 
     fn answer(&self, request: &Request) -> Result<Completion, PolicyError> {
         let completion = self.model.answer(request, &mut |_| {}, self.cancel)?;
+        self.model.check_frame(&completion)?;
         match completion.stop {
             StopReason::Cancelled => Err(PolicyError::Cancelled),
             StopReason::Stop | StopReason::StopString | StopReason::Length => Ok(completion),

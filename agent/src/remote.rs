@@ -450,4 +450,14 @@ impl VisionModel for RemoteModel {
     ) -> Result<Completion, AnswerError> {
         self.ask(request, on_token, cancel)
     }
+
+    fn check_frame(&self, answer: &Completion) -> Result<(), AnswerError> {
+        let (image_tokens, prompt_tokens) = (answer.stats.image_tokens, answer.stats.prompt_tokens);
+        // A server that counts nothing proves nothing.
+        if prompt_tokens == 0 || prompt_tokens >= image_tokens {
+            return Ok(());
+        }
+        let server = self.server().to_owned();
+        Err(RemoteError::OtherSize { server, image_tokens, prompt_tokens }.into())
+    }
 }

@@ -73,6 +73,16 @@ pub trait VisionModel: Send + Sync {
         on_token: &mut dyn FnMut(&TokenInfo),
         cancel: &CancelFlag,
     ) -> Result<Completion, AnswerError>;
+
+    /// Checks that the model saw the images at the size they were sent at; a point is worth nothing
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`AnswerError`] if there is proof that it did not.
+    fn check_frame(&self, _answer: &Completion) -> Result<(), AnswerError> {
+        Ok(())
+    }
 }
 
 /// Why a model did not answer.
@@ -170,5 +180,9 @@ impl<T: VisionModel + ?Sized> VisionModel for Box<T> {
         cancel: &CancelFlag,
     ) -> Result<Completion, AnswerError> {
         (**self).answer(request, on_token, cancel)
+    }
+
+    fn check_frame(&self, answer: &Completion) -> Result<(), AnswerError> {
+        (**self).check_frame(answer)
     }
 }

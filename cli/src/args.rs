@@ -1,10 +1,12 @@
 //! What was typed. Nothing here looks at a file, a display or the environment.
 
 mod models;
+mod server;
 
 pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsListArgs, ModelsPullArgs, ModelsRmArgs, ModelsVerifyArgs,
 };
+pub(crate) use server::ServerArgs;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -216,7 +218,8 @@ pub(crate) struct TargetArgs {
 /// Which model, and where it runs.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a name that `models list` shows.
+    /// The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name that `models list`
+    /// shows, or a server's, `http://host/v1#name`.
     #[arg(long, value_name = "MODEL", default_value = "embedded")]
     pub(crate) model: String,
 
@@ -239,6 +242,9 @@ pub(crate) struct ModelArgs {
     /// The most pixels of a picture the model sees; by default what suits its family.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(784..=100_000_000))]
     pub(crate) max_pixels: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 /// A device as it was typed.

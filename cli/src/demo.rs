@@ -41,7 +41,7 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
-    let (model, profile) = open::model(&args.model, printer, environment)?;
+    let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
     profile.check_acts()?;
     let images_in_history = profile.images_in_history();
     let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());

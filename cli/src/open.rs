@@ -7,10 +7,12 @@ use std::path::Path;
 use handsight_actions::{
     DesktopDevice, DesktopOptions, Device, DeviceError, Observation, StillDevice,
 };
-use handsight_agent::{PromptProfile, VisionModel};
+use handsight_agent::{
+    Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, VisionModel,
+};
 use handsight_model::{DeviceKind, Engine, EngineOptions};
 
-use crate::args::{Compute, DeviceArg, ModelArgs, TargetArgs};
+use crate::args::{Compute, DeviceArg, ModelArgs, ServerArgs, TargetArgs};
 use crate::failure::Failure;
 use crate::interrupt::{GuardedDevice, Interrupt};
 use crate::model_spec::ModelSpec;
@@ -75,6 +77,7 @@ pub(crate) fn model(
     model: &ModelArgs,
     printer: &Printer,
     environment: &Environment,
+    cancel: &CancelFlag,
 ) -> Result<(Box<dyn VisionModel>, PromptProfile), Failure> {
     let spinner = printer.spinner("loading the model");
     let device = match model.compute {
@@ -102,12 +105,35 @@ pub(crate) fn model(
         }
         ModelSpec::Path(path) => Engine::load(&path, &options)?,
         ModelSpec::Remote(url) => {
-            return Err(Failure::bad_input(format!(
-                "a server such as `{url}` cannot be the model"
-            )));
+            let remote = remote(&url, &model.server, environment, cancel)?;
+            let card = remote.card();
+            let profile = family::profile(model, &names, card.prompt_profile.as_deref())?;
+            return Ok((Box::new(remote), profile));
         }
     };
     drop(spinner);
     let profile = family::profile(model, &names, engine.card().prompt_profile.as_deref())?;
     Ok((Box::new(engine), profile))
+}
+
+/// Finds the model on a server.
+fn remote(
+    url: &str,
+    args: &ServerArgs,
+    environment: &Environment,
+    cancel: &CancelFlag,
+) -> Result<RemoteModel, Failure> {
+    let address: Address = url.parse()?;
+    let options = RemoteOptions {
+        key: environment.keys.of(&address),
+        timeout: args.server_timeout,
+        schema: args.server_schema.map(SchemaForm::from),
+        max_pixels: args.server_max_pixels,
+        ..RemoteOptions::default()
+    };
+    let opened = RemoteModel::open(address, options, cancel);
+    if cancel.is_cancelled() {
+        return Err(Failure::interrupted());
+    }
+    Ok(opened?)
 }

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use handsight_agent::{Address, ApiKey};
 use handsight_model::hub::{HubOptions, Token};
 
 /// The environment, as far as it matters here.
@@ -22,6 +23,25 @@ pub(crate) struct Environment {
     pub(crate) hub: HubOptions,
     /// The folder for what is made anew when it is gone: `handsight` in the user's cache folder.
     pub(crate) cache: Option<PathBuf>,
+    /// The keys of model servers.
+    pub(crate) keys: Keys,
+}
+
+/// What opens model servers; neither can be printed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    /// `HANDSIGHT_API_KEY`, for whatever server the user names.
+    handsight: Option<ApiKey>,
+    /// `OPENAI_API_KEY`, which many programs read: only for where nobody can listen.
+    openai: Option<ApiKey>,
+}
+
+impl Keys {
+    /// Returns the key for a server.
+    pub(crate) fn of(&self, address: &Address) -> Option<ApiKey> {
+        let shared = || self.openai.clone().filter(|_| address.is_private());
+        self.handsight.clone().or_else(shared)
+    }
 }
 
 impl Environment {
@@ -36,6 +56,7 @@ impl Environment {
             interactive: terminal && std::io::stdin().is_terminal(),
             hub: hub(),
             cache: user_caches().map(|caches| caches.join("handsight")),
+            keys: Keys { handsight: key("HANDSIGHT_API_KEY"), openai: key("OPENAI_API_KEY") },
         }
     }
 }
@@ -99,6 +120,11 @@ fn without_tilde(path: &Path) -> PathBuf {
 /// Returns the folder for files that nobody is to keep.
 pub(crate) fn temp_dir() -> PathBuf {
     std::env::temp_dir()
+}
+
+/// Returns the key in a variable.
+fn key(name: &str) -> Option<ApiKey> {
+    variable(name).and_then(|value| ApiKey::new(value.to_str()?))
 }
 
 /// Returns a variable that is set to something.

@@ -171,6 +171,9 @@ fn multiply(weights: &impl Rows, xs: &Tensor, few_rows: usize) -> Result<Tensor>
     if width != cols {
         candle_core::bail!("activations of width {width} meet weights of width {cols}");
     }
+    if n == 0 || rows == 0 || cols == 0 {
+        return Tensor::zeros((n, rows), DType::F32, &Device::Cpu);
+    }
     let ys = with_rows(xs, |xs| {
         let product = if n <= few_rows { dots::matmul } else { panels::matmul };
         product(weights, xs, n)

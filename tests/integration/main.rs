@@ -11,4 +11,5 @@ mod episode;
 mod media;
 mod models;
 mod parity;
+mod remote;
 mod tidy;

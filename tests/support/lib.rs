@@ -3,6 +3,7 @@
 pub mod apps;
 pub mod binary;
 pub mod embedded_eval;
+pub mod fake_server;
 pub mod golden;
 pub mod hub_server;
 pub mod page;

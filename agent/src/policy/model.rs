@@ -124,6 +124,7 @@ impl Policy for ModelPolicy {
         };
         let mut tell = |token: &TokenInfo| progress(Progress::Text(&token.text));
         let completion = self.model.answer(&request, &mut tell, cancel)?;
+        self.model.check_frame(&completion)?;
         let decision = read_decision(completion, &self.profile, frame, turn)?;
         match (decision.action.point(), quoted(&decision.thought)) {
             (Some(_), Some(label)) if self.options.grounds_apart && self.profile.is_embedded() => {

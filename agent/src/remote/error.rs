@@ -169,7 +169,7 @@ impl RemoteError {
                  free answers",
             ),
             Self::OtherSize { .. } => Some(
-                "its limits are smaller: lower `--max-pixels`; or it runs a model without vision",
+                "its limits are smaller: lower `--server-max-pixels`; or it runs a model without vision",
             ),
             _ => None,
         }

@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
         assert_eq!(retry_after(" 0.25 "), Some(Duration::from_millis(250)));
         assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        let future = retry_after("Fri, 21 Oct 2950 07:28:00 GMT").unwrap();
+        let future = retry_after("Wed, 21 Oct 2950 07:28:00 GMT").unwrap();
         assert!(future > Duration::from_secs(900 * 365 * 86400));
         for bad in ["", "soon", "-1", "NaN", "1e400"] {
             assert_eq!(retry_after(bad), None, "{bad}");

@@ -21,7 +21,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let mut image = open::picture(&args.image)?.screenshot.image;
     let interrupt = Interrupt::listen(printer)?;
-    let (model, profile) = open::model(&args.model, printer, environment)?;
+    let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
     let start = Instant::now();
     let spinner = printer.spinner("looking");
     let grounding = ground(&model, &profile, &image, &args.description, &interrupt.cancel)?;

@@ -22,7 +22,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
     let mut device = open::guarded(&args.target, environment, &interrupt)?;
-    let (model, profile) = open::model(&args.model, printer, environment)?;
+    let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
     profile.check_acts()?;
     let images_in_history = profile.images_in_history();
     let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());

@@ -78,7 +78,7 @@ impl BlockMatrix {
             Blocks::Others(blocks) => &**blocks,
         };
         let (n, width) = xs.dims2()?;
-        if n > few_rows || width != self.cols {
+        if n == 0 || n > few_rows || width != self.cols {
             return multiply(&self.other_rows(blocks), xs, 0);
         }
         let xs = xs.pad_with_zeros(1, 0, self.padded - self.cols)?;

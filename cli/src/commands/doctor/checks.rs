@@ -139,7 +139,7 @@ pub(super) fn model(
 ) -> Result<String, Failure> {
     const SAVE: Rect = Rect { x: 399, y: 331, width: 85, height: 34 };
     let start = Instant::now();
-    let (model, profile) = open::model(args, printer, environment)?;
+    let (model, profile) = open::model(args, printer, environment, cancel)?;
     let loaded = start.elapsed().as_millis();
     let image = image::load_from_memory(WINDOW).expect("the picture is in the binary").to_rgb8();
     let start = Instant::now();
