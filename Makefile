@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 # Programs and fonts the demo and the tests need, as Debian names them. Building needs none of them.
 DEMO_PACKAGES := xvfb openbox zenity fonts-dejavu-core fonts-liberation
-TEST_PACKAGES := $(DEMO_PACKAGES) xterm chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg
+TEST_PACKAGES := $(DEMO_PACKAGES) xterm chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg python3 python3-venv
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -22,6 +22,14 @@ test: deps ## Everything that is checked before a change lands: format, lints, a
 
 deps: ## Install the programs the tests drive, if they are absent (asks before using sudo)
 	@$(MAKE) --no-print-directory install PACKAGES="$(TEST_PACKAGES)"
+	@$(MAKE) --no-print-directory $(PYTHON)/installed
+
+# The clients that the tests drive our server with, beside what cargo builds.
+PYTHON := $(or $(CARGO_TARGET_DIR),target)/python
+$(PYTHON)/installed: tests/python/requirements.txt
+	python3 -m venv --clear $(PYTHON)
+	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 # Installs what dpkg does not know yet. Without Debian's tools it says what is needed and goes on.
 .PHONY: install

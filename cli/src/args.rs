@@ -1,17 +1,20 @@
 //! What was typed. Nothing here looks at a file, a display or the environment.
 
 mod models;
+mod serve;
 mod server;
 
 pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsListArgs, ModelsPullArgs, ModelsRmArgs, ModelsVerifyArgs,
 };
+pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use handsight_model::{Quantization, WeightDtype};
 
 /// See, decide, act: a GUI agent in one binary.
 #[derive(Debug, Parser)]
@@ -57,6 +60,8 @@ pub(crate) enum Command {
     Trace(TraceArgs),
     /// Fetch checkpoints, and look after those that were fetched.
     Models(ModelsArgs),
+    /// Serve the model to other programs, as the OpenAI API does.
+    Serve(ServeArgs),
 }
 
 /// `run`.
@@ -234,6 +239,14 @@ pub(crate) struct ModelArgs {
     /// The family of fine-tunes the model is of, or a .toml file; by default what its name tells.
     #[arg(long, value_name = "NAME")]
     pub(crate) family: Option<String>,
+
+    /// What weights are kept in; by default as they are stored, and small models in f32.
+    #[arg(long, value_name = "DTYPE", value_parser = str::parse::<WeightDtype>)]
+    pub(crate) dtype: Option<WeightDtype>,
+
+    /// Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`.
+    #[arg(long, value_name = "TYPE", value_parser = str::parse::<Quantization>)]
+    pub(crate) quantize: Option<Quantization>,
 
     /// How to talk to the model; by default as its family or config.json says, for a desktop.
     #[arg(long, value_enum, value_name = "PROFILE")]

@@ -8,6 +8,7 @@ mod models;
 mod run;
 mod schema;
 mod screenshot;
+mod serve;
 mod trace;
 
 use crate::args::Command;
@@ -33,5 +34,6 @@ pub(crate) fn dispatch(
         Command::Demo(args) => demo::run(&args, printer, environment),
         Command::Trace(args) => trace::run(&args.command, printer),
         Command::Models(args) => models::run(&args.command, printer, environment),
+        Command::Serve(args) => serve::run(args, printer, environment),
     }
 }

@@ -11,6 +11,7 @@ mod live;
 mod model_spec;
 mod open;
 mod print;
+mod serve;
 mod settings;
 
 use std::ffi::OsString;

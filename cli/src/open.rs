@@ -72,48 +72,69 @@ pub(crate) fn picture(path: &Path) -> Result<Observation, Failure> {
     Ok(StillDevice::open(path)?.observe()?)
 }
 
-/// Loads the model that was named, with the prompt it is to be spoken to in.
+/// Loads the model that was named, or finds it on its server, with the prompt it is to be spoken to
+/// in.
 pub(crate) fn model(
-    model: &ModelArgs,
+    args: &ModelArgs,
     printer: &Printer,
     environment: &Environment,
     cancel: &CancelFlag,
 ) -> Result<(Box<dyn VisionModel>, PromptProfile), Failure> {
-    let spinner = printer.spinner("loading the model");
-    let device = match model.compute {
+    let spec = ModelSpec::of(&args.model, environment)?;
+    let path = if let ModelSpec::Path(path) = &spec { Some(path.as_path()) } else { None };
+    let names = family::names(&args.model, path);
+    if path.is_some() {
+        family::refuse_served_only(args, &names)?;
+    }
+    let model: Box<dyn VisionModel> = match &spec {
+        ModelSpec::Remote(url) => Box::new(remote(url, &args.server, environment, cancel)?),
+        _ => Box::new(load(args, spec, printer, environment)?),
+    };
+    let profile = family::profile(args, &names, model.card().prompt_profile.as_deref())?;
+    Ok((model, profile))
+}
+
+/// Loads the model that was named into this process.
+pub(crate) fn engine(
+    args: &ModelArgs,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Engine, Failure> {
+    load(args, ModelSpec::of(&args.model, environment)?, printer, environment)
+}
+
+fn load(
+    args: &ModelArgs,
+    spec: ModelSpec,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Engine, Failure> {
+    let _spinner = printer.spinner("loading the model");
+    let device = match args.compute {
         Compute::Cpu => DeviceKind::Cpu,
         Compute::Cuda(index) => DeviceKind::Cuda(index),
         Compute::Metal(index) => DeviceKind::Metal(index),
     };
     let options = EngineOptions {
         device,
-        mmproj: model.mmproj.clone(),
+        mmproj: args.mmproj.clone(),
+        dtype: args.dtype,
+        quantize: args.quantize,
         prefix_dir: environment.cache.as_ref().map(|cache| cache.join("prefixes")),
         ..EngineOptions::default()
     };
-    let spec = ModelSpec::of(&model.model, environment)?;
-    let path = if let ModelSpec::Path(path) = &spec { Some(path.as_path()) } else { None };
-    let names = family::names(&model.model, path);
-    if path.is_some() {
-        family::refuse_served_only(model, &names)?;
-    }
-    let engine = match spec {
-        ModelSpec::Embedded if device == DeviceKind::Cpu => Engine::embedded()?,
+    match spec {
+        ModelSpec::Embedded if device == DeviceKind::Cpu => Ok(Engine::embedded()?),
         ModelSpec::Embedded => {
-            return Err(Failure::bad_input("the embedded model runs on the CPU only".to_owned())
-                .with_hint("leave out `--compute`, or name a checkpoint folder with `--model`"));
+            Err(Failure::bad_input("the embedded model runs on the CPU only".to_owned())
+                .with_hint("leave out `--compute`, or name a checkpoint folder with `--model`"))
         }
-        ModelSpec::Path(path) => Engine::load(&path, &options)?,
-        ModelSpec::Remote(url) => {
-            let remote = remote(&url, &model.server, environment, cancel)?;
-            let card = remote.card();
-            let profile = family::profile(model, &names, card.prompt_profile.as_deref())?;
-            return Ok((Box::new(remote), profile));
-        }
-    };
-    drop(spinner);
-    let profile = family::profile(model, &names, engine.card().prompt_profile.as_deref())?;
-    Ok((Box::new(engine), profile))
+        ModelSpec::Path(path) => Ok(Engine::load(&path, &options)?),
+        ModelSpec::Remote(url) => Err(Failure::bad_input(format!(
+            "`{url}` is a server, and this needs a model in this process"
+        ))
+        .with_hint("name a folder, a GGUF file or a pulled model with `--model`")),
+    }
 }
 
 /// Finds the model on a server.

@@ -25,6 +25,8 @@ pub(crate) struct Environment {
     pub(crate) cache: Option<PathBuf>,
     /// The keys of model servers.
     pub(crate) keys: Keys,
+    /// What requests to our own server must carry, from `HANDSIGHT_API_KEY`.
+    pub(crate) api_key: Option<Secret>,
 }
 
 /// What opens model servers; neither can be printed.
@@ -44,6 +46,23 @@ impl Keys {
     }
 }
 
+/// A text that no message and no log may hold.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// Returns it, for the one place that needs it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("[secret]")
+    }
+}
+
 impl Environment {
     /// Reads the environment of this process.
     pub(crate) fn read() -> Self {
@@ -57,6 +76,7 @@ impl Environment {
             hub: hub(),
             cache: user_caches().map(|caches| caches.join("handsight")),
             keys: Keys { handsight: key("HANDSIGHT_API_KEY"), openai: key("OPENAI_API_KEY") },
+            api_key: text_variable("HANDSIGHT_API_KEY").map(Secret),
         }
     }
 }
@@ -125,6 +145,11 @@ pub(crate) fn temp_dir() -> PathBuf {
 /// Returns the key in a variable.
 fn key(name: &str) -> Option<ApiKey> {
     variable(name).and_then(|value| ApiKey::new(value.to_str()?))
+}
+
+/// Returns a variable that is set to some text.
+fn text_variable(name: &str) -> Option<String> {
+    variable(name)?.into_string().ok()
 }
 
 /// Returns a variable that is set to something.

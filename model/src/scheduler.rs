@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::batch;
 use crate::engine::{CacheCounts, Engine};
 use crate::error::ModelError;
-use crate::request::{CancelFlag, Completion, Request, StopReason, TokenInfo};
+use crate::request::{CancelFlag, Completion, Request, Stats, StopReason, TokenInfo};
 use crate::sequence::Sequence;
 
 /// How much a [`Scheduler`] takes on.
@@ -115,6 +115,24 @@ struct State {
     stats: SchedulerStats,
 }
 
+impl State {
+    /// Takes the requests out of the queue that were cancelled while they waited.
+    fn take_cancelled(&mut self) -> Vec<Job> {
+        let queue = std::mem::take(&mut self.queue);
+        let (gone, waiting): (Vec<Job>, Vec<Job>) =
+            queue.into_iter().partition(|job| job.cancel.is_cancelled());
+        self.queue = waiting.into();
+        self.stats.cancelled += gone.len() as u64;
+        gone
+    }
+}
+
+/// The answer to a request that was cancelled before it was read.
+fn cancelled() -> Completion {
+    let stats = Stats::default();
+    Completion { text: String::new(), tokens: Vec::new(), stop: StopReason::Cancelled, stats }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -202,15 +220,23 @@ impl Scheduler {
         }
         // What runs leaves the queue at once, so a free place among the running counts too.
         let free = self.shared.limits.max_running.saturating_sub(state.stats.running);
-        if state.queue.len() >= self.shared.limits.max_queued + free {
+        let places = self.shared.limits.max_queued + free;
+        let gone = if state.queue.len() < places { Vec::new() } else { state.take_cancelled() };
+        let queued = state.queue.len();
+        let taken = if queued < places {
+            state.stats.accepted += 1;
+            state.queue.push_back(Job { request, cancel, on_event });
+            Ok(())
+        } else {
             state.stats.refused += 1;
-            return Err(ModelError::Busy { queued: state.queue.len() });
-        }
-        state.stats.accepted += 1;
-        state.queue.push_back(Job { request, cancel, on_event });
+            Err(ModelError::Busy { queued })
+        };
         drop(state);
         self.shared.changed.notify_all();
-        Ok(())
+        for mut job in gone {
+            tell(&mut job.on_event, Event::Done(Box::new(Ok(cancelled()))));
+        }
+        taken
     }
 
     /// Returns how it is doing.
@@ -275,6 +301,10 @@ fn read_requests<'e>(shared: &'e Shared, decoder: SyncSender<Live<'e>>) {
             Some(Some(job))
         });
         let Some(Job { request, cancel, mut on_event }) = next else { break };
+        if cancel.is_cancelled() {
+            shared.done(&mut on_event, 0, Ok(cancelled()));
+            continue;
+        }
         match read(shared, &request, &cancel) {
             Ok((sequence, tokens)) => {
                 tell(&mut on_event, started(&sequence));

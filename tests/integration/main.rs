@@ -12,4 +12,5 @@ mod media;
 mod models;
 mod parity;
 mod remote;
+mod serve;
 mod tidy;

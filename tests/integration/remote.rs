@@ -267,7 +267,7 @@ fn a_point_is_in_the_pixels_that_were_sent() {
         let server = FakeServer::start(script);
         let model = open(&server, RemoteOptions::default()).unwrap();
         let profile = PromptProfile::computer_use();
-        ground(&model, profile, &image, "the Save button", &CancelFlag::default())
+        ground(&model, &profile, &image, "the Save button", &CancelFlag::default())
     };
     let found = look(Script { answer: call(966), ..Script::default() }).unwrap();
     assert_eq!((found.frame.model.width, found.frame.model.height), (1932, 1092));

@@ -5,6 +5,7 @@ pub mod binary;
 pub mod embedded_eval;
 pub mod fake_server;
 pub mod golden;
+pub mod http;
 pub mod hub_server;
 pub mod page;
 pub mod program;
