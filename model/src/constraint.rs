@@ -125,6 +125,9 @@ impl TokenConstraint {
         if !self.completes(&tokens) {
             tokens.truncate(self.settled(&tokens));
         }
+        // A text that spells a control token is written letter by letter, by the mask.
+        let valid = self.matcher.validate_tokens(&tokens).map_err(problem)?;
+        tokens.truncate(valid);
         self.consume(&tokens)?;
         Ok(tokens)
     }

@@ -246,7 +246,7 @@ mod tests {
         let whole = open_file(&fixture("flat-f32.gguf")).unwrap().container;
         let bytes = fs::read(fixture("flat-f32.gguf")).unwrap();
         let mut names: Vec<_> = whole.tensors.keys().collect();
-        names.sort_unstable();
+        names.sort_unstable_by(|a, b| b.cmp(a));
         let part = |number: usize| dir.path().join(format!("m-0000{number}-of-00002.gguf"));
         for (number, names) in (1..).zip(names.chunks(names.len().div_ceil(2))) {
             let planned = |name: &&String| {

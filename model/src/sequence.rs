@@ -266,13 +266,6 @@ impl<'e> Sequence<'e> {
 
     /// Returns the answer, and the places that are in the cache, with it, to remember them.
     pub(crate) fn finish(mut self) -> (Completion, Vec<PlaceKey>, KvCache) {
-        // A cancelled or failed answer keeps what was shown.
-        let rest = self.text.finish();
-        if let Some(last) =
-            self.tokens.last_mut().filter(|_| self.stop != Some(StopReason::StopString))
-        {
-            last.text.push_str(&rest);
-        }
         if !self.tokens.is_empty() {
             self.stats.decode = self.started.elapsed();
         }

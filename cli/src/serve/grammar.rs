@@ -162,7 +162,8 @@ mod tests {
             let constraint = constraint(&named, &Format::Text, tags);
             let before = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": ";
             if tags == Tags::Tokens {
-                assert_eq!(forced(constraint.clone(), "").as_deref(), Ok(before));
+                // A longer token may begin with the space, so that it is not forced.
+                assert_eq!(forced(constraint.clone(), "").as_deref(), Ok(before.trim_end()));
             }
             let prefix = format!("{before}1");
             if tags == Tags::Tokens {

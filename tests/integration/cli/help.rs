@@ -24,6 +24,7 @@ fn help_lists_the_commands() {
       demo        Watch the agent fill in a real window, and check the window's own word on it
       trace       Read a recorded episode
       models      Fetch checkpoints, and look after those that were fetched
+      serve       Serve the model to other programs, as the OpenAI API does
       help        Print this message or the help of the given subcommand(s)
 
     Options:
@@ -52,26 +53,38 @@ fn help_of_run() {
           --device <DEVICE>   The screen: `desktop`, or `still:FILE` for a picture on which nothing is
                               performed [default: desktop]
           --monitor <N>       The monitor, as `devices` numbers them; the primary one by default
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a
-                              name that `models list` shows [default: embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
+                              that `models list` shows, or a server's, `http://host/v1#name` [default:
+                              embedded]
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
                               its name tells
+          --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
+                              in f32
+          --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for a desktop [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
                               family
-          --max-steps <N>     The most steps to take [default: 20]
-          --timeout <TIME>    The most time to take: seconds, or a number with `s`, `m` or `h` [default:
-                              10m]
-          --dry-run           Decide and check every action, but perform none
-          --confirm <WHEN>    Whether to ask before each action [default: never] [possible values:
-                              always, never]
-          --trace <DIR>       Record screenshots, decisions and actions in this folder
           --json              Print one JSON object on stdout instead of text for people
       -h, --help              Print help
+
+    Model on a server:
+          --server-timeout <TIME>       How long one answer may take, repetitions included [default: 5m]
+          --server-schema <FORM>        The form in which the server is sent a JSON Schema; by default
+                                        the one that works [possible values: json-schema, guided-json,
+                                        json-object, none]
+          --server-max-pixels <PIXELS>  The most pixels the server's model takes an image at, if fewer
+                                        than the family's
+          --max-steps <N>               The most steps to take [default: 20]
+          --timeout <TIME>              The most time to take: seconds, or a number with `s`, `m` or `h`
+                                        [default: 10m]
+          --dry-run                     Decide and check every action, but perform none
+          --confirm <WHEN>              Whether to ask before each action [default: never] [possible
+                                        values: always, never]
+          --trace <DIR>                 Record screenshots, decisions and actions in this folder
     ");
 }
 
@@ -90,19 +103,31 @@ fn help_of_ground() {
 
     Options:
           --out <FILE>        Write the picture with the point marked to this PNG file
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a
-                              name that `models list` shows [default: embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
+                              that `models list` shows, or a server's, `http://host/v1#name` [default:
+                              embedded]
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
                               its name tells
+          --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
+                              in f32
+          --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for a desktop [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
                               family
           --json              Print one JSON object on stdout instead of text for people
       -h, --help              Print help
+
+    Model on a server:
+          --server-timeout <TIME>       How long one answer may take, repetitions included [default: 5m]
+          --server-schema <FORM>        The form in which the server is sent a JSON Schema; by default
+                                        the one that works [possible values: json-schema, guided-json,
+                                        json-object, none]
+          --server-max-pixels <PIXELS>  The most pixels the server's model takes an image at, if fewer
+                                        than the family's
     ");
 }
 
@@ -175,19 +200,31 @@ fn help_of_doctor() {
 
     Options:
           --monitor <N>       The monitor to test, as `devices` numbers them
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a
-                              name that `models list` shows [default: embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
+                              that `models list` shows, or a server's, `http://host/v1#name` [default:
+                              embedded]
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
                               its name tells
+          --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
+                              in f32
+          --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for a desktop [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
                               family
           --json              Print one JSON object on stdout instead of text for people
       -h, --help              Print help
+
+    Model on a server:
+          --server-timeout <TIME>       How long one answer may take, repetitions included [default: 5m]
+          --server-schema <FORM>        The form in which the server is sent a JSON Schema; by default
+                                        the one that works [possible values: json-schema, guided-json,
+                                        json-object, none]
+          --server-max-pixels <PIXELS>  The most pixels the server's model takes an image at, if fewer
+                                        than the family's
     ");
 }
 
@@ -226,19 +263,31 @@ fn help_of_demo() {
           --window <NAME>     Which program's window to use [default: zenity] [possible values: zenity,
                               chromium]
           --trace <DIR>       Record and report in this folder; a new one in `handsight-runs` by default
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, or a
-                              name that `models list` shows [default: embedded]
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
+                              that `models list` shows, or a server's, `http://host/v1#name` [default:
+                              embedded]
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
           --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
                               [default: cpu]
           --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
                               its name tells
+          --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
+                              in f32
+          --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for a desktop [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
                               family
           --json              Print one JSON object on stdout instead of text for people
       -h, --help              Print help
+
+    Model on a server:
+          --server-timeout <TIME>       How long one answer may take, repetitions included [default: 5m]
+          --server-schema <FORM>        The form in which the server is sent a JSON Schema; by default
+                                        the one that works [possible values: json-schema, guided-json,
+                                        json-object, none]
+          --server-max-pixels <PIXELS>  The most pixels the server's model takes an image at, if fewer
+                                        than the family's
     ");
 }
 
