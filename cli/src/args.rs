@@ -5,7 +5,8 @@ mod serve;
 mod server;
 
 pub(crate) use models::{
-    ModelsArgs, ModelsCommand, ModelsListArgs, ModelsPullArgs, ModelsRmArgs, ModelsVerifyArgs,
+    ModelsArgs, ModelsCommand, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs, ModelsQuantizeArgs,
+    ModelsRmArgs, ModelsVerifyArgs,
 };
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;

@@ -271,7 +271,12 @@ fn exit_of_family(error: &FamilyError) -> Exit {
 
 fn exit_of_model(error: &ModelError) -> Exit {
     match error {
-        ModelError::Image { .. } | ModelError::PromptTooLong { .. } => Exit::BadInput,
+        ModelError::Image { .. }
+        | ModelError::Options { .. }
+        | ModelError::Output { .. }
+        | ModelError::PromptTooLong { .. }
+        | ModelError::Video { .. } => Exit::BadInput,
+        ModelError::Cancelled => Exit::Interrupted,
         _ => Exit::Unavailable,
     }
 }

@@ -1,6 +1,9 @@
 //! What was typed after `models`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
+use handsight_model::GgufType;
 
 /// `models`.
 #[derive(Debug, Args)]
@@ -17,6 +20,10 @@ pub(crate) enum ModelsCommand {
     Pull(ModelsPullArgs),
     /// List the models that were pulled, by this program or another.
     List(ModelsListArgs),
+    /// Show what a model is: its sizes, parameters, types, licence and files.
+    Info(ModelsInfoArgs),
+    /// Write a checkpoint folder as GGUF: a language model and its vision tower.
+    Quantize(ModelsQuantizeArgs),
     /// Compute the checksums of all files of a model again.
     Verify(ModelsVerifyArgs),
     /// Remove a model; what other revisions share stays.
@@ -51,6 +58,29 @@ pub(crate) struct ModelsPullArgs {
     /// How often in a row a request may fail for a reason that can pass.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(crate) retries: u32,
+}
+
+/// `models info`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsInfoArgs {
+    /// The name of a pulled model, or the folder or file of one.
+    pub(crate) name: String,
+}
+
+/// `models quantize`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsQuantizeArgs {
+    /// The folder of a checkpoint.
+    #[arg(value_name = "IN")]
+    pub(crate) input: PathBuf,
+
+    /// The language model to write; the vision tower is written beside it as `mmproj-OUT.gguf`.
+    #[arg(value_name = "OUT.gguf")]
+    pub(crate) output: PathBuf,
+
+    /// What the matrices of the language model become: `q4k`, `q5k`, `q6k`, `q8_0`, `bf16` or `f16`.
+    #[arg(long = "type", value_name = "TYPE", default_value = "q4k", value_parser = str::parse::<GgufType>)]
+    pub(crate) kind: GgufType,
 }
 
 /// `models verify`.

@@ -1,7 +1,9 @@
 //! `models`: fetches checkpoints and looks after those that were fetched, one file per command.
 
+mod info;
 mod list;
 mod pull;
+mod quantize;
 mod rm;
 mod verify;
 
@@ -19,6 +21,8 @@ pub(crate) fn run(
     match command {
         ModelsCommand::Pull(args) => pull::run(args, printer, environment),
         ModelsCommand::List(args) => list::run(args, printer, environment),
+        ModelsCommand::Info(args) => info::run(args, printer, environment),
+        ModelsCommand::Quantize(args) => quantize::run(args, printer),
         ModelsCommand::Verify(args) => verify::run(args, printer, environment),
         ModelsCommand::Rm(args) => rm::run(args, printer, environment),
     }

@@ -467,7 +467,7 @@ fn model_type(dir: &Path) -> Option<String> {
 }
 
 /// The bytes of a JSON file, unless it is not there or larger than one would be.
-fn read_small(path: &Path) -> Option<Vec<u8>> {
+pub(super) fn read_small(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = fs::File::open(path).ok()?;
     file.take(MAX_JSON_BYTES + 1).read_to_end(&mut bytes).ok()?;
