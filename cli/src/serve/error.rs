@@ -119,14 +119,13 @@ impl From<ModelError> for ApiError {
                     tokens.saturating_add(max_new_tokens)
                 ),
             ),
-            ModelError::Image { .. } | ModelError::Video { .. } => {
+            // Places are wrong where a checkpoint's template shows no videos, for instance.
+            ModelError::Image { .. } | ModelError::Video { .. } | ModelError::Positions(_) => {
                 Self::param("messages", "invalid_image", text)
             }
             ModelError::Constraint { .. } => {
                 Self::bad_request(text).with_code("invalid_constraint")
             }
-            // A template without a place for videos, for instance.
-            ModelError::Positions(_) => Self::param("messages", "invalid_image", text),
             ModelError::Options { .. } | ModelError::Template { .. } => Self::bad_request(text),
             ModelError::Busy { .. } => {
                 Self::busy("Too many requests are waiting already. Please try again in a moment.")

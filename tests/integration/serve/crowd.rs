@@ -1,6 +1,9 @@
 //! Many clients: who goes away frees a place, who comes too many waits or is refused, and all may
 //! finish when the server is asked to stop.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use handsight_tests::http::{Exchange, request};
 use handsight_tests::wait::{ANSWERING, wait_until};
 use serde_json::json;
@@ -24,9 +27,8 @@ fn a_client_that_goes_away_frees_its_place_and_disturbs_nobody() {
 
     // One that waits for a whole answer may go away, too.
     let body = long(3000).to_string();
-    let waiting = std::net::TcpStream::connect(&server.addr).unwrap();
     let bytes = request("POST", "/v1/chat/completions", &[], Some(&body));
-    std::io::Write::write_all(&mut &waiting, &bytes).unwrap();
+    let waiting = send_only(&server, &bytes);
     server.wait_for_metric("handsight_running", 1);
     drop(waiting);
     server.wait_for_metric("handsight_generations_cancelled_total", 2);
@@ -40,26 +42,39 @@ fn who_comes_too_many_waits_or_is_refused() {
     let running = server.stream(&long(3000));
     let body = with(ask(), &json!({"stream": true})).to_string();
     let bytes = request("POST", "/v1/chat/completions", &[], Some(&body));
-    let waiting = std::thread::scope(|scope| {
+    let impatient = send_only(&server, &bytes);
+    server.wait_for_metric("handsight_queued", 1);
+
+    let refused = server.post("/v1/chat/completions", &ask());
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.json().unwrap()["error"]["code"], "rate_limit_exceeded");
+    assert_eq!(server.metric("handsight_generations_refused_total"), 1);
+    // More answers than there are places could never be given.
+    let never = server.post("/v1/chat/completions", &with(ask(), &json!({"n": 3})));
+    assert_eq!(never.status, 400, "{}", never.body);
+
+    // Who goes away while waiting makes room for others.
+    drop(impatient);
+    let gone = r#"handsight_requests_total{path="/v1/chat/completions",status="499"}"#;
+    server.wait_for_metric(gone, 1);
+    let mut waiting = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| Exchange::send(&server.addr, &bytes).unwrap());
-        server.wait_for_metric("handsight_queued", 1);
-
-        let refused = server.post("/v1/chat/completions", &ask());
-        assert_eq!(refused.status, 429, "{}", refused.body);
-        assert_eq!(refused.header("retry-after"), Some("1"));
-        assert_eq!(refused.json().unwrap()["error"]["code"], "rate_limit_exceeded");
-        assert_eq!(server.metric("handsight_generations_refused_total"), 1);
-        // More answers than there are places could never be given.
-        let never = server.post("/v1/chat/completions", &with(ask(), &json!({"n": 3})));
-        assert_eq!(never.status, 400, "{}", never.body);
-
+        server.wait_for_metric("handsight_generations_cancelled_total", 1);
+        assert_eq!(server.metric("handsight_queued"), 1);
         drop(running);
         waiting.join().unwrap()
     });
-    let mut waiting = waiting;
     assert_eq!(waiting.head.status, 200);
     assert!(!chunks(&mut waiting).is_empty());
     assert_eq!(server.chat(&ask())["object"], "chat.completion");
+}
+
+/// Sends a request and does not wait for the answer.
+fn send_only(server: &Server, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(&server.addr).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
 }
 
 #[test]
@@ -72,13 +87,7 @@ fn one_request_with_too_large_images_does_not_take_the_memory_of_others() {
              application/json\r\ncontent-length: {len}\r\n\r\n"
         )
     };
-    let holding: Vec<_> = (0..2)
-        .map(|_| {
-            let stream = std::net::TcpStream::connect(&server.addr).unwrap();
-            std::io::Write::write_all(&mut &stream, head(4 << 20).as_bytes()).unwrap();
-            stream
-        })
-        .collect();
+    let holding: Vec<_> = (0..2).map(|_| send_only(&server, head(4 << 20).as_bytes())).collect();
     wait_until("the memory is taken", ANSWERING, || {
         Ok(server.post("/v1/chat/completions", &ask()).status == 429)
     })
