@@ -1,9 +1,11 @@
 //! What was typed. Nothing here looks at a file, a display or the environment.
 
+mod ask;
 mod models;
 mod serve;
 mod server;
 
+pub(crate) use ask::{AskArgs, GenerateArgs};
 pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs, ModelsQuantizeArgs,
     ModelsRmArgs, ModelsVerifyArgs,
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Find the thing of a description on a picture.
     Ground(GroundArgs),
+    /// Ask a question about pictures and videos.
+    Ask(AskArgs),
     /// Do one action to a screen.
     Act(ActArgs),
     /// Take a screenshot.

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod act;
+mod ask;
 mod devices;
 mod doctor;
 mod ground;
@@ -26,6 +27,7 @@ pub(crate) fn dispatch(
     match command {
         Command::Run(args) => run::run(&args, printer, environment),
         Command::Ground(args) => ground::run(&args, printer, environment),
+        Command::Ask(args) => ask::run(&args, printer, environment),
         Command::Act(args) => act::run(&args, printer, environment),
         Command::Screenshot(args) => screenshot::run(&args, printer, environment),
         Command::Devices => devices::run(printer, environment),

@@ -2,6 +2,7 @@
 //!
 //! [`run`] is all of it, so that a test or another binary can call it.
 
+mod answer;
 mod args;
 mod commands;
 mod demo;

@@ -1,6 +1,9 @@
 //! Opens what the arguments name: a device, a picture, a model.
 
 mod family;
+mod media;
+
+pub(crate) use media::{image, video};
 
 use std::path::Path;
 

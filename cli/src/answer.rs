@@ -1,0 +1,121 @@
+//! Has a model answer in its own words, and shows the answer as it comes.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+use handsight_agent::{AnswerError, PromptProfile, VisionModel};
+use handsight_model::{
+    CancelFlag, Completion, GenerateOptions, ModelError, Request, Sampling, StopReason,
+};
+
+use crate::args::{GenerateArgs, ModelArgs};
+use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupt;
+use crate::open;
+use crate::print::Printer;
+use crate::settings::Environment;
+
+/// Opens the model that was named, if it can answer questions.
+pub(crate) fn open_model(
+    args: &ModelArgs,
+    printer: &Printer,
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> Result<(Box<dyn VisionModel>, PromptProfile), Failure> {
+    let (model, profile) = open::model(args, printer, environment, &interrupt.cancel)?;
+    interrupt.check()?;
+    // A server may run the embedded checkpoint, too.
+    let trained_on = model.card().prompt_profile.and_then(|name| PromptProfile::from_name(&name));
+    if trained_on.is_some_and(|profile| profile.as_str() == PromptProfile::embedded().as_str()) {
+        return Err(cannot_talk());
+    }
+    Ok((model, profile))
+}
+
+/// Refuses the embedded checkpoint before anything is read for it.
+pub(crate) fn refuse_embedded(args: &ModelArgs) -> Result<(), Failure> {
+    if args.model == "embedded" { Err(cannot_talk()) } else { Ok(()) }
+}
+
+fn cannot_talk() -> Failure {
+    let message = "the embedded model knows how to act on a screen, and cannot answer questions";
+    Failure::bad_input(message.to_owned()).with_hint(
+        "`handsight models pull qwen2.5-vl-3b` fetches one that can; then add `--model \
+         qwen2.5-vl-3b`",
+    )
+}
+
+/// Returns how answers are generated, as it was typed. Without a seed every draw is another one.
+pub(crate) fn options(args: &GenerateArgs) -> GenerateOptions {
+    let sampling = if args.temperature > 0.0 {
+        #[expect(clippy::cast_possible_truncation, reason = "half of a random number is random")]
+        let random = || RandomState::new().hash_one(0) as u32;
+        let seed = u64::from(args.seed.unwrap_or_else(random));
+        Sampling::Random { temperature: args.temperature, top_p: None, top_k: None, seed }
+    } else {
+        Sampling::Greedy
+    };
+    GenerateOptions {
+        max_new_tokens: args.max_tokens as usize,
+        sampling,
+        stop: args.stop.clone(),
+        ..GenerateOptions::default()
+    }
+}
+
+/// Has the model answer. People see the answer as it comes; with `--json` nothing is printed.
+pub(crate) fn stream(
+    model: &dyn VisionModel,
+    request: &Request,
+    printer: &Printer,
+    cancel: &CancelFlag,
+) -> Result<Completion, Failure> {
+    let mut spinner = Some(printer.spinner("looking"));
+    let (mut printed, mut ends_line) = (Ok(()), true);
+    let answer = model.answer(
+        request,
+        &mut |token| {
+            if printer.json() || token.text.is_empty() || printed.is_err() {
+                return;
+            }
+            // The spinner must be gone before the answer begins on its line.
+            spinner = None;
+            ends_line = token.text.ends_with('\n');
+            printed = printer.bytes(token.text.as_bytes());
+        },
+        cancel,
+    );
+    drop(spinner);
+    if !ends_line && printed.is_ok() {
+        printed = printer.bytes(b"\n");
+    }
+    let answer = answer.map_err(|error| failed(error, request, cancel))?;
+    printed?;
+    if answer.stop == StopReason::Length {
+        let count = answer.stats.completion_tokens;
+        printer.note(&format!("cut off after {count} tokens; `--max-tokens` allows more"));
+    }
+    Ok(answer)
+}
+
+/// Explains why there is no answer.
+fn failed(error: AnswerError, request: &Request, cancel: &CancelFlag) -> Failure {
+    if cancel.is_cancelled() {
+        return Failure::interrupted();
+    }
+    let is_constraint = matches!(&error, AnswerError::Model(ModelError::Constraint { .. }));
+    let failure = Failure::from(error);
+    if is_constraint && request.constraint.is_some() {
+        let exit = Exit::BadInput;
+        return Failure { exit, ..failure }
+            .with_hint("check the schema or expression that the answer is to follow");
+    }
+    failure
+}
+
+/// Returns how likely the model found its answer: the product of its tokens' probabilities.
+/// `None` if a server does not tell them.
+pub(crate) fn probability(answer: &Completion) -> Option<f64> {
+    let sum: f64 = answer.tokens.iter().map(|token| f64::from(token.logprob)).sum();
+    (!answer.tokens.is_empty()).then(|| sum.exp())
+}
