@@ -187,6 +187,12 @@ impl Engine {
             max_position_embeddings,
         };
         let load = LoadOptions { dtype: options.dtype, quantize: options.quantize };
+        // The tables and pixels of the forward pass are f32, and a GPU multiplies no mixed types.
+        let is_f32 = matches!(load.dtype, None | Some(WeightDtype::F32)) && load.quantize.is_none();
+        if options.device != DeviceKind::Cpu && !is_f32 {
+            let problem = "on a GPU weights are f32, and not quantised while they are loaded";
+            return Err(ModelError::Options { problem: problem.to_owned() });
+        }
         let loader = Loader::new(&*weights, load, open_device(options.device)?);
         let model = Qwen25Vl::new(&config, &loader)?;
         Ok(Self {

@@ -56,11 +56,11 @@ impl Forms {
     /// of its vectors.
     pub(crate) fn compute(&self, name: &str) -> DType {
         match (self.on_cpu, self.options.dtype) {
-            (true, _) | (false, Some(WeightDtype::F32)) => DType::F32,
+            (true, _) | (false, Some(WeightDtype::F32) | None) => DType::F32,
             // The last vision blocks exceed what f16 can hold.
             (false, Some(WeightDtype::F16)) if name.starts_with("visual.") => DType::F32,
             (false, Some(WeightDtype::F16)) => DType::F16,
-            (false, Some(WeightDtype::Bf16) | None) => DType::BF16,
+            (false, Some(WeightDtype::Bf16)) => DType::BF16,
         }
     }
 

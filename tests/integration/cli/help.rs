@@ -16,6 +16,7 @@ fn help_lists_the_commands() {
     Commands:
       run         Pursue a goal on a screen
       ground      Find the thing of a description on a picture
+      ask         Ask a question about pictures and videos
       act         Do one action to a screen
       screenshot  Take a screenshot
       devices     List the monitors that can be observed and acted on
