@@ -152,13 +152,20 @@ impl Key {
         if let Ok(key) = chord.parse() {
             return Ok(vec![key]);
         }
-        // A `+` that ends the chord is the key itself: `ctrl++`.
-        let (head, last) = match chord.trim_end().strip_suffix("++") {
-            Some(head) => (head, Some(Self::Char('+'))),
-            None => (chord, None),
-        };
-        let keys: Result<Vec<_>, _> = head.split('+').map(str::parse).collect();
-        keys.map(|keys| keys.into_iter().chain(last).collect())
+        let mut keys = Vec::new();
+        let mut rest = chord.trim_start();
+        loop {
+            // A `+` where a key is expected is the key itself: `ctrl++`, `++ctrl`.
+            let plus = rest.starts_with('+').then_some(1);
+            let end = plus.or_else(|| rest.find('+')).unwrap_or(rest.len());
+            keys.push(rest[..end].parse()?);
+            rest = rest[end..].trim_start();
+            match rest.strip_prefix('+') {
+                Some(after) => rest = after.trim_start(),
+                None if rest.is_empty() => return Ok(keys),
+                None => return Err(UnknownKey { name: rest.to_owned() }),
+            }
+        }
     }
 
     /// Whether holding it changes what other keys do.
@@ -308,6 +315,8 @@ mod tests {
         check("Ctrl + Shift + T", "ctrl shift t");
         check("ctrl+plus", "ctrl +");
         check("ctrl++", "ctrl +");
+        check("++ctrl", "+ ctrl");
+        check("ctrl+++a", "ctrl + a");
         check("+", "+");
         check("ctrl+-", "ctrl -");
         check("alt+F4", "alt f4");

@@ -42,14 +42,23 @@ async fn model(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Res
 }
 
 fn card(server: &Server) -> Value {
+    let engine = server.engine();
+    let (info, processor) = (engine.info(), engine.processor());
     json!({
         "id": server.name,
         "object": "model",
         "created": server.created,
         "owned_by": "handsight",
-        "root": server.engine().info().name,
+        "root": info.name,
         "parent": null,
         "max_model_len": server.limits.request.context,
+        // What our own clients need to know of a checkpoint, beyond the API.
+        "handsight": {
+            "prompt_profile": info.prompt_profile,
+            "parameters": info.parameters,
+            "min_pixels": processor.min_pixels,
+            "max_pixels": processor.max_pixels,
+        },
     })
 }
 

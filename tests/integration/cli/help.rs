@@ -133,6 +133,57 @@ fn help_of_ground() {
 }
 
 #[test]
+fn help_of_ask() {
+    assert_snapshot!(handsight().snapshot(&["ask", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Ask a question about pictures and videos
+
+    Usage: handsight ask [OPTIONS] [IMAGE]... <QUESTION>
+
+    Arguments:
+      <IMAGE... QUESTION>...  The pictures, `-` for one on stdin, and last the question
+
+    Options:
+          --video <VIDEO>     A video to show, too: a file, an animated GIF or a folder of frames; may
+                              be repeated
+          --fps <N>           Frames a second to take of a video, 2 by default; of a folder, how many it
+                              has
+          --schema <FILE>     Answer in JSON that follows the JSON Schema in this file
+          --regex <REGEX>     Answer with a text that matches this regular expression as a whole
+          --max-tokens <N>    The most tokens of the answer [default: 512]
+          --temperature <T>   How freely words are drawn, up to 2; 0 takes the likeliest [default: 0]
+          --seed <N>          Makes what is drawn at a temperature repeatable
+          --stop <TEXT>       End the answer before this text; may be repeated
+          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
+                              that `models list` shows, or a server's, `http://host/v1#name` [default:
+                              embedded]
+          --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
+                              [default: cpu]
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
+          --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
+                              in f32
+          --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
+          --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
+                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
+                              family
+          --json              Print one JSON object on stdout instead of text for people
+      -h, --help              Print help
+
+    Model on a server:
+          --server-timeout <TIME>       How long one answer may take, repetitions included [default: 5m]
+          --server-schema <FORM>        The form in which the server is sent a JSON Schema; by default
+                                        the one that works [possible values: json-schema, guided-json,
+                                        json-object, none]
+          --server-max-pixels <PIXELS>  The most pixels the server's model takes an image at, if fewer
+                                        than the family's
+    ");
+}
+
+#[test]
 fn help_of_act() {
     assert_snapshot!(handsight().snapshot(&["act", "--help"]), @r#"
     exit code: 0
