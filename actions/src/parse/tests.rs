@@ -465,6 +465,9 @@ proptest! {
                     action,
                     Action::LongPress { .. } | Action::Scroll { .. } | Action::Wait { .. }
                 );
+                // GUI-Owl says a line break at the end in a field of its own, which may be missing.
+                let breaks = matches!(&action, Action::Type { text } if text.ends_with('\n'));
+                let has_default = has_default || (breaks && dialect == Dialect::OwlComputerUse);
                 // The first of the two lines of a drag is a move to where it begins.
                 let begins = reply.action.verb() == Verb::MouseMove && action.verb() == Verb::Drag;
                 let same = reply.action == said(&action, dialect);
