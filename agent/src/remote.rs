@@ -438,8 +438,13 @@ impl VisionModel for RemoteModel {
         }
     }
 
-    fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError> {
-        self.processor.resized_size_within(width, height, PixelLimits::default())
+    fn resized_size_within(
+        &self,
+        width: u32,
+        height: u32,
+        limits: PixelLimits,
+    ) -> Result<(u32, u32), ModelError> {
+        self.processor.resized_size_within(width, height, limits)
     }
 
     fn answer(

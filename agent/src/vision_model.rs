@@ -1,6 +1,5 @@
 //! A model that sees: what deciding, grounding and asking need of one, wherever it runs.
 
-use handsight_model::processor::Processor;
 use handsight_model::{
     CancelFlag, Completion, Engine, ModelError, PixelLimits, Request, TokenInfo,
 };
@@ -29,14 +28,8 @@ pub trait VisionModel: Send + Sync {
     /// Returns what the model is.
     fn card(&self) -> ModelCard;
 
-    /// Returns the size, (width, height), in whose pixels the model speaks of an image.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::Image`] if such an image cannot be processed.
-    fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError>;
-
-    /// As [`resized_size`](Self::resized_size), with limits for this image alone.
+    /// Returns the size, (width, height), in whose pixels the model speaks of an image that is shown
+    /// within these limits.
     ///
     /// # Errors
     ///
@@ -46,12 +39,7 @@ pub trait VisionModel: Send + Sync {
         width: u32,
         height: u32,
         limits: PixelLimits,
-    ) -> Result<(u32, u32), ModelError> {
-        if limits == PixelLimits::default() {
-            return self.resized_size(width, height);
-        }
-        Processor::default().resized_size_within(width, height, limits)
-    }
+    ) -> Result<(u32, u32), ModelError>;
 
     /// Whether its vocabulary has the tokens that stand around a box.
     fn has_box_tokens(&self) -> bool {
@@ -124,10 +112,6 @@ impl VisionModel for Engine {
         }
     }
 
-    fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError> {
-        Engine::resized_size(self, width, height)
-    }
-
     fn resized_size_within(
         &self,
         width: u32,
@@ -154,10 +138,6 @@ impl VisionModel for Engine {
 impl<T: VisionModel + ?Sized> VisionModel for Box<T> {
     fn card(&self) -> ModelCard {
         (**self).card()
-    }
-
-    fn resized_size(&self, width: u32, height: u32) -> Result<(u32, u32), ModelError> {
-        (**self).resized_size(width, height)
     }
 
     fn resized_size_within(
