@@ -10,7 +10,7 @@
 //! The names: the released checkpoints; `model.language_model.*` and `model.visual.*` as saved by
 //! transformers ≥ 4.52; `language_model.*` and `vision_tower.*` as saved by MLX.
 
-mod form;
+pub(crate) mod form;
 mod loader;
 mod options;
 mod safetensors;

@@ -1,48 +1,18 @@
-//! Which matrix is quantised to what: those that matter most keep more bits.
+//! Which matrix is quantised to what in a file: as while loading, but that rows must be whole blocks.
 
 use candle_core::quantized::GgmlDType;
+
+use crate::weights::form::mixed;
 
 /// Returns what a matrix with rows of `cols` weights is stored in when `base` is asked for; `layers`
 /// is how many the decoder has.
 ///
-/// * The merger is the only way from the image to the text, and its inputs are far larger than
-///   elsewhere: 16 bits.
-/// * Coordinates are read off the features of the vision tower: 8 bits.
-/// * Every token goes through the embedding and the lm head, and small differences decide between
-///   likely ones; the errors of `v_proj` and `down_proj` go straight into the residual stream: 6
-///   bits, the latter in the layers that llama.cpp's mixes choose, too.
-/// * Rows that are no whole number of blocks take smaller blocks, or none.
-///
-/// # Source
-///
-/// The choice of layers: `use_more_bits` in `llama-quant.cpp` of llama.cpp (revision 0c1e570), by
-/// which its `Q4_K_M` and `Q5_K_M` go.
+/// What is not to be quantised keeps 16 bits. Rows that are no whole number of blocks take smaller
+/// blocks, or none.
 pub(crate) fn dtype(base: GgmlDType, name: &str, cols: usize, layers: usize) -> GgmlDType {
-    let is = |part: &str| name.contains(part);
-    let better = if base == GgmlDType::Q8_0 { base } else { GgmlDType::Q6K };
-    let wanted = if is("visual.merger.") {
-        GgmlDType::F16
-    } else if is("visual.") {
-        GgmlDType::Q8_0
-    } else if is("embed_tokens.") || is("lm_head.") {
-        better
-    } else if is(".v_proj.") || is(".down_proj.") {
-        let more = layer(name).is_some_and(|layer| needs_more_bits(layer, layers));
-        if more { better } else { base }
-    } else {
-        base
-    };
+    let wanted = mixed(base, name, layers).unwrap_or(GgmlDType::F16);
     let fits = |dtype: &GgmlDType| cols.is_multiple_of(dtype.block_size());
     [wanted, GgmlDType::Q8_0].into_iter().find(fits).unwrap_or(GgmlDType::F16)
-}
-
-fn layer(name: &str) -> Option<usize> {
-    name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
-}
-
-/// The first and last eighth, and every third between.
-fn needs_more_bits(layer: usize, layers: usize) -> bool {
-    layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2
 }
 
 #[cfg(test)]

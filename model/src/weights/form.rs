@@ -95,18 +95,24 @@ impl Forms {
             Quantization::Q6K => GgmlDType::Q6K,
             Quantization::Q8_0 => GgmlDType::Q8_0,
         };
-        let better = if base == GgmlDType::Q8_0 { base } else { GgmlDType::Q6K };
-        let dtype = match Role::of(name) {
-            Role::PatchEmbed | Role::Merger => return None,
-            Role::Vision => GgmlDType::Q8_0,
-            Role::Vocabulary => better,
-            Role::Sensitive(layer) if needs_more_bits(layer, self.layers) => better,
-            Role::Sensitive(_) | Role::Text => base,
-        };
+        let dtype = mixed(base, name, self.layers)?;
         // Blocks of the K types hold 256 weights of a row, those of Q8_0 32: rows that the former do
         // not divide would be mostly filling.
         let fits = in_len.is_multiple_of(dtype.block_size());
         Some(if fits { dtype } else { GgmlDType::Q8_0 })
+    }
+}
+
+/// Returns what the matrix `name` of a decoder of `layers` layers gets where most get `base`; nothing
+/// if it is not to be quantised.
+pub(crate) fn mixed(base: GgmlDType, name: &str, layers: usize) -> Option<GgmlDType> {
+    let better = if base == GgmlDType::Q8_0 { base } else { GgmlDType::Q6K };
+    match Role::of(name) {
+        Role::PatchEmbed | Role::Merger => None,
+        Role::Vision => Some(GgmlDType::Q8_0),
+        Role::Vocabulary => Some(better),
+        Role::Sensitive(layer) if needs_more_bits(layer, layers) => Some(better),
+        Role::Sensitive(_) | Role::Text => Some(base),
     }
 }
 
