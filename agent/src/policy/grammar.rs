@@ -8,7 +8,7 @@ mod place;
 
 use std::fmt::Write;
 
-use handsight_actions::{ActionSpace, Dialect, Size, Verb, action_schema, tool_schema};
+use handsight_actions::{ActionSpace, Dialect, Key, Size, Verb, action_schema, tool_schema};
 use serde_json::{Value, json};
 
 pub(crate) use self::place::{bounded, coordinates, place};
@@ -68,27 +68,44 @@ pub(crate) fn call_schema(dialect: Dialect, offered: &ActionSpace, grid: Size) -
 /// What a thought may put between its quotes: so small a model reads well, spells badly and loses
 /// count, and neither a name nor a text to type should be its own invention.
 enum Pieces<'a> {
-    /// What the goal quotes and no step has used yet, each as often as the goal has it. While there
-    /// is any, the goal is not finished.
-    Quoted(Vec<&'a str>),
+    /// What the goal quotes, and the chords it says to press, as far as no step has used them yet;
+    /// each as often as the goal has it. While there is any, the goal is not finished.
+    Quoted { words: Vec<&'a str>, chords: Vec<&'a str> },
     /// A goal without quotes: any of its words that follow each other.
     Words(&'a str),
 }
 
 impl<'a> Pieces<'a> {
     fn of(goal: &'a str, done: &[&str]) -> Self {
-        let mut quoted: Vec<&str> = goal.split('"').skip(1).step_by(2).collect();
-        quoted.retain(|piece| !piece.trim().is_empty() && !piece.contains(char::is_control));
-        if quoted.is_empty() {
+        let mut words: Vec<&str> = goal.split('"').skip(1).step_by(2).collect();
+        words.retain(|piece| !piece.trim().is_empty() && !piece.contains(char::is_control));
+        if words.is_empty() {
             return Self::Words(goal);
         }
+        let mut chords: Vec<&str> = goal.split('"').step_by(2).flat_map(chords).collect();
         for thought in done {
             let used = thought.split('"').nth(1);
-            if let Some(at) = quoted.iter().position(|&piece| Some(piece) == used) {
-                quoted.remove(at);
+            if let Some(at) = words.iter().position(|&piece| Some(piece) == used) {
+                words.remove(at);
+            }
+            let used = thought.strip_prefix("press ");
+            if let Some(at) = chords.iter().position(|&chord| Some(chord) == used) {
+                chords.remove(at);
             }
         }
-        Self::Quoted(quoted)
+        Self::Quoted { words, chords }
+    }
+
+    /// Returns what a thought may press, as a terminal; none if nothing is left to press.
+    fn press(&self) -> Option<String> {
+        match self {
+            Self::Quoted { chords, .. } if chords.is_empty() => None,
+            Self::Quoted { chords, .. } => {
+                let lines = chords.iter().map(|chord| literal(&format!("press {chord}\n")));
+                Some(format!("({})", lines.collect::<Vec<_>>().join(" | ")))
+            }
+            Self::Words(_) => Some("/press [A-Za-z0-9_+]{1,40}\\n/".to_owned()),
+        }
     }
 
     /// Returns the terminals `WORDS` and, for `type`, the rule of a text in a thought and again in
@@ -96,8 +113,8 @@ impl<'a> Pieces<'a> {
     fn rules(&self) -> Option<String> {
         let action = "\"\n{\"action\":\"type\",\"text\":\"";
         match self {
-            Self::Quoted(pieces) if pieces.is_empty() => None,
-            Self::Quoted(pieces) => {
+            Self::Quoted { words, .. } if words.is_empty() => None,
+            Self::Quoted { words: pieces, .. } => {
                 let words: Vec<_> = pieces.iter().map(|piece| literal(piece)).collect();
                 let texts: Vec<_> = pieces
                     .iter()
@@ -121,20 +138,28 @@ impl<'a> Pieces<'a> {
     /// Whether the goal may be finished.
     fn may_be_done(&self) -> bool {
         match self {
-            Self::Quoted(pieces) => pieces.is_empty(),
+            Self::Quoted { words, chords } => words.is_empty() && chords.is_empty(),
             Self::Words(_) => true,
         }
     }
+}
+
+/// Returns the chords that a part of a goal outside its quotes says to press.
+fn chords(part: &str) -> impl Iterator<Item = &str> {
+    let words = part.split_whitespace().map(|word| word.trim_end_matches([',', '.', ';']));
+    let pairs = words.clone().zip(words.skip(1));
+    let pressed = pairs.filter(|(verb, _)| verb.eq_ignore_ascii_case("press"));
+    pressed.map(|(_, chord)| chord).filter(|chord| Key::parse_chord(chord).is_ok())
 }
 
 /// Returns the grammar of the embedded checkpoint's reply: a line, and the action that line speaks
 /// of. Where a widget is named, the action may also say that there is none of that name.
 fn thought_and_action(pieces: &Pieces<'_>, offered: &ActionSpace, frame: Size) -> String {
     let failure = [terminate("failure")];
-    let mut lines: Vec<(Verb, &str, &[Value])> = vec![
-        (Verb::Key, "/press [A-Za-z0-9_+]{1,40}\\n/", &[]),
-        (Verb::Scroll, "/scroll (up|down|left|right)\\n/", &[]),
-    ];
+    let press = pieces.press();
+    let mut lines: Vec<(Verb, &str, &[Value])> =
+        vec![(Verb::Scroll, "/scroll (up|down|left|right)\\n/", &[])];
+    lines.extend(press.as_deref().map(|press| (Verb::Key, press, &[][..])));
     let mut choices: Vec<&str> = Vec::new();
     let mut rules = String::new();
     if let Some(words) = pieces.rules() {
