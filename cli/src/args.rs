@@ -1,11 +1,13 @@
 //! What was typed. Nothing here looks at a file, a display or the environment.
 
 mod ask;
+mod bench;
 mod models;
 mod serve;
 mod server;
 
 pub(crate) use ask::{AskArgs, GenerateArgs};
+pub(crate) use bench::BenchArgs;
 pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs, ModelsQuantizeArgs,
     ModelsRmArgs, ModelsVerifyArgs,
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Serve the model to other programs, as the OpenAI API does.
     Serve(ServeArgs),
+    /// Measure how fast a model is on this machine.
+    Bench(BenchArgs),
 }
 
 /// `run`.

@@ -2,6 +2,7 @@
 
 mod act;
 mod ask;
+mod bench;
 mod devices;
 mod doctor;
 mod ground;
@@ -37,5 +38,6 @@ pub(crate) fn dispatch(
         Command::Trace(args) => trace::run(&args.command, printer),
         Command::Models(args) => models::run(&args.command, printer, environment),
         Command::Serve(args) => serve::run(args, printer, environment),
+        Command::Bench(args) => bench::run(&args, printer, environment),
     }
 }

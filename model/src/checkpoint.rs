@@ -13,7 +13,7 @@ use crate::gguf;
 use crate::processor::Processor;
 use crate::qwen2_5_vl::config::Config;
 use crate::tokenizer::Tokenizer;
-use crate::weights::{Safetensors, TensorSource, weight_files};
+use crate::weights::{Awq, AwqConfig, Safetensors, TensorSource, weight_files};
 
 /// A checkpoint's files, parsed; the tensors are not read yet.
 pub(crate) struct Checkpoint {
@@ -79,7 +79,11 @@ impl Checkpoint {
             let config = texts.tokenizer_config.as_deref();
             Tokenizer::from_vocab_and_merges(&vocab, &merges, config)?
         };
-        let weights = Box::new(Safetensors::open(dir)?);
+        let weights = Safetensors::open(dir)?;
+        let weights: Box<dyn TensorSource> = match AwqConfig::of(&texts.config)? {
+            None => Box::new(weights),
+            Some(awq) => Box::new(Awq::new(weights, awq)?),
+        };
         let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
         let checkpoint = Self::new(name, &texts, tokenizer, weights)?;
         Ok((checkpoint, WeightBytes::Files(weight_files(dir)?)))

@@ -276,6 +276,12 @@ impl Engine {
         CacheCounts { prefix_hits, prefix_misses, vision_hits, vision_misses }
     }
 
+    /// Forgets all earlier prompts and pictures; what is on disk stays.
+    pub fn forget(&self) {
+        lock(&self.prefixes).clear();
+        lock(&self.features).clear();
+    }
+
     /// Answers a request. `on_token` sees every token as it is generated, its text being the part
     /// of the answer that became whole with it.
     ///

@@ -30,6 +30,7 @@ pub mod chat;
 pub mod hub;
 pub mod kv_cache;
 pub mod media;
+pub mod memory;
 pub mod processor;
 pub mod qwen2_5_vl;
 pub mod tokenizer;
@@ -41,6 +42,7 @@ mod constraint;
 mod engine;
 mod error;
 mod gguf;
+mod measure;
 mod prefix_cache;
 mod prefix_store;
 mod projection;
@@ -59,6 +61,7 @@ pub use error::ModelError;
 pub use gguf::{ConvertProgress, ConvertReport, GgufType, convert};
 #[doc(hidden)]
 pub use gguf::{GgufSummary, parse_gguf};
+pub use measure::{Steps, Workload, measure};
 pub use request::{
     CancelFlag, Completion, GenerateOptions, ImageInput, PixelLimits, Request, Stats, StopReason,
     TokenInfo, TopToken, VideoInput,

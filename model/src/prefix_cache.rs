@@ -89,6 +89,11 @@ impl PrefixCache {
         }
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     /// Returns how often a beginning was found, and not.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.hits, self.misses)

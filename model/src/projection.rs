@@ -10,6 +10,8 @@
 mod blocks;
 mod dots;
 mod half;
+mod int8;
+mod packed;
 mod panels;
 mod rows;
 
@@ -166,6 +168,25 @@ fn with_rows<T>(xs: &Tensor, use_rows: impl FnOnce(&[f32]) -> T) -> Result<T> {
 /// Multiplies activations with weights that are turned to f32: `(n, in)` → `(n, out)`, both f32 on
 /// the CPU. Up to `few_rows` of them row by row.
 fn multiply(weights: &impl Rows, xs: &Tensor, few_rows: usize) -> Result<Tensor> {
+    multiply_by(weights, xs, few_rows, panels::matmul)
+}
+
+/// As [`multiply`], but of many rows both sides may be rounded to 8 bits, where that is faster.
+fn multiply_rounded(weights: &impl Rows, xs: &Tensor, few_rows: usize) -> Result<Tensor> {
+    match int8::Kernel::fast() {
+        None => multiply(weights, xs, few_rows),
+        Some(kernel) => multiply_by(weights, xs, few_rows, |weights, xs, n| {
+            int8::matmul(kernel, weights, xs, n)
+        }),
+    }
+}
+
+fn multiply_by<R: Rows>(
+    weights: &R,
+    xs: &Tensor,
+    few_rows: usize,
+    many: impl Fn(&R, &[f32], usize) -> Vec<f32>,
+) -> Result<Tensor> {
     let (n, width) = xs.dims2()?;
     let (rows, cols) = weights.dims();
     if width != cols {
@@ -175,8 +196,7 @@ fn multiply(weights: &impl Rows, xs: &Tensor, few_rows: usize) -> Result<Tensor>
         return Tensor::zeros((n, rows), DType::F32, &Device::Cpu);
     }
     let ys = with_rows(xs, |xs| {
-        let product = if n <= few_rows { dots::matmul } else { panels::matmul };
-        product(weights, xs, n)
+        if n <= few_rows { dots::matmul(weights, xs, n) } else { many(weights, xs, n) }
     })?;
     Tensor::from_vec(ys, (n, rows), &Device::Cpu)
 }

@@ -48,6 +48,12 @@ impl VisionCache {
         }
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.features.clear();
+        self.bytes = 0;
+    }
+
     /// Returns how often features were found, and not.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.hits, self.misses)

@@ -10,6 +10,7 @@
 //! The names: the released checkpoints; `model.language_model.*` and `model.visual.*` as saved by
 //! transformers ≥ 4.52; `language_model.*` and `vision_tower.*` as saved by MLX.
 
+mod awq;
 pub(crate) mod form;
 mod loader;
 mod options;
@@ -24,6 +25,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use crate::error::ModelError;
+pub(crate) use awq::{Awq, AwqConfig};
 pub(crate) use loader::Loader;
 pub(crate) use options::LoadOptions;
 pub use options::{Quantization, WeightDtype};

@@ -9,5 +9,6 @@ pub mod http;
 pub mod hub_server;
 pub mod page;
 pub mod program;
+pub mod random_checkpoint;
 pub mod wait;
 pub mod xserver;

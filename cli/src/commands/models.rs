@@ -29,7 +29,7 @@ pub(crate) fn run(
 }
 
 /// Returns a number of bytes as people read it: `7.52 GB`, of 1000 bytes to the kB.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if count < 1000 {
         return format!("{count} B");

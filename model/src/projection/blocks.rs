@@ -2,9 +2,9 @@
 //!
 //! They are in memory once. candle's own `QMatMul` adds a rearranged copy of some types the first
 //! time they are used, more than doubling them; so the blocks are used directly here. Few rows of
-//! activations (decoding) are multiplied by candle's integer dot products, which round activations to
-//! 8 bits, or with weights turned to f32 where that is faster. Many rows (a prompt, an image) always
-//! meet weights turned to f32.
+//! activations (decoding) are multiplied by candle's integer dot products, or with weights turned to
+//! f32 where that is faster. Many rows (a prompt, an image) are multiplied in 8-bit integers where the
+//! processor is made for it, else with weights turned to f32.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use candle_core::{CpuStorage, Device, Result, Tensor};
 use rayon::prelude::*;
 
 use super::rows::{Q8Rows, Rows};
-use super::{gather, multiply, with_rows};
+use super::{gather, multiply_rounded, with_rows};
 
 /// A matrix of quantised weights, `(rows, cols)`.
 pub(super) struct BlockMatrix {
@@ -73,13 +73,15 @@ impl BlockMatrix {
     /// `(n, cols)` → `(n, rows)`, both f32 on the CPU.
     pub(super) fn matmul(&self, xs: &Tensor) -> Result<Tensor> {
         let few_rows = few_rows(self.dtype);
+        let (n, width) = xs.dims2()?;
         let blocks = match &self.blocks {
-            Blocks::Q8(bytes) => return multiply(&self.q8_rows(bytes), xs, few_rows),
+            Blocks::Q8(bytes) => {
+                return multiply_rounded(&self.q8_rows(bytes), xs, few_rows);
+            }
             Blocks::Others(blocks) => &**blocks,
         };
-        let (n, width) = xs.dims2()?;
         if n == 0 || n > few_rows || width != self.cols {
-            return multiply(&self.other_rows(blocks), xs, 0);
+            return multiply_rounded(&self.other_rows(blocks), xs, 0);
         }
         let xs = xs.pad_with_zeros(1, 0, self.padded - self.cols)?;
         let mut ys = vec![0.0; n * self.rows];

@@ -9,110 +9,58 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::packed::{Packed, Tile, join};
 use super::rows::Rows;
 
 /// Columns of weights in a panel: with as many of the activations' they fit the nearest cache.
 const DEPTH: usize = 512;
 
-/// Rows of activations come in multiples of this.
-const STEP: usize = 4;
-
 /// Multiplies `n` rows of activations, one after another, with the weights: `(n, in)` → `(n, out)`.
 pub(super) fn matmul(weights: &impl Rows, xs: &[f32], n: usize) -> Vec<f32> {
     let arch = Arch::new();
-    let tile = arch.dispatch(TileSize);
+    let Shape { height, width } = arch.dispatch(TileShape);
     let (rows, cols) = weights.dims();
-    let packed = Activations::pack(xs, n, cols, tile.height);
-    let filled = packed.n; // n, filled up
+    let packed = Packed::new(xs, n, cols, height, DEPTH);
+    let filled = packed.filled();
     // One panel's results after another: (panels, filled, width).
-    let mut ys = vec![0.0; rows.div_ceil(tile.width) * filled * tile.width];
-    ys.par_chunks_mut(filled * tile.width).enumerate().for_each_init(
-        || vec![0.0; DEPTH * tile.width],
+    let mut ys = vec![0.0; rows.div_ceil(width) * filled * width];
+    ys.par_chunks_mut(filled * width).enumerate().for_each_init(
+        || vec![0.0; DEPTH * width],
         |panel, (at, ys)| {
-            let first = at * tile.width;
-            let count = tile.width.min(rows - first);
+            let first = at * width;
+            let count = width.min(rows - first);
             for (depth, start) in (0..cols).step_by(DEPTH).enumerate() {
                 let len = DEPTH.min(cols - start);
-                let panel = &mut panel[..len * tile.width];
-                arch.dispatch(Fill { weights, first, count, start, width: tile.width, panel });
+                let panel = &mut panel[..len * width];
+                arch.dispatch(Fill { weights, first, count, start, width, panel });
                 arch.dispatch(Product { panel, packed: &packed, depth, ys });
             }
         },
     );
-    join(&ys, n, filled, rows, tile.width)
-}
-
-/// `(panels, filled, width)` → `(n, rows)`
-fn join(ys: &[f32], n: usize, filled: usize, rows: usize, width: usize) -> Vec<f32> {
-    let mut joined = vec![0.0; n * rows];
-    joined.par_chunks_mut(rows).enumerate().for_each(|(at, joined)| {
-        for (panel, out) in joined.chunks_mut(width).enumerate() {
-            out.copy_from_slice(&ys[(panel * filled + at) * width..][..out.len()]);
-        }
-    });
-    joined
+    join(&ys, n, filled, rows, width)
 }
 
 /// How many results a processor's registers hold.
 #[derive(Clone, Copy)]
-struct Tile {
+struct Shape {
     /// Rows of activations.
     height: usize,
     /// Rows of weights.
     width: usize,
 }
 
-struct TileSize;
+struct TileShape;
 
-impl WithSimd for TileSize {
-    type Output = Tile;
+impl WithSimd for TileShape {
+    type Output = Shape;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) -> Tile {
+    fn with_simd<S: Simd>(self, _simd: S) -> Shape {
         match S::F32_LANES {
-            16 => Tile { height: 12, width: 2 * 16 }, // 24 of 32 registers
-            8 => Tile { height: 4, width: 3 * 8 },    // 12 of 16
-            lanes => Tile { height: 4, width: 4 * lanes },
+            16 => Shape { height: 12, width: 2 * 16 }, // 24 of 32 registers
+            8 => Shape { height: 4, width: 3 * 8 },    // 12 of 16
+            lanes => Shape { height: 4, width: 4 * lanes },
         }
-    }
-}
-
-/// Activations in the order in which they are used.
-struct Activations {
-    /// For every depth, for every tile: `(columns, rows of the tile)`.
-    values: Vec<f32>,
-    /// Rows, filled up to a multiple of [`STEP`].
-    n: usize,
-    cols: usize,
-    height: usize,
-}
-
-impl Activations {
-    fn pack(xs: &[f32], n: usize, cols: usize, height: usize) -> Self {
-        let filled = n.next_multiple_of(STEP);
-        let mut values = vec![0.0; filled * cols];
-        let depths = values.par_chunks_mut((filled * DEPTH).max(1)).enumerate();
-        depths.for_each(|(depth, values)| {
-            let len = values.len() / filled;
-            for (tile, values) in values.chunks_mut(height * len).enumerate() {
-                let rows = values.len() / len;
-                for row in 0..rows.min(n - (tile * height).min(n)) {
-                    let xs = &xs[(tile * height + row) * cols + depth * DEPTH..][..len];
-                    for (value, &x) in values[row..].iter_mut().step_by(rows).zip(xs) {
-                        *value = x;
-                    }
-                }
-            }
-        });
-        Self { values, n: filled, cols, height }
-    }
-
-    /// The tiles of one depth, each with the number of its rows.
-    fn tiles(&self, depth: usize) -> impl Iterator<Item = (usize, &[f32])> {
-        let start = depth * DEPTH;
-        let len = DEPTH.min(self.cols - start);
-        let values = &self.values[start * self.n..][..len * self.n];
-        values.chunks(self.height * len).map(move |values| (values.len() / len, values))
     }
 }
 
@@ -149,7 +97,7 @@ impl<R: Rows> WithSimd for Fill<'_, R> {
 /// Adds the product of one panel with the activations of its depth to `ys`, `(filled, width)`.
 struct Product<'a> {
     panel: &'a [f32],
-    packed: &'a Activations,
+    packed: &'a Packed<f32>,
     depth: usize,
     ys: &'a mut [f32],
 }
@@ -173,14 +121,14 @@ impl Product<'_> {
         let (panel, _) = S::as_simd_f32s(self.panel);
         let (panel, _) = panel.as_chunks::<V>();
         let mut ys = self.ys;
-        for (rows, xs) in self.packed.tiles(self.depth) {
+        for Tile { rows, values, .. } in self.packed.tiles(self.depth) {
             let (tile, rest) = ys.split_at_mut(rows * V * S::F32_LANES);
             let (tile, _) = S::as_mut_simd_f32s(tile);
             let (tile, _) = tile.as_chunks_mut::<V>();
             match rows {
-                12 => multiply::<S, V, 12>(simd, panel, xs, tile),
-                8 => multiply::<S, V, 8>(simd, panel, xs, tile),
-                _ => multiply::<S, V, 4>(simd, panel, xs, tile),
+                12 => multiply::<S, V, 12>(simd, panel, values, tile),
+                8 => multiply::<S, V, 8>(simd, panel, values, tile),
+                _ => multiply::<S, V, 4>(simd, panel, values, tile),
             }
             ys = rest;
         }

@@ -1,0 +1,120 @@
+//! One tile of the product, on whatever processor this is.
+
+use std::sync::OnceLock;
+
+use bytemuck::{Pod, Zeroable};
+
+#[cfg(target_arch = "x86_64")]
+use super::x86;
+
+/// Rows of weights in a panel.
+pub(super) const WIDTH: usize = 32;
+
+/// The most rows of activations in a tile.
+pub(super) const HEIGHT: usize = 12;
+
+/// Columns that have one scale.
+pub(super) const DEPTH: usize = 256;
+
+/// Columns that one instruction multiplies and adds up.
+pub(super) const WORD: usize = 4;
+
+/// 16 numbers that one register holds, or two.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Line(pub(super) [f32; 16]);
+
+/// The 8-bit weights of [`WIDTH`] rows: of each word of columns first one row's, then the next's.
+#[derive(Clone, Copy, Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Panel {
+    /// Moved up by 128, since the instruction wants one side without a sign.
+    pub(super) levels: [[[u8; WORD]; WIDTH]; DEPTH / WORD],
+    /// What each row's numbers are multiplied with.
+    pub(super) scales: [Line; WIDTH / 16],
+    /// How many words of columns are filled.
+    pub(super) words: usize,
+}
+
+impl Panel {
+    /// Sets the weights of one row.
+    #[inline(always)]
+    pub(super) fn set_row(&mut self, row: usize, levels: &[[i8; WORD]], scale: f32) {
+        for (column, word) in self.levels[..self.words].iter_mut().zip(levels) {
+            column[row] = word.map(|level| level.cast_unsigned() ^ 128);
+        }
+        self.scales[row / 16].0[row % 16] = scale;
+    }
+}
+
+/// What multiplies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::projection) enum Kernel {
+    /// One number at a time: what the others are compared with.
+    Scalar,
+    /// Instructions of x86 processors.
+    #[cfg(target_arch = "x86_64")]
+    X86(x86::Instructions),
+}
+
+impl Kernel {
+    /// Every kernel that this processor can run, the fastest first.
+    pub(in crate::projection) fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let wide = x86::Instructions::available().map(Self::X86);
+        #[cfg(not(target_arch = "x86_64"))]
+        let wide = std::iter::empty();
+        wide.chain([Self::Scalar])
+    }
+
+    /// Returns the fastest kernel, if it is faster than a product in f32.
+    pub(in crate::projection) fn fast() -> Option<Self> {
+        static FAST: OnceLock<Kernel> = OnceLock::new();
+        let fastest = || Self::available().next().unwrap_or(Self::Scalar);
+        Some(*FAST.get_or_init(fastest)).filter(|&kernel| kernel != Self::Scalar)
+    }
+
+    /// Adds a product to what is there.
+    pub(super) fn add(self, product: TileProduct<'_>) {
+        match self {
+            Self::Scalar => product.scalar(),
+            #[cfg(target_arch = "x86_64")]
+            Self::X86(instructions) => instructions.add(product),
+        }
+    }
+}
+
+/// A panel and a tile, and what their product is added to.
+pub(super) struct TileProduct<'a> {
+    pub(super) panel: &'a Panel,
+    /// `(words, rows)`
+    pub(super) xs: &'a [[i8; WORD]],
+    /// What each row's numbers are multiplied with, 12, 8 or 4 of them.
+    pub(super) scales: &'a [f32],
+    /// The sum of each row's numbers.
+    pub(super) sums: &'a [i32],
+    /// `(rows, width)`
+    pub(super) ys: &'a mut [Line],
+}
+
+impl TileProduct<'_> {
+    fn scalar(self) {
+        let rows = self.scales.len();
+        let ys: &mut [[f32; WIDTH]] = bytemuck::cast_slice_mut(self.ys);
+        let scales: &[f32; WIDTH] = bytemuck::cast_ref(&self.panel.scales);
+        for (row, ys) in ys.iter_mut().enumerate() {
+            let mut products = [-128 * self.sums[row]; WIDTH];
+            let xs = self.xs[row..].iter().step_by(rows);
+            for (xs, weights) in xs.zip(&self.panel.levels[..self.panel.words]) {
+                for (product, weights) in products.iter_mut().zip(weights) {
+                    for (&x, &weight) in xs.iter().zip(weights) {
+                        *product += i32::from(x) * i32::from(weight);
+                    }
+                }
+            }
+            for ((y, product), scale) in ys.iter_mut().zip(products).zip(scales) {
+                *y += product as f32 * scale * self.scales[row];
+            }
+        }
+    }
+}
