@@ -76,6 +76,9 @@ fn plan(sequences: &[&mut Sequence<'_>]) -> Vec<usize> {
     let chunk = if decoding > 0 { SHARED_PREFILL_CHUNK } else { PREFILL_CHUNK };
     let mut room = chunk;
     let share = |sequence: &&mut Sequence<'_>| {
+        if sequence.is_waiting() {
+            return 0;
+        }
         if sequence.is_decoding() {
             return sequence.pending();
         }

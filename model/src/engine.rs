@@ -1,10 +1,12 @@
 //! A loaded checkpoint with everything around it: messages and images in, an answer out.
 
-use std::path::{Path, PathBuf};
+mod options;
+
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use crate::batch;
 use crate::chat::{ChatTemplate, Message};
@@ -18,77 +20,13 @@ use crate::processor::Processor;
 use crate::prompt::{Picture, Prompt, PromptBuilder};
 use crate::qwen2_5_vl::Qwen25Vl;
 use crate::qwen2_5_vl::rope::Media;
-use crate::request::{CancelFlag, Completion, GenerateOptions, Request, Stats, TokenInfo};
+use crate::request::{CancelFlag, Completion, Request, Stats, TokenInfo};
 use crate::sampler::Sampler;
-use crate::sequence::{Choice, Sequence};
+use crate::sequence::{self, Choice, Sequence};
 use crate::tokenizer::Tokenizer;
 use crate::vision_cache::VisionCache;
-use crate::weights::{LoadOptions, Loader, Quantization, WeightDtype};
-
-/// Where the tensors live.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum DeviceKind {
-    /// The processor, in f32.
-    #[default]
-    Cpu,
-    /// An NVIDIA GPU by number; needs the cargo feature `cuda`.
-    Cuda(usize),
-    /// An Apple GPU by number; needs the cargo feature `metal`.
-    Metal(usize),
-}
-
-/// How a checkpoint is loaded and run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EngineOptions {
-    /// Where the tensors live.
-    pub device: DeviceKind,
-    /// The vision tower's file of a language model in GGUF, if it is not the one beside it.
-    pub mmproj: Option<PathBuf>,
-    /// What dense weights are kept in; as they are stored if nothing is said, but that on the CPU
-    /// small checkpoints are kept in f32.
-    pub dtype: Option<WeightDtype>,
-    /// What dense matrices are quantised to as they are loaded, if anything.
-    pub quantize: Option<Quantization>,
-    /// The most tokens of a prompt and its answer, if fewer or more than the model's own limit; at
-    /// most its `max_position_embeddings`.
-    pub max_context: Option<usize>,
-    /// Memory for the keys and values of earlier prompts, in bytes; 0 remembers none.
-    pub prefix_cache_bytes: usize,
-    /// Memory for the features of earlier images, in bytes; 0 remembers none.
-    pub vision_cache_bytes: usize,
-    /// A folder that keeps the keys and values of system turns for the next process, if any does.
-    pub prefix_dir: Option<PathBuf>,
-}
-
-impl Default for EngineOptions {
-    fn default() -> Self {
-        Self {
-            device: DeviceKind::Cpu,
-            mmproj: None,
-            dtype: None,
-            quantize: None,
-            max_context: None,
-            prefix_cache_bytes: 512 << 20,
-            vision_cache_bytes: 256 << 20,
-            prefix_dir: None,
-        }
-    }
-}
-
-impl EngineOptions {
-    /// Names what the numbers depend on beside the weights.
-    fn fingerprint(&self) -> String {
-        let memory = Self::default();
-        let numbers = Self {
-            max_context: None,
-            prefix_cache_bytes: memory.prefix_cache_bytes,
-            vision_cache_bytes: memory.vision_cache_bytes,
-            prefix_dir: None,
-            ..self.clone()
-        };
-        format!("{} {numbers:?}", env!("CARGO_PKG_VERSION"))
-    }
-}
+use crate::weights::{LoadOptions, Loader, WeightDtype};
+pub use options::{DeviceKind, EngineOptions};
 
 /// What a checkpoint is.
 #[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
@@ -193,7 +131,7 @@ impl Engine {
             let problem = "on a GPU weights are f32, and not quantised while they are loaded";
             return Err(ModelError::Options { problem: problem.to_owned() });
         }
-        let loader = Loader::new(&*weights, load, open_device(options.device)?);
+        let loader = Loader::new(&*weights, load, options.device.open()?);
         let model = Qwen25Vl::new(&config, &loader)?;
         Ok(Self {
             info,
@@ -295,7 +233,7 @@ impl Engine {
         on_token: &mut dyn FnMut(&TokenInfo),
         cancel: &CancelFlag,
     ) -> Result<Completion, ModelError> {
-        let mut sequence = self.start(request, cancel)?;
+        let mut sequence = self.start(request, cancel, usize::MAX)?;
         loop {
             sequence.check_over();
             if sequence.stop().is_some() {
@@ -309,18 +247,24 @@ impl Engine {
     }
 
     /// Reads a request: everything up to the decoder.
+    ///
+    /// Prompt and answer may have at most `max_tokens`, and no more than the model's own limit. What
+    /// is refused is refused before a picture is touched.
     pub(crate) fn start(
         &self,
         request: &Request,
         cancel: &CancelFlag,
+        max_tokens: usize,
     ) -> Result<Sequence<'_>, ModelError> {
-        check_options(&request.options)?;
-        let start = Instant::now();
-        let mut prompt = self.prompt_builder().build(request)?;
-        let mut stats = Stats { preprocess: start.elapsed(), ..Stats::default() };
-        self.check_length(prompt.token_ids.len(), request.options.max_new_tokens)?;
-        stats.prompt_tokens = prompt.token_ids.len();
-        stats.image_tokens = prompt.pictures.iter().map(|picture| picture.grid.merged_len()).sum();
+        let max_new_tokens = request.options.max_new_tokens;
+        request.options.check()?;
+        let builder = self.prompt_builder();
+        let outline = builder.outline(request)?;
+        let limit = self.context_limit.min(max_tokens);
+        let tokens = outline.len();
+        if tokens.saturating_add(max_new_tokens) > limit {
+            return Err(ModelError::PromptTooLong { tokens, max_new_tokens, limit });
+        }
         let mut constraint = match &request.constraint {
             Some(constraint) => Some(self.compiler()?.compile(constraint)?),
             None => None,
@@ -330,7 +274,12 @@ impl Engine {
             constraint.consume(&self.tokenizer.encode(prefix)?)?;
         }
 
-        let cache = self.remembered(&prompt, request.options.max_new_tokens)?;
+        let start = Instant::now();
+        let mut prompt = builder.build(request, &outline)?;
+        let mut stats = Stats { preprocess: start.elapsed(), ..Stats::default() };
+        stats.prompt_tokens = prompt.token_ids.len();
+        stats.image_tokens = prompt.pictures.iter().map(|picture| picture.grid.merged_len()).sum();
+        let cache = self.remembered(&prompt, max_new_tokens)?;
         stats.cached_tokens = cache.len();
         let start = Instant::now();
         self.encode_pictures(&mut prompt, cache.len(), cancel)?;
@@ -354,7 +303,7 @@ impl Engine {
     /// Returns a cache with the longest beginning of the prompt that is remembered, and room for the
     /// rest.
     fn remembered(&self, prompt: &Prompt, max_new_tokens: usize) -> Result<KvCache, ModelError> {
-        let capacity = prompt.token_ids.len() + max_new_tokens.min(RESERVED_NEW_TOKENS);
+        let capacity = sequence::capacity(prompt.token_ids.len(), max_new_tokens);
         let remembered = lock(&self.prefixes).take(&prompt.keys, capacity)?;
         let mut cache = remembered.unwrap_or_else(|| self.model.new_cache());
         if let Some(store) = self.store.as_ref().filter(|_| cache.len() < prompt.constant) {
@@ -364,6 +313,17 @@ impl Engine {
         }
         cache.reserve(capacity);
         Ok(cache)
+    }
+
+    /// Looks whether more of a sequence's prompt is remembered by now than when it was read.
+    pub(crate) fn remember_more(&self, sequence: &mut Sequence<'_>) {
+        let (capacity, held) = (sequence.capacity(), sequence.held());
+        let more = lock(&self.prefixes).take_longer(sequence.keys(), capacity, held);
+        // Without memory for a copy it runs its prompt itself.
+        if let Ok(Some(mut cache)) = more {
+            cache.reserve(capacity);
+            sequence.resume(cache);
+        }
     }
 
     /// Encodes the pictures that are not wholly among the first `cached` tokens.
@@ -432,7 +392,17 @@ impl Engine {
     ///
     /// [`ModelError`] if a picture cannot be used or the template refuses the messages.
     pub fn prompt_tokens(&self, request: &Request) -> Result<Vec<u32>, ModelError> {
-        self.prompt_builder().tokens(request)
+        let builder = self.prompt_builder();
+        Ok(builder.outline(request)?.token_ids())
+    }
+
+    /// Returns how many tokens the prompt of a request has; see [`prompt_tokens`](Self::prompt_tokens).
+    ///
+    /// # Errors
+    ///
+    /// As `prompt_tokens`.
+    pub fn prompt_len(&self, request: &Request) -> Result<usize, ModelError> {
+        Ok(self.prompt_builder().outline(request)?.len())
     }
 
     fn prompt_builder(&self) -> PromptBuilder<'_> {
@@ -463,14 +433,6 @@ impl Engine {
         }
     }
 
-    fn check_length(&self, tokens: usize, max_new_tokens: usize) -> Result<(), ModelError> {
-        let limit = self.context_limit;
-        if tokens.saturating_add(max_new_tokens) > limit {
-            return Err(ModelError::PromptTooLong { tokens, max_new_tokens, limit });
-        }
-        Ok(())
-    }
-
     fn compiler(&self) -> Result<&ConstraintCompiler, ModelError> {
         if let Some(compiler) = self.compiler.get() {
             return Ok(compiler);
@@ -496,51 +458,7 @@ impl Engine {
     }
 }
 
-/// The part of an answer for which room is made at once; a longer one grows into more.
-const RESERVED_NEW_TOKENS: usize = 1024;
-
-/// The most of the likeliest tokens that are told.
-const MAX_TOP_LOGPROBS: usize = 100;
-
-/// The most stop strings, and the longest.
-const MAX_STOPS: usize = 64;
-const MAX_STOP_LEN: usize = 4096;
-
-fn check_options(options: &GenerateOptions) -> Result<(), ModelError> {
-    let refuse = |problem: String| Err(ModelError::Options { problem });
-    if options.stop.iter().any(String::is_empty) {
-        return refuse("a stop string is empty".to_owned());
-    }
-    if options.stop.len() > MAX_STOPS || options.stop.iter().any(|s| s.len() > MAX_STOP_LEN) {
-        return refuse(format!(
-            "more than {MAX_STOPS} stop strings, or one over {MAX_STOP_LEN} bytes"
-        ));
-    }
-    if options.top_logprobs > MAX_TOP_LOGPROBS {
-        return refuse(format!(
-            "top_logprobs is {} but at most {MAX_TOP_LOGPROBS}",
-            options.top_logprobs
-        ));
-    }
-    if !(0.01..=100.0).contains(&options.repetition_penalty) {
-        return refuse(format!(
-            "the repetition penalty {} is not between 0.01 and 100",
-            options.repetition_penalty
-        ));
-    }
-    Ok(())
-}
-
 /// A cache behind a poisoned lock is still whole: nothing in it is left half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn open_device(device: DeviceKind) -> Result<Device, ModelError> {
-    let (name, opened) = match device {
-        DeviceKind::Cpu => return Ok(Device::Cpu),
-        DeviceKind::Cuda(index) => (format!("cuda:{index}"), Device::new_cuda(index)),
-        DeviceKind::Metal(index) => (format!("metal:{index}"), Device::new_metal(index)),
-    };
-    opened.map_err(|source| ModelError::Device { device: name, source })
 }

@@ -26,6 +26,11 @@ pub(crate) fn media_key(content: u128, index: usize) -> PlaceKey {
     (content ^ spread) | (1 << 127)
 }
 
+/// Returns how many places two sequences have in common from their beginning.
+pub(crate) fn shared_len(a: &[PlaceKey], b: &[PlaceKey]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
 /// Finished sequences, the most recently used last, bounded in bytes.
 pub(crate) struct PrefixCache {
     entries: VecDeque<Entry>,
@@ -40,7 +45,7 @@ struct Entry {
 }
 
 /// Shorter common beginnings are not worth a copy.
-const MIN_SHARED: usize = 16;
+pub(crate) const MIN_SHARED: usize = 16;
 
 impl PrefixCache {
     /// Holds at most `limit` bytes of keys and values; 0 switches it off.
@@ -51,17 +56,28 @@ impl PrefixCache {
     /// Returns a cache with the longest remembered beginning of `keys`, in room for `capacity`
     /// tokens. At least the last place is left out: its logits are needed.
     pub(crate) fn take(&mut self, keys: &[PlaceKey], capacity: usize) -> Result<Option<KvCache>> {
-        let most = keys.len().saturating_sub(1);
-        let shared = |entry: &Entry| {
-            let places = entry.keys.iter().zip(&keys[..most]);
-            places.take_while(|(a, b)| a == b).count()
-        };
-        let best = self.entries.iter().map(shared).enumerate().max_by_key(|&(_, len)| len);
-        let Some((at, len)) = best.filter(|&(_, len)| len >= MIN_SHARED) else {
+        let taken = self.take_longer(keys, capacity, 0)?;
+        if taken.is_some() {
+            self.hits += 1;
+        } else {
             self.misses += 1;
-            return Ok(None);
-        };
-        self.hits += 1;
+        }
+        Ok(taken)
+    }
+
+    /// As [`take`](Self::take), if it is worth a copy beside the `held` places one has already; such
+    /// a second look is not counted.
+    pub(crate) fn take_longer(
+        &mut self,
+        keys: &[PlaceKey],
+        capacity: usize,
+        held: usize,
+    ) -> Result<Option<KvCache>> {
+        let most = &keys[..keys.len().saturating_sub(1)];
+        let entries = self.entries.iter().enumerate();
+        let lens = entries.map(|(at, entry)| (at, shared_len(&entry.keys, most)));
+        let best = lens.max_by_key(|&(_, len)| len).filter(|&(_, len)| len >= held + MIN_SHARED);
+        let Some((at, len)) = best else { return Ok(None) };
         let Some(entry) = self.entries.remove(at) else { return Ok(None) };
         if len == entry.keys.len() {
             // The whole entry goes on as this sequence, and comes back longer.

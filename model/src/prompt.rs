@@ -1,4 +1,7 @@
 //! Request → prompt: its tokens, their positions, and the pictures behind the placeholders.
+//!
+//! First its [`Outline`], which costs little and tells how long it is; what is too long is refused
+//! before a picture is resized.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -63,27 +66,71 @@ pub(crate) struct PromptBuilder<'a> {
     pub(crate) template: &'a ChatTemplate,
 }
 
-/// An image or video as the prompt shows it, its token count not yet placed.
-struct Shown {
-    media: Media,
-    content: ContentHash,
-    frames: Arc<[RgbImage]>,
+/// An image or video as large as the model sees it, and its content's name.
+type Shown = (ContentHash, Arc<[RgbImage]>);
+
+/// A prompt as far as it is known without touching a pixel.
+pub(crate) struct Outline {
+    /// The images and videos in the order the messages show them.
+    media: Vec<Media>,
+    /// The tokens, each image and video being a single placeholder.
+    compact: Vec<u32>,
+}
+
+impl Outline {
+    /// Tokens of the prompt.
+    pub(crate) fn len(&self) -> usize {
+        self.runs().map(|(_, n)| n).sum()
+    }
+
+    /// The tokens of the prompt.
+    pub(crate) fn token_ids(&self) -> Vec<u32> {
+        self.runs().flat_map(|(id, n)| std::iter::repeat_n(id, n)).collect()
+    }
+
+    /// Each token, and how many times it stands in a row.
+    fn runs(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
+        let mut media = self.media.iter().peekable();
+        self.compact.iter().map(move |&id| {
+            let medium = media.next_if(|medium| medium.token_id == id);
+            (id, medium.map_or(1, |medium| medium.grid.merged_len()))
+        })
+    }
 }
 
 impl PromptBuilder<'_> {
-    /// Builds the prompt of a request, its forced prefix included.
-    pub(crate) fn build(&self, request: &Request) -> Result<Prompt, ModelError> {
-        let shown = self.shown(request)?;
-        let media: Vec<Media> = shown.iter().map(|shown| shown.media).collect();
-        let token_ids = self.request_ids(request, &media)?;
+    /// Reads a request, its forced prefix included, but for its pixels.
+    pub(crate) fn outline(&self, request: &Request) -> Result<Outline, ModelError> {
+        let parts = request.messages.iter().flat_map(|message| &message.content);
+        let media = parts.filter_map(|part| match *part {
+            Part::Text { .. } => None,
+            Part::Image { image } => Some(self.image_media(request, image)),
+            Part::Video { video } => Some(self.video_media(request, video)),
+        });
+        let media = media.collect::<Result<Vec<_>, _>>()?;
+        let has_tools =
+            |message: &Message| message.role == Role::Tool || !message.tool_calls.is_empty();
+        let mut compact = if request.tools.is_empty() && !request.messages.iter().any(has_tools) {
+            self.compact_ids(&request.messages)?
+        } else {
+            self.compact_ids(&write_out(&request.messages, &request.tools))?
+        };
+        compact.extend(self.tokenizer.encode(request.prefix.as_deref().unwrap_or_default())?);
+        Ok(Outline { media, compact })
+    }
+
+    /// Builds the prompt of a request from its outline.
+    pub(crate) fn build(&self, request: &Request, outline: &Outline) -> Result<Prompt, ModelError> {
+        let token_ids = outline.token_ids();
         let is_placeholder =
             |id| id == self.config.image_token_id || id == self.config.video_token_id;
-        let places = positions(&token_ids, is_placeholder, &media, 0)?;
+        let places = positions(&token_ids, is_placeholder, &outline.media, 0)?;
 
         let mut keys: Vec<PlaceKey> = token_ids.iter().map(|&id| token_key(id)).collect();
-        let mut pictures = Vec::with_capacity(shown.len());
+        let mut pictures = Vec::with_capacity(outline.media.len());
         let mut from = 0;
-        for Shown { media: Media { grid, .. }, content, frames } in shown {
+        let shown = self.shown(request)?;
+        for (&Media { grid, .. }, (content, frames)) in outline.media.iter().zip(shown) {
             let rest = token_ids[from..].iter();
             let start = from + rest.take_while(|&&id| !is_placeholder(id)).count();
             from = start + grid.merged_len();
@@ -100,30 +147,6 @@ impl PromptBuilder<'_> {
         let first_picture = pictures.first().map_or(constant, |picture: &Picture| picture.start);
         let constant = constant.min(first_picture);
         Ok(Prompt { token_ids, keys, position_ids, next_position, pictures, constant })
-    }
-
-    /// Returns the tokens of a request's prompt without touching a pixel.
-    pub(crate) fn tokens(&self, request: &Request) -> Result<Vec<u32>, ModelError> {
-        let parts = request.messages.iter().flat_map(|message| &message.content);
-        let media = parts.filter_map(|part| match *part {
-            Part::Text { .. } => None,
-            Part::Image { image } => Some(self.image_media(request, image)),
-            Part::Video { video } => Some(self.video_media(request, video)),
-        });
-        self.request_ids(request, &media.collect::<Result<Vec<_>, _>>()?)
-    }
-
-    /// The tokens of a request's messages and tools, and of the forced beginning of the answer.
-    fn request_ids(&self, request: &Request, media: &[Media]) -> Result<Vec<u32>, ModelError> {
-        let has_tools =
-            |message: &Message| message.role == Role::Tool || !message.tool_calls.is_empty();
-        let mut token_ids = if request.tools.is_empty() && !request.messages.iter().any(has_tools) {
-            self.token_ids(&request.messages, media)?
-        } else {
-            self.token_ids(&write_out(&request.messages, &request.tools), media)?
-        };
-        token_ids.extend(self.tokenizer.encode(request.prefix.as_deref().unwrap_or_default())?);
-        Ok(token_ids)
     }
 
     /// The images and videos in the order the messages show them, resized.
@@ -144,19 +167,17 @@ impl PromptBuilder<'_> {
         &self,
         request: &Request,
         index: usize,
-        done: &mut HashMap<usize, (ContentHash, Arc<[RgbImage]>)>,
+        done: &mut HashMap<usize, Shown>,
     ) -> Result<Shown, ModelError> {
-        let (input, media) = (image_input(request, index)?, self.image_media(request, index)?);
-        let (content, frames) = if let Some(done) = done.get(&index) {
-            done.clone()
-        } else {
-            let frames: Arc<[RgbImage]> =
-                Arc::new([self.processor.resize(&input.pixels, input.limits)?]);
-            let fresh = (content_hash(&frames, 0.0), frames);
-            done.insert(index, fresh.clone());
-            fresh
-        };
-        Ok(Shown { media, content, frames })
+        if let Some(done) = done.get(&index) {
+            return Ok(done.clone());
+        }
+        let input = image_input(request, index)?;
+        let frames: Arc<[RgbImage]> =
+            Arc::new([self.processor.resize(&input.pixels, input.limits)?]);
+        let fresh = (content_hash(&frames, 0.0), frames);
+        done.insert(index, fresh.clone());
+        Ok(fresh)
     }
 
     /// The places an image takes in the prompt.
@@ -172,19 +193,17 @@ impl PromptBuilder<'_> {
         &self,
         request: &Request,
         index: usize,
-        done: &mut HashMap<usize, (ContentHash, Arc<[RgbImage]>)>,
+        done: &mut HashMap<usize, Shown>,
     ) -> Result<Shown, ModelError> {
-        let (input, media) = (video_input(request, index)?, self.video_media(request, index)?);
-        let (content, frames) = if let Some(done) = done.get(&index) {
-            done.clone()
-        } else {
-            let frames: Arc<[RgbImage]> = self.frames(input)?.into();
-            // The times are part of what the decoder sees: they turn its positions.
-            let fresh = (content_hash(&frames, input.fps), frames);
-            done.insert(index, fresh.clone());
-            fresh
-        };
-        Ok(Shown { media, content, frames })
+        if let Some(done) = done.get(&index) {
+            return Ok(done.clone());
+        }
+        let input = video_input(request, index)?;
+        let frames: Arc<[RgbImage]> = self.frames(input)?.into();
+        // The times are part of what the decoder sees: they turn its positions.
+        let fresh = (content_hash(&frames, input.fps), frames);
+        done.insert(index, fresh.clone());
+        Ok(fresh)
     }
 
     /// The places a video takes in the prompt, if it can be used.
@@ -219,6 +238,12 @@ impl PromptBuilder<'_> {
         messages: &[Message],
         media: &[Media],
     ) -> Result<Vec<u32>, ModelError> {
+        let compact = self.compact_ids(messages)?;
+        Ok(Outline { media: media.to_vec(), compact }.token_ids())
+    }
+
+    /// The token ids of a prompt, a picture being a single placeholder.
+    fn compact_ids(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
         let (messages, literals) = self.without_control_tokens(messages);
         let prompt = self.template.render(&messages, true)?;
         let mut compact = Vec::new();
@@ -232,15 +257,7 @@ impl PromptBuilder<'_> {
             rest = after;
         }
         compact.extend(self.tokenizer.encode(rest)?);
-
-        let mut token_ids = Vec::with_capacity(compact.len());
-        let mut media = media.iter().peekable();
-        for id in compact {
-            let medium = media.next_if(|medium| medium.token_id == id);
-            let repeat = medium.map_or(1, |medium| medium.grid.merged_len());
-            token_ids.extend(std::iter::repeat_n(id, repeat));
-        }
-        Ok(token_ids)
+        Ok(compact)
     }
 
     /// Puts a mark in the place of every text that names a control token.

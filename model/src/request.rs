@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::chat::Message;
 use crate::constraint::Constraint;
+use crate::error::ModelError;
 use crate::sampler::Sampling;
 
 /// A question to the model.
@@ -84,6 +85,10 @@ pub struct GenerateOptions {
     /// Divides the positive logits of tokens seen before; 1 leaves them alone. Above 1 it nudges
     /// digits of coordinates, so grounding wants 1.
     pub repetition_penalty: f32,
+    /// Is taken from the logit of every token the answer already has; between -2 and 2.
+    pub presence_penalty: f32,
+    /// Is taken from a token's logit for each time the answer already has it; between -2 and 2.
+    pub frequency_penalty: f32,
     /// The answer ends before the first of these; none may be empty.
     pub stop: Vec<String>,
     /// How many of the likeliest tokens are told beside each chosen one.
@@ -98,10 +103,51 @@ impl Default for GenerateOptions {
             max_new_tokens: 512,
             sampling: Sampling::Greedy,
             repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
             stop: Vec::new(),
             top_logprobs: 0,
             ignore_eos: false,
         }
+    }
+}
+
+/// The most of the likeliest tokens that are told.
+const MAX_TOP_LOGPROBS: usize = 100;
+
+/// The most stop strings, and the longest.
+const MAX_STOPS: usize = 64;
+const MAX_STOP_LEN: usize = 4096;
+
+impl GenerateOptions {
+    /// Refuses what cannot be followed, naming the value.
+    pub(crate) fn check(&self) -> Result<(), ModelError> {
+        let refuse = |problem: String| Err(ModelError::Options { problem });
+        if self.stop.iter().any(String::is_empty) {
+            return refuse("a stop string is empty".to_owned());
+        }
+        if self.stop.len() > MAX_STOPS || self.stop.iter().any(|s| s.len() > MAX_STOP_LEN) {
+            return refuse(format!(
+                "more than {MAX_STOPS} stop strings, or one over {MAX_STOP_LEN} bytes"
+            ));
+        }
+        if self.top_logprobs > MAX_TOP_LOGPROBS {
+            let asked = self.top_logprobs;
+            return refuse(format!("top_logprobs is {asked} but at most {MAX_TOP_LOGPROBS}"));
+        }
+        let penalties = [
+            ("repetition", self.repetition_penalty, 0.01, 100.0),
+            ("presence", self.presence_penalty, -2.0, 2.0),
+            ("frequency", self.frequency_penalty, -2.0, 2.0),
+        ];
+        for (name, value, min, max) in penalties {
+            if !(min..=max).contains(&value) {
+                return refuse(format!(
+                    "the {name} penalty {value} is not between {min} and {max}"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -185,7 +231,8 @@ pub struct Stats {
     pub image_tokens: usize,
     /// Tokens of the prompt, images included.
     pub prompt_tokens: usize,
-    /// Tokens of the prompt that were remembered from an earlier request.
+    /// Tokens of the prompt that were remembered from an earlier request, or taken from one that ran
+    /// at the same time.
     pub cached_tokens: usize,
     /// Tokens of the answer, forced ones included.
     pub completion_tokens: usize,

@@ -1,4 +1,6 @@
-//! Logits → token: the repetition penalty, then the likeliest token or a draw.
+//! Logits → token: the penalties on what was said before, then the likeliest token or a draw.
+
+use std::collections::HashSet;
 
 use candle_core::{Device, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling as CandleSampling};
@@ -30,6 +32,8 @@ pub enum Sampling {
 pub(crate) struct Sampler {
     processor: LogitsProcessor,
     repetition_penalty: f32,
+    presence_penalty: f32,
+    frequency_penalty: f32,
     top_logprobs: usize,
 }
 
@@ -64,34 +68,52 @@ impl Sampler {
         Self {
             processor: LogitsProcessor::from_sampling(seed, sampling),
             repetition_penalty: options.repetition_penalty,
+            presence_penalty: options.presence_penalty,
+            frequency_penalty: options.frequency_penalty,
             top_logprobs: options.top_logprobs,
         }
     }
 
-    /// Chooses a token, `logits` being −∞ where one is not allowed. `context` are the tokens the
-    /// penalty applies to; `index` is the number of tokens generated before.
+    /// Chooses a token, `logits` being −∞ where one is not allowed. `context` are prompt and answer so
+    /// far; its last `index` tokens are the answer.
     pub(crate) fn sample(
         &mut self,
-        logits: Vec<f32>,
+        mut logits: Vec<f32>,
         context: &[u32],
         index: usize,
     ) -> Result<Sampled, ModelError> {
         let n = logits.len();
-        let mut tensor = Tensor::from_vec(logits, n, &Device::Cpu)?;
+        // In the order of vLLM: dividing what was lowered before would be another result.
         if (self.repetition_penalty - 1.0).abs() > f32::EPSILON {
-            tensor = apply_repeat_penalty(&tensor, self.repetition_penalty, context)?;
+            let tensor = Tensor::from_vec(logits, n, &Device::Cpu)?;
+            logits = apply_repeat_penalty(&tensor, self.repetition_penalty, context)?.to_vec1()?;
         }
-        let logits = tensor.to_vec1::<f32>()?;
+        self.lower(&mut logits, &context[context.len().saturating_sub(index)..]);
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         if !max.is_finite() || logits.iter().any(|logit| logit.is_nan()) {
             return Err(ModelError::NotFinite { index });
         }
-        let id = self.processor.sample(&tensor)?;
+        let id = self.processor.sample(&Tensor::from_slice(&logits, n, &Device::Cpu)?)?;
         let sum: f64 = logits.iter().map(|&logit| f64::from(logit - max).exp()).sum();
         let logprob = |logit: f32| (f64::from(logit - max) - sum.ln()) as f32;
         let top = likeliest(&logits, self.top_logprobs);
         let top = top.into_iter().map(|id| (id, logprob(logits[id as usize]))).collect();
         Ok(Sampled { id, logprob: logprob(logits[id as usize]), top })
+    }
+
+    /// Lowers the logits of tokens the answer has, as the OpenAI API defines it: once for being there,
+    /// and once for each time.
+    fn lower(&self, logits: &mut [f32], answer: &[u32]) {
+        if self.presence_penalty == 0.0 && self.frequency_penalty == 0.0 {
+            return;
+        }
+        let mut is_new = HashSet::new();
+        for &id in answer {
+            let presence = if is_new.insert(id) { self.presence_penalty } else { 0.0 };
+            if let Some(logit) = logits.get_mut(id as usize) {
+                *logit -= presence + self.frequency_penalty;
+            }
+        }
     }
 }
 
@@ -138,6 +160,29 @@ mod tests {
     #[test]
     fn the_penalty_lowers_tokens_of_the_context() {
         assert_eq!(sample(Sampling::Greedy, 2.0, &[1.5, 2.0]).unwrap().id, 0);
+    }
+
+    #[test]
+    fn what_the_answer_has_is_lowered_once_and_for_each_time() {
+        // The prompt has tokens 0 and 3, the answer 1 twice and 2 once.
+        let lowered = |presence_penalty, frequency_penalty| {
+            let options = GenerateOptions {
+                presence_penalty,
+                frequency_penalty,
+                top_logprobs: 5,
+                ..Default::default()
+            };
+            let logits = vec![0.0, 2.0, 1.0, 0.5, f32::NEG_INFINITY];
+            let sampled = Sampler::new(&options).sample(logits, &[0, 3, 1, 2, 1], 3).unwrap();
+            let zero = sampled.top.iter().find(|(id, _)| *id == 0).unwrap().1;
+            let relative = |id| sampled.top.iter().find(|top| top.0 == id).unwrap().1 - zero;
+            (sampled.id, [1, 2, 3].map(|id| (relative(id) * 1e3).round() / 1e3), sampled.top.len())
+        };
+        assert_eq!(lowered(0.0, 0.0), (1, [2.0, 1.0, 0.5], 4));
+        assert_eq!(lowered(1.75, 0.0), (3, [0.25, -0.75, 0.5], 4));
+        assert_eq!(lowered(0.0, 0.5), (1, [1.0, 0.5, 0.5], 4));
+        assert_eq!(lowered(0.25, 0.75), (3, [0.25, 0.0, 0.5], 4));
+        assert_eq!(lowered(-1.0, -1.0), (1, [5.0, 3.0, 0.5], 4), "below 0 it is raised");
     }
 
     #[test]

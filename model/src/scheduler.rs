@@ -4,6 +4,8 @@
 //! does not hold up the answers of others. A request joins the running ones at the next pass and
 //! leaves as soon as it is done or cancelled.
 
+mod sharing;
+
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
@@ -16,6 +18,7 @@ use crate::engine::{CacheCounts, Engine};
 use crate::error::ModelError;
 use crate::request::{CancelFlag, Completion, Request, Stats, StopReason, TokenInfo};
 use crate::sequence::Sequence;
+use sharing::Sharing;
 
 /// How much a [`Scheduler`] takes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,8 +73,10 @@ pub struct SchedulerStats {
     pub failed: u64,
     /// Tokens of all prompts.
     pub prompt_tokens: u64,
-    /// Those of them that were remembered.
+    /// Those of them that were remembered from an earlier request or taken from another one that ran.
     pub cached_tokens: u64,
+    /// Tokens of prompts that went through the decoder.
+    pub prefilled_tokens: u64,
     /// Tokens of all answers.
     pub completion_tokens: u64,
     /// Passes through the decoder.
@@ -281,14 +286,17 @@ impl Drop for Scheduler {
 /// A request that runs.
 struct Live<'e> {
     sequence: Sequence<'e>,
+    /// In the order they came, from 0.
+    id: u64,
     /// Tokens it counts for.
     tokens: usize,
+    sharing: Sharing,
     on_event: OnEvent,
 }
 
 /// Reads request after request, as places get free, and hands them to the decoding thread.
 fn read_requests<'e>(shared: &'e Shared, decoder: SyncSender<Live<'e>>) {
-    loop {
+    for id in 0.. {
         let next = shared.wait(|state| {
             if state.abort || (state.closed && state.queue.is_empty()) {
                 return Some(None);
@@ -308,7 +316,8 @@ fn read_requests<'e>(shared: &'e Shared, decoder: SyncSender<Live<'e>>) {
         match read(shared, &request, &cancel) {
             Ok((sequence, tokens)) => {
                 tell(&mut on_event, started(&sequence));
-                if decoder.send(Live { sequence, tokens, on_event }).is_err() {
+                let live = Live { sequence, id, tokens, sharing: Sharing::default(), on_event };
+                if decoder.send(live).is_err() {
                     return;
                 }
             }
@@ -330,13 +339,9 @@ fn read<'e>(
     request: &Request,
     cancel: &CancelFlag,
 ) -> Result<(Sequence<'e>, usize), ModelError> {
-    let sequence = guarded(|| shared.engine.start(request, cancel))?;
-    let (prompt, limit) = (sequence.stats().prompt_tokens, shared.limits.max_tokens);
-    let max_new_tokens = request.options.max_new_tokens;
-    let tokens = prompt + max_new_tokens;
-    if tokens > limit {
-        return Err(ModelError::PromptTooLong { tokens: prompt, max_new_tokens, limit });
-    }
+    let limit = shared.limits.max_tokens;
+    let sequence = guarded(|| shared.engine.start(request, cancel, limit))?;
+    let tokens = sequence.stats().prompt_tokens + request.options.max_new_tokens;
     shared.wait(|state| {
         let has_room = state.tokens + tokens <= limit;
         (has_room || state.abort).then(|| state.tokens += tokens)
@@ -373,9 +378,10 @@ fn decode<'e>(shared: &'e Shared, ready: &Receiver<Live<'e>>) {
             }
             live.sequence.check_over();
         }
+        sharing::settle(&shared.engine, &mut live);
         let (over, still): (Vec<_>, Vec<_>) =
             live.into_iter().partition(|live| live.sequence.stop().is_some());
-        for Live { sequence, tokens, mut on_event } in over {
+        for Live { sequence, tokens, mut on_event, .. } in over {
             shared.done(&mut on_event, tokens, Ok(shared.engine.finish(sequence)));
         }
         live = step(shared, still);
@@ -387,12 +393,8 @@ fn step<'e>(shared: &'e Shared, mut live: Vec<Live<'e>>) -> Vec<Live<'e>> {
     if live.is_empty() {
         return live;
     }
-    shared.change(|state| {
-        state.stats.passes += 1;
-        state.stats.sequences_in_passes += live.len() as u64;
-    });
     let model = shared.engine.model();
-    let before: Vec<usize> = live.iter_mut().map(|live| live.sequence.cache_mut().len()).collect();
+    let before: Vec<usize> = live.iter().map(|live| live.sequence.held()).collect();
     let together = guarded(|| {
         let mut sequences: Vec<_> = live.iter_mut().map(|live| &mut live.sequence).collect();
         batch::pass(model, &mut sequences)
@@ -407,6 +409,16 @@ fn step<'e>(shared: &'e Shared, mut live: Vec<Live<'e>>) -> Vec<Live<'e>> {
         });
         again.collect()
     };
+    let ran = live.iter().zip(&before).map(|(live, &before)| {
+        let n = live.sequence.held().saturating_sub(before) as u64;
+        (n, if live.sequence.is_decoding() { 0 } else { n })
+    });
+    let ran: Vec<(u64, u64)> = ran.filter(|&(n, _)| n > 0).collect();
+    shared.change(|state| {
+        state.stats.passes += 1;
+        state.stats.sequences_in_passes += ran.len() as u64;
+        state.stats.prefilled_tokens += ran.iter().map(|&(_, prefilled)| prefilled).sum::<u64>();
+    });
     let mut still = Vec::with_capacity(live.len());
     for (mut live, logits) in live.into_iter().zip(results) {
         let Live { sequence, on_event, .. } = &mut live;

@@ -37,8 +37,18 @@ pub(crate) struct Sequence<'e> {
     text: AnswerText,
     tokens: Vec<TokenInfo>,
     stop: Option<StopReason>,
+    /// Whether it sits out the passes until another has run what they share.
+    is_waiting: bool,
     stats: Stats,
     started: Instant,
+}
+
+/// The part of an answer for which room is made at once; a longer one grows into more.
+const RESERVED_NEW_TOKENS: usize = 1024;
+
+/// Returns for how many tokens a cache is to have room at once.
+pub(crate) fn capacity(prompt_len: usize, max_new_tokens: usize) -> usize {
+    prompt_len + max_new_tokens.min(RESERVED_NEW_TOKENS)
 }
 
 /// How the tokens of an answer are chosen.
@@ -74,6 +84,7 @@ impl<'e> Sequence<'e> {
             text: AnswerText::new(&options.stop),
             tokens: Vec::new(),
             stop: None,
+            is_waiting: false,
             stats,
             started: Instant::now(),
             options,
@@ -113,6 +124,47 @@ impl<'e> Sequence<'e> {
         } else if self.stop.is_none() && self.tokens.len() >= self.options.max_new_tokens {
             self.stop = Some(StopReason::Length);
         }
+    }
+
+    /// Returns the names of its places, prompt and answer so far.
+    pub(crate) fn keys(&self) -> &[PlaceKey] {
+        &self.keys
+    }
+
+    /// Returns how many tokens have been through the decoder.
+    pub(crate) fn held(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Returns for how many tokens its cache is to have room.
+    pub(crate) fn capacity(&self) -> usize {
+        capacity(self.token_ids.len(), self.options.max_new_tokens)
+    }
+
+    /// Takes a copy of what another one holds of the `len` places with which both begin, if that is
+    /// more than this one holds. Without memory for it, it runs them itself.
+    pub(crate) fn borrow(&mut self, other: &Self, len: usize) {
+        if len > self.held()
+            && let Ok(copy) = other.cache.copy_prefix(len, self.capacity())
+        {
+            self.resume(copy);
+        }
+    }
+
+    /// Goes on from a cache of the beginning of its prompt.
+    pub(crate) fn resume(&mut self, cache: KvCache) {
+        self.stats.cached_tokens = cache.len();
+        self.cache = cache;
+    }
+
+    /// Takes it out of the passes, or back in.
+    pub(crate) fn set_waiting(&mut self, is_waiting: bool) {
+        self.is_waiting = is_waiting;
+    }
+
+    /// Returns whether it takes no part in the next pass.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_waiting
     }
 
     /// Returns how many tokens wait to go through the decoder.

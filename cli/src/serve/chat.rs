@@ -109,7 +109,7 @@ impl Prepared {
             constraint,
             options,
         };
-        let prompt = server.engine().prompt_tokens(&request)?.len();
+        let prompt = server.engine().prompt_len(&request)?;
         let room = server.limits.request.context.saturating_sub(prompt);
         request.options.max_new_tokens =
             chat.max_tokens.unwrap_or_else(|| room.min(server.limits.default_max_tokens).max(1));

@@ -41,9 +41,12 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 /// A counter of the scheduler's: its name, what it says, and where it stands.
 type SchedulerCounter = (&'static str, &'static str, fn(&SchedulerStats) -> u64);
 
-const SCHEDULER: [SchedulerCounter; 9] = [
+const SCHEDULER: [SchedulerCounter; 10] = [
     ("prompt_tokens", "Tokens of all prompts", |stats| stats.prompt_tokens),
     ("cached_tokens", "Tokens of prompts that were remembered", |stats| stats.cached_tokens),
+    ("prefilled_tokens", "Tokens of prompts that went through the decoder", |stats| {
+        stats.prefilled_tokens
+    }),
     ("completion_tokens", "Tokens of all answers", |stats| stats.completion_tokens),
     ("generations_completed", "Answers that were generated whole", |stats| stats.completed),
     ("generations_cancelled", "Answers that were cancelled", |stats| stats.cancelled),

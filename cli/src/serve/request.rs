@@ -101,7 +101,10 @@ impl ChatRequest {
         let options = GenerateOptions {
             sampling: sampling(&mut fields)?,
             stop: stop(&mut fields)?,
-            repetition_penalty: repetition_penalty(&mut fields)?,
+            // Far below the bounds the logits would no longer be numbers.
+            repetition_penalty: penalty(&mut fields, "repetition_penalty", (0.01, 100.0), 1.0)?,
+            presence_penalty: penalty(&mut fields, "presence_penalty", (-2.0, 2.0), 0.0)?,
+            frequency_penalty: penalty(&mut fields, "frequency_penalty", (-2.0, 2.0), 0.0)?,
             ignore_eos: fields.bool("ignore_eos")?.unwrap_or(false),
             top_logprobs,
             ..GenerateOptions::default()
@@ -202,10 +205,14 @@ fn sampling(fields: &mut Fields) -> Result<Sampling, ApiError> {
     Ok(Sampling::Random { temperature, top_p, top_k, seed: 0 })
 }
 
-fn repetition_penalty(fields: &mut Fields) -> Result<f32, ApiError> {
-    // Far below the bounds the logits would no longer be numbers.
-    let penalty = fields.number("repetition_penalty", 0.01, 100.0)?.unwrap_or(1.0);
-    #[expect(clippy::cast_possible_truncation, reason = "bounded, and a factor is never exact")]
+fn penalty(
+    fields: &mut Fields,
+    name: &str,
+    (min, max): (f64, f64),
+    default: f64,
+) -> Result<f32, ApiError> {
+    let penalty = fields.number(name, min, max)?.unwrap_or(default);
+    #[expect(clippy::cast_possible_truncation, reason = "bounded, and a penalty is never exact")]
     Ok(penalty as f32)
 }
 
@@ -291,9 +298,6 @@ fn neutral_only(fields: &mut Fields) -> Result<(), ApiError> {
         "guided_decoding_backend",
         "priority",
     ]);
-    let penalty = "use 'repetition_penalty' to discourage repetition";
-    fields.refuse_unless("presence_penalty", is_zero, penalty)?;
-    fields.refuse_unless("frequency_penalty", is_zero, penalty)?;
     fields.refuse_unless("logit_bias", is_empty, "tokens cannot be biased")?;
     fields.refuse_unless("store", is_false, "answers are not stored")?;
     let text_only = |value: &Value| *value == serde_json::json!(["text"]);

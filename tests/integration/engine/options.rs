@@ -1,11 +1,15 @@
 //! What a request may ask of an answer: stop strings, likeliest tokens, a context, a form.
 
-use handsight_model::{
-    CancelFlag, Constraint, EngineOptions, GenerateOptions, ModelError, PixelLimits, Request,
-    StopReason, TokenInfo,
-};
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use super::{answer, ask, forgetful, look, tiny, watch};
+use handsight_model::{
+    CancelFlag, Constraint, EngineOptions, GenerateOptions, ImageInput, Message, ModelError, Part,
+    PixelLimits, Request, Role, StopReason, TokenInfo,
+};
+use handsight_tests::golden::pattern;
+
+use super::{answer, ask, conversation, forgetful, look, tiny, watch};
 
 fn with(request: Request, options: GenerateOptions) -> Request {
     Request { options, ..request }
@@ -86,6 +90,46 @@ fn a_prompt_over_the_limit_is_refused_with_the_numbers() {
 }
 
 #[test]
+fn a_prompt_over_the_limit_is_refused_before_its_pictures_are_made_large() {
+    let side = 32_760;
+    let parts = (0..64).map(|image| Part::Image { image }).collect();
+    let limits = PixelLimits {
+        min_pixels: Some(side * side - 100_000),
+        max_pixels: Some(side * side),
+        ..Default::default()
+    };
+    let pixels = Arc::new(pattern(56, 56, 1));
+    let images = vec![ImageInput { pixels, limits }; 64];
+    let request = Request { images, ..conversation(vec![Message::new(Role::User, parts)], &[]) };
+    // Resized first, they would take 200 GB.
+    let error = refusal(&forgetful(), &request);
+    let ModelError::PromptTooLong { tokens, max_new_tokens: 8, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(tokens, forgetful().prompt_len(&request).unwrap());
+    assert!(tokens > 64 * 1_300_000, "{tokens}");
+}
+
+#[test]
+fn penalties_keep_an_answer_from_saying_the_same_again() {
+    let repeats = |presence_penalty, frequency_penalty| {
+        let options = GenerateOptions {
+            max_new_tokens: 60,
+            ignore_eos: true,
+            presence_penalty,
+            frequency_penalty,
+            ..Default::default()
+        };
+        let said = answer(&forgetful(), &with(ask("Go on."), options));
+        let ids: HashSet<u32> = said.tokens.iter().map(|token| token.id).collect();
+        said.tokens.len() - ids.len()
+    };
+    let free = repeats(0.0, 0.0);
+    assert!(repeats(2.0, 0.0) < free && repeats(0.0, 2.0) < free, "{free} without a penalty");
+    assert!(repeats(0.0, -2.0) > free, "{free} without a penalty");
+}
+
+#[test]
 fn each_image_has_limits_of_its_own() {
     let engine = forgetful();
     let tokens = |limits| {
@@ -123,6 +167,14 @@ fn what_cannot_be_followed_is_refused_with_the_value() {
     cases.push((
         options(GenerateOptions { repetition_penalty: f32::NAN, ..Default::default() }),
         "the repetition penalty NaN is not between 0.01 and 100",
+    ));
+    cases.push((
+        options(GenerateOptions { presence_penalty: 2.5, ..Default::default() }),
+        "the presence penalty 2.5 is not between -2 and 2",
+    ));
+    cases.push((
+        options(GenerateOptions { frequency_penalty: f32::INFINITY, ..Default::default() }),
+        "the frequency penalty inf is not between -2 and 2",
     ));
     let mut no_image = look("Hm?", (112, 84, 1));
     no_image.images.clear();

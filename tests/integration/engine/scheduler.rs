@@ -96,6 +96,75 @@ fn requests_that_run_together_answer_as_alone() {
     assert!(stats.sequences_in_passes > stats.passes, "they shared passes: {stats:?}");
 }
 
+/// The same request with draws of its own.
+fn drawn(request: &Request, seed: u64) -> Request {
+    let sampling = Sampling::Random { temperature: 1.5, top_p: None, top_k: None, seed };
+    let options = GenerateOptions { sampling, ..request.options.clone() };
+    Request { options, ..request.clone() }
+}
+
+#[test]
+fn a_prompt_that_is_asked_several_times_at_once_runs_once() {
+    let request = look("What is open?", (280, 280, 1));
+    let scheduler = scheduler(SchedulerLimits { max_running: 3, ..Default::default() });
+    let requests: Vec<Request> = (0..5).map(|seed| drawn(&request, seed)).collect();
+    let asked: Vec<Asked> =
+        requests.iter().map(|request| Asked::submit(&scheduler, request).unwrap()).collect();
+    let mut prompt_tokens = 0;
+    for (asked, request) in asked.iter().zip(&requests) {
+        let said = asked.done().unwrap();
+        assert_same(&said, &answer(&forgetful(), request));
+        prompt_tokens = said.stats.prompt_tokens as u64;
+    }
+    let stats = scheduler.stats();
+    // Only the last token runs for each: what comes after it is drawn anew.
+    assert_eq!(stats.prefilled_tokens, prompt_tokens + 4, "{stats:?}");
+    assert_eq!(stats.cached_tokens, 4 * (prompt_tokens - 1), "{stats:?}");
+    assert_eq!(stats.caches.vision_misses, 1);
+}
+
+#[test]
+fn what_prompts_share_is_taken_from_one_that_still_runs() {
+    let scheduler = Scheduler::new(Arc::new(forgetful()), SchedulerLimits::default());
+    let first = look("What is open?", (280, 280, 1));
+    let other = look("Where is the button?", (280, 280, 1));
+    let lends = Request {
+        options: GenerateOptions { max_new_tokens: 300, ignore_eos: true, ..Default::default() },
+        ..first.clone()
+    };
+    let lender = Asked::submit(&scheduler, &lends).unwrap();
+    while !matches!(lender.next(), Event::Token(_)) {}
+    let same = Asked::submit(&scheduler, &first).unwrap().done().unwrap();
+    let other_said = Asked::submit(&scheduler, &other).unwrap().done().unwrap();
+    assert_same(&same, &answer(&forgetful(), &first));
+    assert_same(&other_said, &answer(&forgetful(), &other));
+    assert_eq!(same.stats.cached_tokens, same.stats.prompt_tokens - 1);
+    let shared = other_said.stats.cached_tokens;
+    assert!(shared > 100 && shared < other_said.stats.prompt_tokens - 1, "{shared}");
+    assert_same(&lender.done().unwrap(), &answer(&forgetful(), &lends));
+    let total = same.stats.prompt_tokens + 1 + other_said.stats.prompt_tokens - shared;
+    assert_eq!(scheduler.stats().prefilled_tokens, total as u64);
+}
+
+#[test]
+fn who_waits_for_another_goes_on_when_that_one_is_cancelled() {
+    let scheduler = Scheduler::new(Arc::new(forgetful()), SchedulerLimits::default());
+    // A prompt of several passes, so that the first is cancelled on its way through.
+    let request = ask(&"Read all of this. ".repeat(150));
+    let options = GenerateOptions { max_new_tokens: 1000, ignore_eos: true, ..Default::default() };
+    let long = Request { options, ..request.clone() };
+    let first = Asked::submit(&scheduler, &long).unwrap();
+    let second = Asked::submit(&scheduler, &request).unwrap();
+    let third = Asked::submit(&scheduler, &request).unwrap();
+    assert!(matches!(second.next(), Event::Started { .. }));
+    first.cancel.cancel();
+    assert_eq!(first.done().unwrap().stop, StopReason::Cancelled);
+    let expected = answer(&forgetful(), &request);
+    assert!(expected.stats.prompt_tokens > 1024, "{}", expected.stats.prompt_tokens);
+    assert_same(&second.done().unwrap(), &expected);
+    assert_same(&third.done().unwrap(), &expected);
+}
+
 #[test]
 fn a_cancelled_request_frees_its_place_and_disturbs_no_other() {
     let scheduler = scheduler(SchedulerLimits { max_running: 2, ..Default::default() });

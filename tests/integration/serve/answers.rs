@@ -87,6 +87,31 @@ fn a_seed_repeats_answers_and_without_one_they_differ() {
 }
 
 #[test]
+fn several_answers_run_their_prompt_once_and_penalties_change_them() {
+    let server = Server::start(&[]);
+    let prefilled = || server.metric("handsight_prefilled_tokens_total");
+    let fields = json!({
+        "n": 6, "temperature": 1.5, "seed": 1, "max_tokens": 30, "ignore_eos": true,
+        "messages": [{"role": "user", "content": "type \"Ada\" into \"Name\""}],
+    });
+    let answer = server.chat(&with(ask(), &fields));
+    let prompt = answer["usage"]["prompt_tokens"].as_u64().unwrap();
+    assert_eq!(prefilled(), prompt + 5, "the last token runs for each");
+    // Each says what it says alone.
+    for index in 0..6 {
+        let alone = with(ask(), &with(fields.clone(), &json!({"n": 1, "seed": 1 + index})));
+        assert_eq!(content(&server.chat(&alone), 0), content(&answer, index), "{index}");
+    }
+    let greedy = json!({"n": 1, "temperature": 0});
+    let plain = with(ask(), &with(fields, &greedy));
+    let penalties = [json!({"presence_penalty": 2}), json!({"frequency_penalty": 1.5})];
+    for penalty in penalties {
+        let said = server.chat(&with(plain.clone(), &penalty));
+        assert_ne!(content(&said, 0), content(&server.chat(&plain), 0), "{penalty}");
+    }
+}
+
+#[test]
 fn logprobs_are_probabilities_of_the_tokens_that_were_written() {
     let server = Server::start(&[]);
     let answer = server.chat(&with(ask(), &json!({"logprobs": true, "top_logprobs": 20})));

@@ -1,0 +1,84 @@
+//! How a checkpoint is loaded and run: where, in which types, with how much memory.
+
+use std::path::PathBuf;
+
+use candle_core::Device;
+
+use crate::error::ModelError;
+use crate::weights::{Quantization, WeightDtype};
+
+/// Where the tensors live.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DeviceKind {
+    /// The processor, in f32.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU by number; needs the cargo feature `cuda`.
+    Cuda(usize),
+    /// An Apple GPU by number; needs the cargo feature `metal`.
+    Metal(usize),
+}
+
+impl DeviceKind {
+    pub(super) fn open(self) -> Result<Device, ModelError> {
+        let (name, opened) = match self {
+            Self::Cpu => return Ok(Device::Cpu),
+            Self::Cuda(index) => (format!("cuda:{index}"), Device::new_cuda(index)),
+            Self::Metal(index) => (format!("metal:{index}"), Device::new_metal(index)),
+        };
+        opened.map_err(|source| ModelError::Device { device: name, source })
+    }
+}
+
+/// How a checkpoint is loaded and run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineOptions {
+    /// Where the tensors live.
+    pub device: DeviceKind,
+    /// The vision tower's file of a language model in GGUF, if it is not the one beside it.
+    pub mmproj: Option<PathBuf>,
+    /// What dense weights are kept in; as they are stored if nothing is said, but that on the CPU
+    /// small checkpoints are kept in f32.
+    pub dtype: Option<WeightDtype>,
+    /// What dense matrices are quantised to as they are loaded, if anything.
+    pub quantize: Option<Quantization>,
+    /// The most tokens of a prompt and its answer, if fewer or more than the model's own limit; at
+    /// most its `max_position_embeddings`.
+    pub max_context: Option<usize>,
+    /// Memory for the keys and values of earlier prompts, in bytes; 0 remembers none.
+    pub prefix_cache_bytes: usize,
+    /// Memory for the features of earlier images, in bytes; 0 remembers none.
+    pub vision_cache_bytes: usize,
+    /// A folder that keeps the keys and values of system turns for the next process, if any does.
+    pub prefix_dir: Option<PathBuf>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            device: DeviceKind::Cpu,
+            mmproj: None,
+            dtype: None,
+            quantize: None,
+            max_context: None,
+            prefix_cache_bytes: 512 << 20,
+            vision_cache_bytes: 256 << 20,
+            prefix_dir: None,
+        }
+    }
+}
+
+impl EngineOptions {
+    /// Names what the numbers depend on beside the weights.
+    pub(super) fn fingerprint(&self) -> String {
+        let memory = Self::default();
+        let numbers = Self {
+            max_context: None,
+            prefix_cache_bytes: memory.prefix_cache_bytes,
+            vision_cache_bytes: memory.vision_cache_bytes,
+            prefix_dir: None,
+            ..self.clone()
+        };
+        format!("{} {numbers:?}", env!("CARGO_PKG_VERSION"))
+    }
+}
