@@ -257,6 +257,11 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "TYPE", value_parser = str::parse::<Quantization>)]
     pub(crate) quantize: Option<Quantization>,
 
+    /// Compute in f32 even where weights are quantised, on the CPU: slower, and closer to the
+    /// reference.
+    #[arg(long)]
+    pub(crate) exact: bool,
+
     /// How to talk to the model; by default as its family or config.json says, for a desktop.
     #[arg(long, value_enum, value_name = "PROFILE")]
     pub(crate) prompt: Option<Prompt>,

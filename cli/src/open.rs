@@ -123,6 +123,7 @@ fn load(
         mmproj: args.mmproj.clone(),
         dtype: args.dtype,
         quantize: args.quantize,
+        exact: args.exact,
         prefix_dir: environment.cache.as_ref().map(|cache| cache.join("prefixes")),
         ..EngineOptions::default()
     };

@@ -124,7 +124,8 @@ impl Engine {
             prompt_profile: config.prompt_profile.clone(),
             max_position_embeddings,
         };
-        let load = LoadOptions { dtype: options.dtype, quantize: options.quantize };
+        let EngineOptions { dtype, quantize, exact, .. } = *options;
+        let load = LoadOptions { dtype, quantize, exact };
         // The tables and pixels of the forward pass are f32, and a GPU multiplies no mixed types.
         let is_f32 = matches!(load.dtype, None | Some(WeightDtype::F32)) && load.quantize.is_none();
         if options.device != DeviceKind::Cpu && !is_f32 {

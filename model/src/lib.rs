@@ -42,6 +42,7 @@ mod constraint;
 mod engine;
 mod error;
 mod gguf;
+mod kernels;
 mod measure;
 mod prefix_cache;
 mod prefix_store;

@@ -2,27 +2,18 @@
 //!
 //! Activations are the caller's: f32 on the CPU, the run's dtype on a GPU. What the weights are is
 //! decided when they are loaded (`weights/form.rs`).
-#![expect(
-    clippy::inline_always,
-    reason = "only what is inlined is compiled for the widest registers"
-)]
-
 mod blocks;
-mod dots;
 mod half;
-mod int8;
-mod packed;
-mod panels;
-mod rows;
 
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QMatMul};
-use candle_core::{CpuStorage, DType, Device, Module, Result, Storage, Tensor};
+use candle_core::{DType, Device, Module, Result, Tensor};
 
+use crate::kernels;
+use crate::kernels::rows::{Dense, Rows};
 use blocks::BlockMatrix;
 use half::HalfMatrix;
-use rows::{Dense, Rows};
 
 pub(crate) use blocks::quantize;
 pub(crate) use half::HalfWeights;
@@ -36,6 +27,8 @@ pub(crate) struct Projection {
     matrix: Matrix,
     /// `(out,)`
     bias: Option<Tensor>,
+    /// Whether activations may be rounded to 8 bits.
+    rounding: bool,
 }
 
 /// The weights, `(out, in)`. Clones share them.
@@ -54,13 +47,13 @@ enum Matrix {
 impl Projection {
     /// Returns a projection by a dense matrix, `(out, in)`, of the activations' dtype.
     pub(crate) fn dense(weight: Tensor) -> Self {
-        Self { matrix: Matrix::Dense(weight), bias: None }
+        Self { matrix: Matrix::Dense(weight), bias: None, rounding: false }
     }
 
     /// Returns a projection by 16-bit weights on the CPU, row by row, `in_len` each.
     pub(crate) fn half(weights: HalfWeights, in_len: usize) -> Self {
         let matrix = Matrix::Half(Arc::new(HalfMatrix::new(weights, in_len)));
-        Self { matrix, bias: None }
+        Self { matrix, bias: None, rounding: false }
     }
 
     /// Returns a projection by quantised weights, row by row, each row filled up to whole blocks.
@@ -77,12 +70,17 @@ impl Projection {
             let storage = QStorage::from_data(bytes.into(), device, dtype)?;
             Matrix::Device(QMatMul::from_qtensor(QTensor::new(storage, (out_len, in_len))?)?)
         };
-        Ok(Self { matrix, bias: None })
+        Ok(Self { matrix, bias: None, rounding: false })
     }
 
     /// Adds `bias`, `(out,)`, to every row of the result.
     pub(crate) fn with_bias(self, bias: Tensor) -> Self {
         Self { bias: Some(bias), ..self }
+    }
+
+    /// Allows activations to be rounded to 8 bits where that is faster, or forbids it.
+    pub(crate) fn with_rounding(self, rounding: bool) -> Self {
+        Self { rounding, ..self }
     }
 
     /// Returns the bytes that the weights and the bias take in memory.
@@ -106,13 +104,16 @@ impl Projection {
         };
         let flat = if rank == 2 { xs.clone() } else { xs.reshape(((), *in_len))? };
         let ys = match &self.matrix {
-            Matrix::Dense(weight) if weight.device().is_cpu() && weight.dtype() == DType::F32 => {
+            Matrix::Dense(weight) if kernels::takes(weight) => {
                 let cols = weight.dim(1)?;
-                with_rows(weight, |weights| multiply(&Dense { weights, cols }, &flat, FEW_ROWS))??
+                let precision = Precision { few_rows: FEW_ROWS, rounding: self.rounding };
+                kernels::with_values(weight, |weights| {
+                    multiply(&Dense { weights, cols }, &flat, precision)
+                })??
             }
             Matrix::Dense(weight) => flat.matmul(&weight.t()?)?,
-            Matrix::Half(matrix) => matrix.matmul(&flat)?,
-            Matrix::Blocks(matrix) => matrix.matmul(&flat)?,
+            Matrix::Half(matrix) => matrix.matmul(&flat, self.rounding)?,
+            Matrix::Blocks(matrix) => matrix.matmul(&flat, self.rounding)?,
             Matrix::Device(matrix) => matrix.forward(&flat)?,
         };
         let ys = match &self.bias {
@@ -149,55 +150,37 @@ impl std::fmt::Debug for Matrix {
     }
 }
 
-/// Shows the numbers of an f32 tensor on the CPU to `use_rows`, in row-major order.
-fn with_rows<T>(xs: &Tensor, use_rows: impl FnOnce(&[f32]) -> T) -> Result<T> {
-    let xs = xs.contiguous()?;
-    let (storage, layout) = xs.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => {
-            Ok(use_rows(&values[start..end]))
-        }
-        _ => candle_core::bail!(
-            "weights of this form need f32 activations on the CPU, not {:?} on {:?}",
-            xs.dtype(),
-            xs.device()
-        ),
-    }
-}
-
-/// Multiplies activations with weights that are turned to f32: `(n, in)` → `(n, out)`, both f32 on
-/// the CPU. Up to `few_rows` of them row by row.
-fn multiply(weights: &impl Rows, xs: &Tensor, few_rows: usize) -> Result<Tensor> {
-    multiply_by(weights, xs, few_rows, panels::matmul)
-}
-
-/// As [`multiply`], but of many rows both sides may be rounded to 8 bits, where that is faster.
-fn multiply_rounded(weights: &impl Rows, xs: &Tensor, few_rows: usize) -> Result<Tensor> {
-    match int8::Kernel::fast() {
-        None => multiply(weights, xs, few_rows),
-        Some(kernel) => multiply_by(weights, xs, few_rows, |weights, xs, n| {
-            int8::matmul(kernel, weights, xs, n)
-        }),
-    }
-}
-
-fn multiply_by<R: Rows>(
-    weights: &R,
-    xs: &Tensor,
+/// How activations are multiplied.
+#[derive(Clone, Copy)]
+struct Precision {
+    /// Up to so many rows one by one.
     few_rows: usize,
-    many: impl Fn(&R, &[f32], usize) -> Vec<f32>,
+    /// Whether many may be rounded to 8 bits.
+    rounding: bool,
+}
+
+/// Multiplies activations with weights that are turned to f32, or rounded: `(n, in)` → `(n, out)`,
+/// both f32 on the CPU.
+fn multiply(weights: &impl Rows, xs: &Tensor, precision: Precision) -> Result<Tensor> {
+    let Precision { few_rows, rounding } = precision;
+    let multiply = if rounding { kernels::multiply_rounded } else { kernels::multiply };
+    product(weights.dims(), xs, |xs, n| multiply(weights, xs, n, few_rows))
+}
+
+/// Has activations multiplied with weights of `dims`, (rows, cols), if that is possible.
+fn product(
+    (rows, cols): (usize, usize),
+    xs: &Tensor,
+    multiply: impl FnOnce(&[f32], usize) -> Vec<f32>,
 ) -> Result<Tensor> {
     let (n, width) = xs.dims2()?;
-    let (rows, cols) = weights.dims();
     if width != cols {
         candle_core::bail!("activations of width {width} meet weights of width {cols}");
     }
     if n == 0 || rows == 0 || cols == 0 {
         return Tensor::zeros((n, rows), DType::F32, &Device::Cpu);
     }
-    let ys = with_rows(xs, |xs| {
-        if n <= few_rows { dots::matmul(weights, xs, n) } else { many(weights, xs, n) }
-    })?;
+    let ys = kernels::with_values(xs, |xs| multiply(xs, n))?;
     Tensor::from_vec(ys, (n, rows), &Device::Cpu)
 }
 

@@ -10,6 +10,7 @@ pub mod vision;
 pub mod window;
 
 mod attention;
+mod gate;
 mod merger;
 mod text;
 

@@ -42,6 +42,10 @@ pub struct EngineOptions {
     pub dtype: Option<WeightDtype>,
     /// What dense matrices are quantised to as they are loaded, if anything.
     pub quantize: Option<Quantization>,
+    /// Whether all arithmetic on the CPU is in f32. Otherwise activations are rounded to 8 bits where
+    /// weights are quantised, and in the vision tower of a quantised model, which is several times as
+    /// fast.
+    pub exact: bool,
     /// The most tokens of a prompt and its answer, if fewer or more than the model's own limit; at
     /// most its `max_position_embeddings`.
     pub max_context: Option<usize>,
@@ -60,6 +64,7 @@ impl Default for EngineOptions {
             mmproj: None,
             dtype: None,
             quantize: None,
+            exact: false,
             max_context: None,
             prefix_cache_bytes: 512 << 20,
             vision_cache_bytes: 256 << 20,

@@ -12,8 +12,9 @@ use candle_core::quantized::{GgmlDType, QTensor, QuantizedType};
 use candle_core::{CpuStorage, Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::rows::{Q8Rows, Rows};
-use super::{gather, multiply_rounded, with_rows};
+use super::{Precision, gather, multiply};
+use crate::kernels::rows::{Q8Rows, Rows};
+use crate::kernels::with_values;
 
 /// A matrix of quantised weights, `(rows, cols)`.
 pub(super) struct BlockMatrix {
@@ -71,21 +72,24 @@ impl BlockMatrix {
     }
 
     /// `(n, cols)` → `(n, rows)`, both f32 on the CPU.
-    pub(super) fn matmul(&self, xs: &Tensor) -> Result<Tensor> {
+    pub(super) fn matmul(&self, xs: &Tensor, rounding: bool) -> Result<Tensor> {
         let few_rows = few_rows(self.dtype);
         let (n, width) = xs.dims2()?;
         let blocks = match &self.blocks {
             Blocks::Q8(bytes) => {
-                return multiply_rounded(&self.q8_rows(bytes), xs, few_rows);
+                let precision = Precision { few_rows, rounding };
+                return multiply(&self.q8_rows(bytes), xs, precision);
             }
             Blocks::Others(blocks) => &**blocks,
         };
-        if n == 0 || n > few_rows || width != self.cols {
-            return multiply_rounded(&self.other_rows(blocks), xs, 0);
+        // candle's dot products round activations, too.
+        if !rounding || n == 0 || n > few_rows || width != self.cols {
+            let precision = Precision { few_rows: if rounding { 0 } else { few_rows }, rounding };
+            return multiply(&self.other_rows(blocks), xs, precision);
         }
         let xs = xs.pad_with_zeros(1, 0, self.padded - self.cols)?;
         let mut ys = vec![0.0; n * self.rows];
-        with_rows(&xs, |xs| blocks.matmul_t((n, self.padded, self.rows), xs, &mut ys))??;
+        with_values(&xs, |xs| blocks.matmul_t((n, self.padded, self.rows), xs, &mut ys))??;
         Tensor::from_vec(ys, (n, self.rows), &Device::Cpu)
     }
 

@@ -6,8 +6,8 @@
 use candle_core::{Result, Tensor};
 use half::{bf16, f16};
 
-use super::rows::{Dense, Rows};
-use super::{gather, multiply};
+use super::{Precision, gather, multiply};
+use crate::kernels::rows::{Dense, Rows};
 
 /// The most rows of activations for which dot products are faster than panels, from measurements at
 /// the shapes of the 3B.
@@ -51,11 +51,12 @@ impl HalfMatrix {
     }
 
     /// `(n, cols)` → `(n, rows)`, both f32 on the CPU.
-    pub(super) fn matmul(&self, xs: &Tensor) -> Result<Tensor> {
+    pub(super) fn matmul(&self, xs: &Tensor, rounding: bool) -> Result<Tensor> {
         let cols = self.cols;
+        let precision = Precision { few_rows: FEW_ROWS, rounding };
         match &self.weights {
-            HalfWeights::Bf16(weights) => multiply(&Dense { weights, cols }, xs, FEW_ROWS),
-            HalfWeights::F16(weights) => multiply(&Dense { weights, cols }, xs, FEW_ROWS),
+            HalfWeights::Bf16(weights) => multiply(&Dense { weights, cols }, xs, precision),
+            HalfWeights::F16(weights) => multiply(&Dense { weights, cols }, xs, precision),
         }
     }
 

@@ -7,10 +7,11 @@
 //! checkpoint and not implemented.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{Module, RmsNorm, rotary_emb::rope};
+use candle_nn::{Module, RmsNorm};
 
-use super::attention::{attend_causal, cat_tiles, join_heads, split_heads};
+use super::attention::{attend_causal, cat_tiles, rotate_heads, split_heads};
 use super::config::TextConfig;
+use super::gate::gate;
 use super::rope::RotaryTable;
 use crate::kv_cache::KvCache;
 use crate::projection::Projection;
@@ -142,20 +143,18 @@ impl Attention {
         i: usize,
         segments: &mut [Segment<'_>],
     ) -> Result<Tensor> {
-        let heads = |proj: &Projection, n: usize| split_heads(&proj.forward(xs)?, n);
-        let rotate = |xs: Tensor| rope(&xs.unsqueeze(0)?, &rotary.cos, &rotary.sin)?.squeeze(0);
-        let q = rotate(heads(&self.q_proj, self.num_heads)?)?; // (h, s, d)
-        let k = rotate(heads(&self.k_proj, self.num_kv_heads)?)?; // (kv, s, d)
-        let v = heads(&self.v_proj, self.num_kv_heads)?; // (kv, s, d)
+        let q = rotate_heads(&self.q_proj.forward(xs)?, self.num_heads, rotary)?; // (h, s, d)
+        let k = rotate_heads(&self.k_proj.forward(xs)?, self.num_kv_heads, rotary)?; // (kv, s, d)
+        let v = split_heads(&self.v_proj.forward(xs)?, self.num_kv_heads)?; // (kv, s, d)
         let mut start = 0;
         let mut outputs = Vec::with_capacity(segments.len());
         for Segment { cache, len } in segments {
             let own = |xs: &Tensor| xs.narrow(1, start, *len);
             let (k, v) = cache.layer_mut(i).append(&own(&k)?, &own(&v)?)?; // (kv, t, d)
-            outputs.push(attend_causal(&own(&q)?, &k, &v, self.scale)?);
+            outputs.push(attend_causal(&own(&q)?, &k, &v, self.scale)?); // (len, h * d)
             start += *len;
         }
-        self.o_proj.forward(&join_heads(&cat_tiles(outputs, 1)?)?)
+        self.o_proj.forward(&cat_tiles(outputs, 0)?)
     }
 }
 
@@ -180,7 +179,7 @@ impl Mlp {
 
     /// `(s, c)` → `(s, c)`
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let gated = (self.gate_proj.forward(xs)?.silu()? * self.up_proj.forward(xs)?)?; // (s, i)
+        let gated = gate(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?; // (s, i)
         self.down_proj.forward(&gated)
     }
 }

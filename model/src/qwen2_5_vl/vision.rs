@@ -1,21 +1,24 @@
 //! The vision tower: patches → features, one per merged patch of 28 × 28 px.
 //!
-//! Most blocks attend within windows of 112 × 112 px, which are computed as batches; the blocks
-//! named in `fullatt_block_indexes` attend to the whole image.
+//! Most blocks attend within windows of 112 × 112 px; those named in `fullatt_block_indexes` attend to
+//! the whole image.
 //!
 //! # Source
 //!
 //! `Qwen2_5_VisionTransformerPretrainedModel` in `modeling_qwen2_5_vl.py` of transformers 4.49.0.
 //! The convolution over a whole patch is written as the matrix product it is.
 
-use candle_core::{Device, Result, Tensor};
-use candle_nn::{Module, RmsNorm, rotary_emb::rope};
+use std::ops::Range;
 
-use super::attention::{attend, join_heads, split_heads};
+use candle_core::{Device, Result, Tensor};
+use candle_nn::{Module, RmsNorm};
+
+use super::attention::{attend_within, rotate_heads};
 use super::config::VisionConfig;
+use super::gate::gate;
 use super::merger::PatchMerger;
 use super::rope::RotaryTable;
-use super::window::{WindowGroup, WindowPlan};
+use super::window::WindowPlan;
 use crate::projection::Projection;
 use crate::weights::{Loaded, Loader};
 
@@ -106,8 +109,8 @@ impl VisionTower {
         let rotary = RotaryTable::vision(&patches, self.config.head_dim(), &self.device)?;
         for (i, block) in self.blocks.iter().enumerate() {
             let full = self.config.fullatt_block_indexes.contains(&i);
-            let groups = if full { &plan.frames } else { &plan.groups };
-            xs = block.forward(&xs, &rotary, groups)?;
+            let spans = if full { &plan.frames } else { &plan.windows };
+            xs = block.forward(&xs, &rotary, spans)?;
             inspect(i, &|| xs.reshape((n, unit, c))?.index_select(&reverse, 0)?.reshape((p, c)))?;
         }
         self.merger.forward(&xs)?.index_select(&reverse, 0)
@@ -153,9 +156,9 @@ impl VisionBlock {
         })
     }
 
-    /// `(p, c)` → `(p, c)`
-    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, groups: &[WindowGroup]) -> Result<Tensor> {
-        let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, groups)?)?;
+    /// `(p, c)` → `(p, c)`; patches attend within their own of `spans`.
+    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, spans: &[Range<usize>]) -> Result<Tensor> {
+        let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, spans)?)?;
         &xs + self.mlp.forward(&self.norm2.forward(&xs)?)?
     }
 }
@@ -180,31 +183,14 @@ impl VisionAttention {
         })
     }
 
-    /// `(p, c)` → `(p, c)`; patches attend within their window of `groups`.
-    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, groups: &[WindowGroup]) -> Result<Tensor> {
+    /// `(p, c)` → `(p, c)`; patches attend within their own of `spans`.
+    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, spans: &[Range<usize>]) -> Result<Tensor> {
         let (_p, c) = xs.dims2()?;
         let qkv = self.qkv.forward(xs)?; // (p, 3 * c)
-        let part = |i: usize| split_heads(&qkv.narrow(1, i * c, c)?, self.num_heads); // (h, p, d)
-        let rotate = |xs: Tensor| {
-            rope(&xs.unsqueeze(0)?, &rotary.cos, &rotary.sin)?.squeeze(0) // (h, p, d)
-        };
-        let (q, k, v) = (rotate(part(0)?)?, rotate(part(1)?)?, part(2)?);
-        let outputs = groups
-            .iter()
-            .map(|group| {
-                let windows = |xs: &Tensor| self.windows(xs, group);
-                let out = attend(&windows(&q)?, &windows(&k)?, &windows(&v)?, self.scale)?;
-                out.reshape((self.num_heads, group.n_windows * group.window_len, ()))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        self.proj.forward(&join_heads(&Tensor::cat(&outputs, 1)?)?)
-    }
-
-    /// `(h, p, d)` → `(h * n_windows, window_len, d)`
-    fn windows(&self, xs: &Tensor, group: &WindowGroup) -> Result<Tensor> {
-        let WindowGroup { start, n_windows, window_len } = *group;
-        let xs = xs.narrow(1, start, n_windows * window_len)?.contiguous()?;
-        xs.reshape((self.num_heads * n_windows, window_len, ()))
+        let part = |i: usize| qkv.narrow(1, i * c, c); // (p, c)
+        let q = rotate_heads(&part(0)?, self.num_heads, rotary)?; // (h, p, d)
+        let k = rotate_heads(&part(1)?, self.num_heads, rotary)?; // (h, p, d)
+        self.proj.forward(&attend_within(&q, &k, &part(2)?, spans, self.scale)?)
     }
 }
 
@@ -229,7 +215,7 @@ impl VisionMlp {
 
     /// `(p, c)` → `(p, c)`
     fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let gated = (self.gate_proj.forward(xs)?.silu()? * self.up_proj.forward(xs)?)?; // (p, i)
+        let gated = gate(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?; // (p, i)
         self.down_proj.forward(&gated)
     }
 }

@@ -1,13 +1,12 @@
 //! Which patches attend to each other in the windowed blocks of the vision tower.
 //!
-//! The merged patches are permuted so that every window lies in one run. Within an image, windows
-//! of the same size are also put side by side (at most four sizes occur: whole, cut at the right,
-//! cut at the bottom, cut at both), so that each size is one batched matrix product and nothing is
-//! padded or masked. The order of windows does not change any result.
+//! The merged patches are permuted so that every window lies in one run: nothing is padded or masked.
 //!
 //! # Source
 //!
 //! `get_window_index` in `modeling_qwen2_5_vl.py` of transformers 4.49.0.
+
+use std::ops::Range;
 
 use super::config::VisionConfig;
 use super::vision::Grid;
@@ -37,54 +36,30 @@ pub fn window_index(grids: &[Grid], config: &VisionConfig) -> WindowIndex {
     WindowIndex { index, cu_window_seqlens }
 }
 
-/// A run of equally long windows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct WindowGroup {
-    /// The first patch of the run, after the permutation.
-    pub(crate) start: usize,
-    /// How many windows.
-    pub(crate) n_windows: usize,
-    /// Patches in each.
-    pub(crate) window_len: usize,
-}
-
 /// How the patches of some images are ordered and cut.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct WindowPlan {
     /// For each place after the permutation, the merged patch that goes there.
     pub(crate) index: Vec<u32>,
-    /// The runs of equal windows, in order.
-    pub(crate) groups: Vec<WindowGroup>,
+    /// The patches of each window after the permutation; they follow each other.
+    pub(crate) windows: Vec<Range<usize>>,
     /// The patches of each frame: attention never crosses them, not even in full blocks.
-    pub(crate) frames: Vec<WindowGroup>,
+    pub(crate) frames: Vec<Range<usize>>,
 }
 
 impl WindowPlan {
     /// Plans the windows of `grids`.
     pub(crate) fn new(grids: &[Grid], config: &VisionConfig) -> Self {
-        let unit = config.spatial_merge_size * config.spatial_merge_size;
-        let mut plan = Self { index: Vec::new(), groups: Vec::new(), frames: Vec::new() };
-        let mut first = 0;
+        let WindowIndex { index, cu_window_seqlens } = window_index(grids, config);
+        let windows = cu_window_seqlens.windows(2).map(|ends| ends[0]..ends[1]).collect();
+        let mut frames: Vec<Range<usize>> = Vec::new();
         for grid in grids {
-            let frame_len = grid.height * grid.width;
-            for time in 0..grid.time {
-                let start = plan.index.len() * unit;
-                plan.frames.push(WindowGroup { start, n_windows: 1, window_len: frame_len });
-                let mut by_size = windows(Grid { time: 1, ..*grid }, config);
-                by_size.sort_by_key(|window| std::cmp::Reverse(window.len()));
-                let offset = first + (time * frame_len / unit) as u32;
-                for run in by_size.chunk_by(|a, b| a.len() == b.len()) {
-                    plan.groups.push(WindowGroup {
-                        start: plan.index.len() * unit,
-                        n_windows: run.len(),
-                        window_len: run[0].len() * unit,
-                    });
-                    plan.index.extend(run.iter().flatten().map(|&patch| patch + offset));
-                }
+            for _time in 0..grid.time {
+                let start = frames.last().map_or(0, |frame| frame.end);
+                frames.push(start..start + grid.height * grid.width);
             }
-            first += grid.merged_len() as u32;
         }
-        plan
+        Self { index, windows, frames }
     }
 }
 
@@ -147,17 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_has_the_same_windows_grouped_by_size_within_each_frame() {
+    fn windows_lie_within_frames_and_frames_within_images() {
         let grids = [Grid { time: 2, height: 8, width: 12 }, Grid { time: 1, height: 4, width: 6 }];
         let plan = WindowPlan::new(&grids, &config());
         let mut sorted = plan.index.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, (0..54).collect::<Vec<_>>());
-        let lens: Vec<_> =
-            plan.groups.iter().map(|g| (g.start, g.n_windows, g.window_len)).collect();
-        assert_eq!(lens, [(0, 1, 64), (64, 1, 32), (96, 1, 64), (160, 1, 32), (192, 1, 24)]);
-        let frames: Vec<_> = plan.frames.iter().map(|g| (g.start, g.window_len)).collect();
-        assert_eq!(frames, [(0, 96), (96, 96), (192, 24)]);
+        assert_eq!(plan.windows, [0..64, 64..96, 96..160, 160..192, 192..216]);
+        assert_eq!(plan.frames, [0..96, 96..192, 192..216]);
     }
 
     fn join(index: &[u32]) -> String {

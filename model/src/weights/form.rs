@@ -42,6 +42,8 @@ pub(crate) struct Forms {
     on_cpu: bool,
     small: bool,
     layers: usize,
+    /// Whether the decoder's matrices are quantised, or become so.
+    quantized: bool,
 }
 
 impl Forms {
@@ -49,7 +51,11 @@ impl Forms {
         let tensors = source.tensors();
         let small = source.stored_bytes() < SMALL;
         let layers = tensors.keys().filter_map(|name| layer(name)).max().map_or(0, |last| last + 1);
-        Self { options, on_cpu, small, layers }
+        let is_quantized = |(name, info): (&String, &TensorInfo)| {
+            layer(name).is_some() && matches!(info.stored, StoredType::Ggml(_))
+        };
+        let quantized = options.quantize.is_some() || tensors.iter().any(is_quantized);
+        Self { options, on_cpu, small, layers, quantized }
     }
 
     /// Returns the dtype of the arithmetic in the part of the model that this tensor belongs to, and
@@ -85,6 +91,19 @@ impl Forms {
             (None, StoredType::F16) if !self.small => Form::Half(DType::F16),
             (Some(WeightDtype::F32) | None, _) => Form::Dense(DType::F32),
         }
+    }
+
+    /// Returns whether the activations that this matrix of `form` is multiplied with may be rounded to
+    /// 8 bits: where weights are coarser still, and in the vision tower of a model that is quantised,
+    /// since that is most of its work.
+    pub(crate) fn rounding(&self, name: &str, form: Form) -> bool {
+        let rounds = match form {
+            Form::Blocks(dtype) => {
+                !matches!(dtype, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16)
+            }
+            Form::Half(_) | Form::Dense(_) => self.quantized && Role::of(name) == Role::Vision,
+        };
+        rounds && self.on_cpu && !self.options.exact
     }
 
     /// Returns what this matrix is quantised to when `wanted` is asked for, if it is.
@@ -170,7 +189,8 @@ mod tests {
     use super::*;
 
     fn forms(options: LoadOptions, on_cpu: bool) -> Forms {
-        Forms { options, on_cpu, small: false, layers: 36 }
+        let quantized = options.quantize.is_some();
+        Forms { options, on_cpu, small: false, layers: 36, quantized }
     }
 
     fn info(stored: StoredType, shape: &[usize]) -> TensorInfo {
@@ -204,8 +224,11 @@ mod tests {
 
     #[test]
     fn what_is_stored_quantised_stays_as_it_is() {
-        let options =
-            LoadOptions { dtype: Some(WeightDtype::F32), quantize: Some(Quantization::Q8_0) };
+        let options = LoadOptions {
+            dtype: Some(WeightDtype::F32),
+            quantize: Some(Quantization::Q8_0),
+            exact: false,
+        };
         let stored = info(StoredType::Ggml(GgmlDType::Q5_0), &[8, 64]);
         let form = forms(options, true).matrix("model.layers.0.mlp.up_proj.weight", &stored);
         assert_eq!(form, Form::Blocks(GgmlDType::Q5_0));
@@ -213,11 +236,31 @@ mod tests {
     }
 
     #[test]
+    fn activations_are_rounded_where_weights_are_and_not_if_all_is_to_be_exact() {
+        let rounding = |options: LoadOptions, name: &str| {
+            let forms = forms(options, true);
+            forms.rounding(name, forms.matrix(name, &info(StoredType::Bf16, &[8, 512])))
+        };
+        let dense = LoadOptions::default();
+        let q4k = LoadOptions { quantize: Some(Quantization::Q4K), ..dense };
+        let exact = LoadOptions { exact: true, ..q4k };
+        for (name, quantized) in [
+            ("model.layers.0.mlp.up_proj.weight", true),
+            ("visual.blocks.0.mlp.up_proj.weight", true),
+            ("visual.merger.mlp.0.weight", false),
+            ("visual.patch_embed.proj.weight", false),
+        ] {
+            assert!(!rounding(dense, name) && !rounding(exact, name), "{name}");
+            assert_eq!(rounding(q4k, name), quantized, "{name}");
+        }
+    }
+
+    #[test]
     fn the_vision_tower_is_never_computed_in_f16() {
         for dtype in [None, Some(WeightDtype::F32), Some(WeightDtype::Bf16), Some(WeightDtype::F16)]
         {
             for on_cpu in [true, false] {
-                let forms = forms(LoadOptions { dtype, quantize: None }, on_cpu);
+                let forms = forms(LoadOptions { dtype, ..LoadOptions::default() }, on_cpu);
                 assert_ne!(forms.compute("visual.blocks.31.mlp.down_proj.weight"), DType::F16);
                 let stored = info(StoredType::F16, &[8, 64]);
                 let form = forms.matrix("visual.blocks.31.mlp.down_proj.weight", &stored);
@@ -235,7 +278,7 @@ mod tests {
         let stored = info(StoredType::Bf16, &[8, 64]);
         let name = "model.layers.0.mlp.up_proj.weight";
         let small = |dtype| {
-            let options = LoadOptions { dtype, quantize: None };
+            let options = LoadOptions { dtype, ..LoadOptions::default() };
             Forms { small: true, ..forms(options, true) }.matrix(name, &stored)
         };
         assert_eq!(small(None), Form::Dense(DType::F32));

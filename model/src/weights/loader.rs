@@ -79,7 +79,7 @@ impl<'a> Loader<'a> {
         let elements = shape.elem_count();
         let in_len = elements / out_len.max(1);
         let stored = self.source.read(&name)?;
-        Ok(match (form, stored.data) {
+        let projection = match (form, stored.data) {
             (Form::Half(DType::BF16), data) => {
                 Projection::half(HalfWeights::Bf16(data.into_bf16(elements)?), in_len)
             }
@@ -98,7 +98,8 @@ impl<'a> Loader<'a> {
                 let shape = Shape::from((out_len, in_len));
                 Projection::dense(dense(stored, &shape, dtype, &self.device)?)
             }
-        })
+        };
+        Ok(projection.with_rounding(self.forms.rounding(&name, form)))
     }
 
     fn name(&self, name: &str) -> String {

@@ -11,6 +11,8 @@ pub(crate) struct LoadOptions {
     pub(crate) dtype: Option<WeightDtype>,
     /// What dense matrices are quantised to.
     pub(crate) quantize: Option<Quantization>,
+    /// Whether activations are f32 even where weights are quantised.
+    pub(crate) exact: bool,
 }
 
 /// What dense weights are kept in.

@@ -11,9 +11,8 @@ use handsight_tests::golden::{Golden, assert_close};
 use super::model::prompt_logits;
 use super::{Case, cases, engine};
 
-/// What logits may differ by: matrices are multiplied as they are stored, with activations in eight
-/// bits per block, so that a few per cent of a logit's spread (about 3) is what is to be expected.
-const QUANTISED: f32 = 0.5;
+/// What logits may differ by when activations are f32: the order of additions, as everywhere.
+const EXACT: f32 = 1e-4;
 
 fn gguf(name: &str) -> PathBuf {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/gguf");
@@ -79,7 +78,8 @@ fn a_converted_checkpoint_is_described_as_its_folder() {
 #[test]
 fn quantised_files_mean_what_llama_cpp_reads_in_them() {
     for name in ["flat-q8_0", "wide"] {
-        let engine = Engine::load(&gguf(name), &EngineOptions::default()).unwrap();
+        let options = EngineOptions { exact: true, ..EngineOptions::default() };
+        let engine = Engine::load(&gguf(name), &options).unwrap();
         for case in [case("tiny"), case("two_images")] {
             let golden = Golden::open(&format!("gguf_{name}_{}", case.name));
             let logits = prompt_logits(&engine, &case, &golden, usize::MAX);
@@ -87,7 +87,7 @@ fn quantised_files_mean_what_llama_cpp_reads_in_them() {
             let kept: Vec<f32> =
                 kept.iter().flat_map(|&at| logits[usize::try_from(at).unwrap()].clone()).collect();
             let what = format!("{name} {}: logits", case.name);
-            assert_close(&what, &kept, &golden.floats("logits"), QUANTISED);
+            assert_close(&what, &kept, &golden.floats("logits"), EXACT);
         }
     }
 }

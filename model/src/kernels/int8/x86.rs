@@ -18,7 +18,7 @@ use super::kernel::{TileProduct, WIDTH};
 
 /// Sets of instructions that have it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::projection) enum Instructions {
+pub(in crate::kernels) enum Instructions {
     /// AVX-512 with VNNI.
     Avx512Vnni,
     /// The same on registers half as wide.

@@ -4,7 +4,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 /// A matrix of which parts of rows can be turned to f32.
-pub(super) trait Rows: Sync {
+pub(crate) trait Rows: Sync {
     /// Returns the number of rows and columns.
     fn dims(&self) -> (usize, usize);
 
@@ -14,9 +14,9 @@ pub(super) trait Rows: Sync {
 }
 
 /// Dense weights, row by row.
-pub(super) struct Dense<'a, T> {
-    pub(super) weights: &'a [T],
-    pub(super) cols: usize,
+pub(crate) struct Dense<'a, T> {
+    pub(crate) weights: &'a [T],
+    pub(crate) cols: usize,
 }
 
 impl<T> Dense<'_, T> {
@@ -68,13 +68,13 @@ impl Rows for Dense<'_, f16> {
 }
 
 /// Weights in GGML's `Q8_0`, row by row: blocks of 32 that share a scale, the last of a row filled up.
-pub(super) struct Q8Rows<'a> {
-    pub(super) blocks: &'a [Q8Block],
-    pub(super) cols: usize,
+pub(crate) struct Q8Rows<'a> {
+    pub(crate) blocks: &'a [Q8Block],
+    pub(crate) cols: usize,
 }
 
 /// The scale in f16, then 32 integers.
-pub(super) type Q8Block = [u8; 34];
+pub(crate) type Q8Block = [u8; 34];
 
 impl Rows for Q8Rows<'_> {
     fn dims(&self) -> (usize, usize) {

@@ -49,7 +49,7 @@ impl Panel {
 
 /// What multiplies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::projection) enum Kernel {
+pub(in crate::kernels) enum Kernel {
     /// One number at a time: what the others are compared with.
     Scalar,
     /// Instructions of x86 processors.
@@ -59,7 +59,7 @@ pub(in crate::projection) enum Kernel {
 
 impl Kernel {
     /// Every kernel that this processor can run, the fastest first.
-    pub(in crate::projection) fn available() -> impl Iterator<Item = Self> {
+    pub(in crate::kernels) fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let wide = x86::Instructions::available().map(Self::X86);
         #[cfg(not(target_arch = "x86_64"))]
@@ -68,7 +68,7 @@ impl Kernel {
     }
 
     /// Returns the fastest kernel, if it is faster than a product in f32.
-    pub(in crate::projection) fn fast() -> Option<Self> {
+    pub(in crate::kernels) fn fast() -> Option<Self> {
         static FAST: OnceLock<Kernel> = OnceLock::new();
         let fastest = || Self::available().next().unwrap_or(Self::Scalar);
         Some(*FAST.get_or_init(fastest)).filter(|&kernel| kernel != Self::Scalar)
