@@ -13,6 +13,7 @@ use crate::chat::{ChatTemplate, Message};
 use crate::checkpoint::{Checkpoint, WeightBytes};
 use crate::constraint::{Constraint, ConstraintCompiler};
 use crate::error::ModelError;
+use crate::kernels::Scratch;
 use crate::kv_cache::KvCache;
 use crate::prefix_cache::PrefixCache;
 use crate::prefix_store::PrefixStore;
@@ -298,6 +299,7 @@ impl Engine {
             let _ = store.save(&keys[..constant], &cache);
         }
         lock(&self.prefixes).put(keys, cache);
+        Scratch::release();
         completion
     }
 

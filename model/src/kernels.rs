@@ -11,6 +11,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod elementwise;
+pub(crate) mod k_quants;
 pub(crate) mod rows;
 
 mod dots;
@@ -18,27 +19,64 @@ mod exp;
 mod int8;
 mod packed;
 mod panels;
+mod product;
+mod scratch;
 
 use candle_core::{CpuStorage, DType, Result, Storage, Tensor};
 
+pub(crate) use product::Linear;
+pub(crate) use scratch::Scratch;
+
+use int8::{Integers, Kernel};
+use k_quants::{KRows, KType};
+use panels::Floats;
 use rows::Rows;
 
-/// Multiplies `n` rows of activations, one after another, with weights that are turned to f32:
-/// `(n, in)` → `(n, out)`. Up to `few_rows` of them row by row.
-pub(crate) fn multiply(weights: &impl Rows, xs: &[f32], n: usize, few_rows: usize) -> Vec<f32> {
-    if n <= few_rows { dots::matmul(weights, xs, n) } else { panels::matmul(weights, xs, n) }
+/// Multiplies few rows of activations, one after another, with weights that are turned to f32:
+/// `(n, in)` → `(n, out)`.
+pub(crate) fn multiply_few(weights: &impl Rows, xs: &[f32], n: usize) -> Vec<f32> {
+    dots::matmul(weights, xs, n)
 }
 
-/// As [`multiply`], but of many rows both sides are rounded to 8 bits where that is faster.
-pub(crate) fn multiply_rounded(
-    weights: &impl Rows,
+/// As [`multiply_few`], with activations rounded to 8 bits.
+pub(crate) fn multiply_few_rounded<K: KType>(
+    weights: &KRows<'_, K>,
     xs: &[f32],
     n: usize,
-    few_rows: usize,
 ) -> Vec<f32> {
-    match int8::Kernel::fast() {
-        Some(kernel) if n > few_rows => int8::matmul(kernel, weights, xs, n),
-        _ => multiply(weights, xs, n, few_rows),
+    int8::dots::matmul(Kernel::fast().unwrap_or(Kernel::Scalar), weights, xs, n)
+}
+
+/// Many rows of activations, `(n, in)`, ready to be multiplied.
+pub(crate) enum Activations {
+    Floats(Floats),
+    Integers(Integers),
+}
+
+impl Activations {
+    /// Takes `n` rows of activations, one after another; in 8 bits if they may be rounded and that is
+    /// faster.
+    pub(crate) fn new(xs: &[f32], n: usize, cols: usize, rounding: bool) -> Self {
+        match Kernel::fast().filter(|_| rounding) {
+            Some(kernel) => Self::Integers(Integers::new(kernel, xs, n, cols)),
+            None => Self::Floats(Floats::new(xs, n, cols)),
+        }
+    }
+
+    /// Writes `xs·Wᵀ + b` to `out`, `(n, out)`, and adds `sum` if there is one.
+    pub(crate) fn linear(&self, linear: Linear<'_>, sum: Option<&[f32]>, out: &mut [f32]) {
+        match self {
+            Self::Floats(xs) => product::linear(xs, linear, sum, out),
+            Self::Integers(xs) => product::linear(xs, linear, sum, out),
+        }
+    }
+
+    /// Writes `silu(xs·Gᵀ)·(xs·Uᵀ)`, each with its bias, to `out`, `(n, out)`.
+    pub(crate) fn gated(&self, gate: Linear<'_>, up: Linear<'_>, out: &mut [f32]) {
+        match self {
+            Self::Floats(xs) => product::gated(xs, gate, up, out),
+            Self::Integers(xs) => product::gated(xs, gate, up, out),
+        }
     }
 }
 

@@ -4,22 +4,21 @@
 //! decided when they are loaded (`weights/form.rs`).
 mod blocks;
 mod half;
+mod mlp;
 
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QMatMul};
 use candle_core::{DType, Device, Module, Result, Tensor};
 
-use crate::kernels;
-use crate::kernels::rows::{Dense, Rows};
+use crate::kernels::rows::Dense;
+use crate::kernels::{self, Activations, Linear};
 use blocks::BlockMatrix;
 use half::HalfMatrix;
 
 pub(crate) use blocks::quantize;
 pub(crate) use half::HalfWeights;
-
-/// The most rows of activations for which dot products with f32 weights are faster than panels.
-const FEW_ROWS: usize = 8;
+pub(crate) use mlp::gated_mlp;
 
 /// A linear layer: `x·Wᵀ + b`.
 #[derive(Clone, Debug)]
@@ -99,26 +98,31 @@ impl Projection {
 
     /// `(…, in)` → `(…, out)`
     pub(crate) fn forward(&self, xs: &Tensor) -> Result<Tensor> {
+        self.apply(xs, None)
+    }
+
+    /// Adds what [`forward`](Self::forward) gives to `sum`: `(s, in)`, `(s, out)` → `(s, out)`.
+    pub(crate) fn forward_sum(&self, xs: &Tensor, sum: &Tensor) -> Result<Tensor> {
+        self.apply(xs, Some(sum))
+    }
+
+    fn apply(&self, xs: &Tensor, sum: Option<&Tensor>) -> Result<Tensor> {
         let (rank, [.., in_len]) = (xs.rank(), xs.dims()) else {
             candle_core::bail!("a projection needs at least one dimension")
         };
         let flat = if rank == 2 { xs.clone() } else { xs.reshape(((), *in_len))? };
         let ys = match &self.matrix {
-            Matrix::Dense(weight) if kernels::takes(weight) => {
-                let cols = weight.dim(1)?;
-                let precision = Precision { few_rows: FEW_ROWS, rounding: self.rounding };
-                kernels::with_values(weight, |weights| {
-                    multiply(&Dense { weights, cols }, &flat, precision)
-                })??
+            _ if self.is_for_kernels() => {
+                let (n, out_len) = (flat.dim(0)?, self.dims()?.0);
+                let ys = kernels::with_values(&flat, |xs| match sum {
+                    None => self.multiply(xs, n, None),
+                    Some(sum) => kernels::with_values(sum, |sum| self.multiply(xs, n, Some(sum)))?,
+                })??;
+                Tensor::from_vec(ys, (n, out_len), &Device::Cpu)?
             }
-            Matrix::Dense(weight) => flat.matmul(&weight.t()?)?,
-            Matrix::Half(matrix) => matrix.matmul(&flat, self.rounding)?,
-            Matrix::Blocks(matrix) => matrix.matmul(&flat, self.rounding)?,
-            Matrix::Device(matrix) => matrix.forward(&flat)?,
-        };
-        let ys = match &self.bias {
-            Some(bias) => ys.broadcast_add(bias)?,
-            None => ys,
+            Matrix::Dense(weight) => self.finish(flat.matmul(&weight.t()?)?, sum)?,
+            Matrix::Device(matrix) => self.finish(matrix.forward(&flat)?, sum)?,
+            Matrix::Half(_) | Matrix::Blocks(_) => candle_core::bail!("these are for the kernels"),
         };
         if rank == 2 {
             return Ok(ys);
@@ -126,6 +130,102 @@ impl Projection {
         let mut shape = xs.dims().to_vec();
         shape[rank - 1] = ys.dim(1)?;
         ys.reshape(shape)
+    }
+
+    fn finish(&self, ys: Tensor, sum: Option<&Tensor>) -> Result<Tensor> {
+        let ys = match &self.bias {
+            Some(bias) => ys.broadcast_add(bias)?,
+            None => ys,
+        };
+        sum.map_or(Ok(ys.clone()), |sum| sum + ys)
+    }
+
+    /// Whether the weights are multiplied by the kernels, with f32 activations on the CPU.
+    fn is_for_kernels(&self) -> bool {
+        match &self.matrix {
+            Matrix::Half(_) | Matrix::Blocks(_) => true,
+            Matrix::Dense(weight) => kernels::takes(weight),
+            Matrix::Device(_) => false,
+        }
+    }
+
+    /// Returns the number of outputs and inputs.
+    fn dims(&self) -> Result<(usize, usize)> {
+        match &self.matrix {
+            Matrix::Dense(weight) => weight.dims2(),
+            Matrix::Half(matrix) => Ok(matrix.dims()),
+            Matrix::Blocks(matrix) => Ok(matrix.dims()),
+            Matrix::Device(QMatMul::QTensor(tensor)) => tensor.shape().dims2(),
+            Matrix::Device(QMatMul::Tensor(tensor) | QMatMul::TensorF16(tensor)) => tensor.dims2(),
+        }
+    }
+
+    /// Multiplies `n` rows on the CPU, and adds the bias and `sum`.
+    fn multiply(&self, xs: &[f32], n: usize, sum: Option<&[f32]>) -> Result<Vec<f32>> {
+        let (out_len, in_len) = self.dims()?;
+        if xs.len() != n * in_len {
+            let width = xs.len() / n.max(1);
+            candle_core::bail!("activations of width {width} meet weights of width {in_len}");
+        }
+        if n == 0 || out_len == 0 {
+            return Ok(Vec::new());
+        }
+        if n > self.few_rows() {
+            let mut ys = vec![0.0; n * out_len];
+            let activations = Activations::new(xs, n, in_len, self.rounding);
+            self.with_linear(|linear| activations.linear(linear, sum, &mut ys))?;
+            return Ok(ys);
+        }
+        let mut ys = match &self.matrix {
+            Matrix::Half(matrix) => matrix.multiply_few(xs, n),
+            Matrix::Blocks(matrix) => matrix.multiply_few(xs, n, self.rounding),
+            Matrix::Dense(weight) => kernels::with_values(weight, |weights| {
+                kernels::multiply_few(&Dense { weights, cols: in_len }, xs, n)
+            })?,
+            Matrix::Device(_) => candle_core::bail!("these are not for the kernels"),
+        };
+        let mut add = |values: &[f32]| {
+            for (y, value) in ys.iter_mut().zip(values.iter().cycle()) {
+                *y += value;
+            }
+        };
+        sum.map(&mut add);
+        if let Some(bias) = &self.bias {
+            kernels::with_values(bias, add)?;
+        }
+        Ok(ys)
+    }
+
+    /// The most rows of activations for which dot products are faster than panels, from measurements
+    /// at the shapes of the 3B.
+    fn few_rows(&self) -> usize {
+        match &self.matrix {
+            Matrix::Blocks(_) | Matrix::Half(_) => 16,
+            Matrix::Dense(_) | Matrix::Device(_) => 8,
+        }
+    }
+
+    /// Shows weights and bias to a product of many rows.
+    fn with_linear<T>(&self, show: impl FnOnce(Linear<'_>) -> T) -> Result<T> {
+        let with_bias = |bias: Option<&[f32]>| match &self.matrix {
+            Matrix::Half(matrix) => {
+                Ok(matrix.with_weights(|weights| show(Linear { weights, bias })))
+            }
+            Matrix::Blocks(matrix) => {
+                Ok(matrix.with_weights(|weights| show(Linear { weights, bias })))
+            }
+            Matrix::Dense(weight) => {
+                let cols = weight.dim(1)?;
+                kernels::with_values(weight, |weights| {
+                    show(Linear { weights: &Dense { weights, cols }, bias })
+                })
+            }
+            Matrix::Device(_) => candle_core::bail!("these are not for the kernels"),
+        };
+        match &self.bias {
+            None => with_bias(None),
+            Some(bias) => kernels::with_values(bias, |bias| with_bias(Some(bias)))?,
+        }
     }
 
     /// Looks up rows of the weights, as an embedding does: `(s,)` → `(s, in)`.
@@ -148,40 +248,6 @@ impl std::fmt::Debug for Matrix {
             Self::Device(matrix) => matrix.fmt(f),
         }
     }
-}
-
-/// How activations are multiplied.
-#[derive(Clone, Copy)]
-struct Precision {
-    /// Up to so many rows one by one.
-    few_rows: usize,
-    /// Whether many may be rounded to 8 bits.
-    rounding: bool,
-}
-
-/// Multiplies activations with weights that are turned to f32, or rounded: `(n, in)` → `(n, out)`,
-/// both f32 on the CPU.
-fn multiply(weights: &impl Rows, xs: &Tensor, precision: Precision) -> Result<Tensor> {
-    let Precision { few_rows, rounding } = precision;
-    let multiply = if rounding { kernels::multiply_rounded } else { kernels::multiply };
-    product(weights.dims(), xs, |xs, n| multiply(weights, xs, n, few_rows))
-}
-
-/// Has activations multiplied with weights of `dims`, (rows, cols), if that is possible.
-fn product(
-    (rows, cols): (usize, usize),
-    xs: &Tensor,
-    multiply: impl FnOnce(&[f32], usize) -> Vec<f32>,
-) -> Result<Tensor> {
-    let (n, width) = xs.dims2()?;
-    if width != cols {
-        candle_core::bail!("activations of width {width} meet weights of width {cols}");
-    }
-    if n == 0 || rows == 0 || cols == 0 {
-        return Tensor::zeros((n, rows), DType::F32, &Device::Cpu);
-    }
-    let ys = kernels::with_values(xs, |xs| multiply(xs, n))?;
-    Tensor::from_vec(ys, (n, rows), &Device::Cpu)
 }
 
 /// Looks up rows of a matrix of `dims`, (rows, cols): `(s,)` → `(s, cols)` in f32.

@@ -10,8 +10,8 @@ pub mod vision;
 pub mod window;
 
 mod attention;
-mod gate;
 mod merger;
+mod mlp;
 mod text;
 
 pub use text::Segment;

@@ -45,7 +45,7 @@ fn blocks(xs: &[f32], cols: usize) -> Vec<[f32; BLOCK]> {
 }
 
 /// `(rows, n)` → `(n, rows)`
-fn transpose(ys: &[f32], n: usize) -> Vec<f32> {
+pub(super) fn transpose(ys: &[f32], n: usize) -> Vec<f32> {
     (0..n).flat_map(|column| ys.iter().skip(column).step_by(n).copied()).collect()
 }
 

@@ -18,10 +18,11 @@ pub(crate) fn gate(gate: &[f32], up: &[f32]) -> Vec<f32> {
     out
 }
 
-struct Gate<'a> {
-    gate: &'a [f32],
-    up: &'a [f32],
-    out: &'a mut [f32],
+/// Writes silu(gate)·up.
+pub(super) struct Gate<'a> {
+    pub(super) gate: &'a [f32],
+    pub(super) up: &'a [f32],
+    pub(super) out: &'a mut [f32],
 }
 
 impl WithSimd for Gate<'_> {
@@ -29,20 +30,22 @@ impl WithSimd for Gate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let one = simd.splat_f32s(1.0);
-        let gated = |gate, up| {
-            let down = simd.add_f32s(one, exp(simd, simd.neg_f32s(gate)));
-            simd.mul_f32s(simd.div_f32s(gate, down), up)
-        };
         let (gates, gate_rest) = S::as_simd_f32s(self.gate);
         let (ups, up_rest) = S::as_simd_f32s(self.up);
         let (outs, out_rest) = S::as_mut_simd_f32s(self.out);
         for ((out, &gate), &up) in outs.iter_mut().zip(gates).zip(ups) {
-            *out = gated(gate, up);
+            *out = gated(simd, gate, up);
         }
-        let rest = gated(simd.partial_load_f32s(gate_rest), simd.partial_load_f32s(up_rest));
-        simd.partial_store_f32s(out_rest, rest);
+        let (gate, up) = (simd.partial_load_f32s(gate_rest), simd.partial_load_f32s(up_rest));
+        simd.partial_store_f32s(out_rest, gated(simd, gate, up));
     }
+}
+
+/// silu(gate)·up
+#[inline(always)]
+fn gated<S: Simd>(simd: S, gate: S::f32s, up: S::f32s) -> S::f32s {
+    let down = simd.add_f32s(simd.splat_f32s(1.0), exp(simd, simd.neg_f32s(gate)));
+    simd.mul_f32s(simd.div_f32s(gate, down), up)
 }
 
 /// Rotates the heads of some rows by the angles whose `cos` and `sin` are given, `(s, d / 2)` each:

@@ -18,17 +18,19 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// 1/k! from k = 6 down to 0.
     const SERIES: [f32; 7] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
 
-    let splat = |value| simd.splat_f32s(value);
     // By comparisons, which leave alone what is no number.
-    let x = simd.select_f32s(simd.less_than_f32s(x, splat(-87.3)), splat(-87.3), x);
-    let x = simd.select_f32s(simd.less_than_f32s(splat(88.3), x), splat(88.3), x);
-    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), splat(MAGIC));
-    let n = simd.sub_f32s(shifted, splat(MAGIC));
-    let r = simd.mul_add_e_f32s(n, splat(-LN_2_HIGH), x);
-    let r = simd.mul_add_e_f32s(n, splat(-LN_2_LOW), r);
-    let mut series = splat(SERIES[0]);
+    let x =
+        simd.select_f32s(simd.less_than_f32s(x, simd.splat_f32s(-87.3)), simd.splat_f32s(-87.3), x);
+    let x =
+        simd.select_f32s(simd.less_than_f32s(simd.splat_f32s(88.3), x), simd.splat_f32s(88.3), x);
+    let shifted =
+        simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), simd.splat_f32s(MAGIC));
+    let n = simd.sub_f32s(shifted, simd.splat_f32s(MAGIC));
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-LN_2_HIGH), x);
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-LN_2_LOW), r);
+    let mut series = simd.splat_f32s(SERIES[0]);
     for &factor in &SERIES[1..] {
-        series = simd.mul_add_e_f32s(series, r, splat(factor));
+        series = simd.mul_add_e_f32s(series, r, simd.splat_f32s(factor));
     }
     let exponent =
         simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));

@@ -1,108 +1,121 @@
-//! Many rows of activations with quantised weights: a matrix product in 8-bit integers, four times as
-//! fast as one in f32 where the processor has instructions for it (VNNI).
+//! Products of many rows with quantised weights in 8-bit integers, four times as fast as in f32 where
+//! the processor has instructions for it (VNNI).
 //!
 //! Weights and activations are cut into runs of 256 columns; each run of a row has one scale, so that
 //! a large number somewhere makes nothing coarse but its own run. That is how llama.cpp rounds
-//! activations for its K types, too. Weights stay in memory as they are stored and are turned into a
-//! panel of 8-bit numbers while they are used, as [`panels`](super::panels) does it for f32; against
-//! the 4 to 6 bits they come from, what that rounds is nothing.
+//! activations for its K types, too. Against the 4 to 6 bits that most weights come from, what is lost
+//! by rounding them once more is little: a panel has 8.
 //!
 //! All kernels compute the same integers and round the same way, so results do not depend on which
 //! one runs.
+
+pub(super) mod dots;
 
 mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(super) use kernel::Kernel;
+pub(super) use kernel::{Kernel, Panel, WIDTH};
 
-use bytemuck::Zeroable;
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::packed::{Packed, STEP, join};
-use super::rows::Rows;
-use kernel::{DEPTH, HEIGHT, Line, Panel, TileProduct, WIDTH, WORD};
+use super::packed::{Packed, STEP};
+use super::product::{Product, Sums};
+use super::rows::{Rows, Weights};
+use kernel::{TileProduct, WORD};
 
-/// Registers' worth of results of a row in a panel.
-const LINES: usize = WIDTH / 16;
+/// Columns that have one scale.
+pub(super) const DEPTH: usize = 256;
 
-/// Multiplies `n` rows of activations, one after another, with the weights: `(n, in)` → `(n, out)`.
-pub(super) fn matmul(kernel: Kernel, weights: &impl Rows, xs: &[f32], n: usize) -> Vec<f32> {
-    let arch = Arch::new();
-    let (rows, cols) = weights.dims();
-    let activations = Activations::new(arch, xs, n, cols);
-    let filled = activations.words.filled();
-    let mut ys = vec![Line::zeroed(); rows.div_ceil(WIDTH) * filled * LINES];
-    ys.par_chunks_mut(filled * LINES).enumerate().for_each_init(
-        || Box::new(Panel::zeroed()),
-        |panel, (at, ys)| {
-            let first = at * WIDTH;
-            let count = WIDTH.min(rows - first);
-            for (depth, start) in (0..cols).step_by(DEPTH).enumerate() {
-                let len = DEPTH.min(cols - start);
-                arch.dispatch(Fill { weights, first, count, start, len, panel });
-                for tile in activations.words.tiles(depth) {
-                    let rows = depth * filled + tile.first..depth * filled + tile.first + tile.rows;
-                    kernel.add(TileProduct {
-                        panel,
-                        xs: tile.values,
-                        scales: &activations.scales[rows.clone()],
-                        sums: &activations.sums[rows],
-                        ys: &mut ys[tile.first * LINES..][..tile.rows * LINES],
-                    });
-                }
-            }
-        },
-    );
-    join(bytemuck::cast_slice(&ys), n, filled, rows, WIDTH)
-}
-
-/// Activations in 8 bits.
-struct Activations {
+/// Activations that meet weights in 8 bits.
+pub(crate) struct Integers {
+    kernel: Kernel,
     /// Four neighbouring columns to a word.
     words: Packed<[i8; WORD]>,
     /// For every depth, for every row: what its numbers are multiplied with.
     scales: Vec<f32>,
     /// For every depth, for every row: the sum of its 8-bit numbers.
     sums: Vec<i32>,
+    depths: usize,
 }
 
-impl Activations {
-    fn new(arch: Arch, xs: &[f32], n: usize, cols: usize) -> Self {
-        let words_per_row = cols.div_ceil(WORD);
+impl Integers {
+    /// Takes `n` rows of activations, one after another.
+    pub(super) fn new(kernel: Kernel, xs: &[f32], n: usize, cols: usize) -> Self {
+        let arch = Arch::new();
         let depths = cols.div_ceil(DEPTH);
         let filled = n.next_multiple_of(STEP);
-        let mut words = vec![[0; WORD]; n * words_per_row];
-        let mut row_scales = vec![(0.0, 0); n * depths]; // (n, depths)
-        words
-            .par_chunks_mut(words_per_row)
-            .zip(row_scales.par_chunks_mut(depths))
-            .zip(xs.par_chunks(cols))
-            .for_each(|((words, scales), xs)| {
-                let parts = words.chunks_mut(DEPTH / WORD).zip(xs.chunks(DEPTH));
-                for ((words, xs), scale) in parts.zip(scales) {
-                    *scale = arch.dispatch(Quantize { xs, out: words.as_flattened_mut() });
+        let (mut scales, mut sums) = (vec![0.0; depths * filled], vec![0; depths * filled]);
+        let words =
+            Packed::new(n, cols.div_ceil(WORD), DEPTH / WORD, |rows, words, tile, height| {
+                let mut levels = [0; DEPTH];
+                for (at, row) in rows.enumerate() {
+                    let columns = words.start * WORD..cols.min(words.end * WORD);
+                    let xs = &xs[row * cols..][columns];
+                    arch.dispatch(Quantize { xs, out: &mut levels });
+                    for (word, &levels) in
+                        tile[at..].iter_mut().step_by(height).zip(levels.as_chunks().0)
+                    {
+                        *word = levels;
+                    }
                 }
             });
-        let mut scales = vec![0.0; depths * filled];
-        let mut sums = vec![0; depths * filled];
-        for (row, row_scales) in row_scales.chunks(depths).enumerate() {
-            for (depth, &(scale, sum)) in row_scales.iter().enumerate() {
-                scales[depth * filled + row] = scale;
-                sums[depth * filled + row] = sum;
+        let parts = scales.par_chunks_mut(filled).zip(sums.par_chunks_mut(filled)).enumerate();
+        parts.for_each(|(depth, (scales, sums))| {
+            let mut levels = [0; DEPTH];
+            let columns = depth * DEPTH..cols.min((depth + 1) * DEPTH);
+            for (row, (scale, sum)) in scales.iter_mut().zip(sums).take(n).enumerate() {
+                let xs = &xs[row * cols..][columns.clone()];
+                (*scale, *sum) = arch.dispatch(Quantize { xs, out: &mut levels });
             }
+        });
+        Self { kernel, words, scales, sums, depths }
+    }
+}
+
+impl Product for Integers {
+    /// One for each depth.
+    type Panel = Vec<Panel>;
+
+    fn width(&self) -> usize {
+        WIDTH
+    }
+
+    fn panel(&self) -> Vec<Panel> {
+        vec![bytemuck::Zeroable::zeroed(); self.depths]
+    }
+
+    fn panel_bytes(&self) -> usize {
+        self.depths * size_of::<Panel>()
+    }
+
+    fn fill(&self, weights: &dyn Weights, rows: Range<usize>, panel: &mut Vec<Panel>) {
+        weights.fill_integers(rows, panel);
+    }
+
+    fn add(&self, panel: &Vec<Panel>, first: usize, sums: &mut Sums) {
+        let (rows, filled) = (self.words.rows(first), self.words.filled());
+        for (depth, panel) in panel.iter().enumerate() {
+            let range = depth * filled + first..depth * filled + first + rows;
+            self.kernel.add(TileProduct {
+                panel,
+                xs: self.words.tile(first, depth),
+                scales: &self.scales[range.clone()],
+                sums: &self.sums[range],
+                ys: &mut sums.0[..rows],
+            });
         }
-        let words = Packed::new(&words, n, words_per_row, HEIGHT, DEPTH / WORD);
-        Self { words, scales, sums }
     }
 }
 
 /// Rounds numbers to 8 bits: `xs ≈ scale · out`. Returns the scale, which is no number if one of
-/// `xs` is not finite, and the sum of `out`.
+/// `xs` is not finite, and the sum of `out`; what `xs` does not fill of that is 0.
 struct Quantize<'a> {
     xs: &'a [f32],
-    out: &'a mut [i8],
+    out: &'a mut [i8; DEPTH],
 }
 
 impl WithSimd for Quantize<'_> {
@@ -118,6 +131,7 @@ impl WithSimd for Quantize<'_> {
             sum += level;
             *out = level as i8;
         }
+        out[xs.len()..].fill(0);
         (scale, sum)
     }
 }
@@ -142,14 +156,11 @@ fn scale_of<S: Simd>(simd: S, xs: &[f32]) -> (f32, f32) {
     (largest / 127.0 + poison, inverse)
 }
 
-/// Turns some rows of weights into a panel.
-struct Fill<'a, R> {
-    weights: &'a R,
-    first: usize,
-    count: usize,
-    start: usize,
-    len: usize,
-    panel: &'a mut Panel,
+/// Turns some rows of weights into panels, one for each depth.
+pub(super) struct Fill<'a, R> {
+    pub(super) weights: &'a R,
+    pub(super) rows: Range<usize>,
+    pub(super) panels: &'a mut [Panel],
 }
 
 impl<R: Rows> WithSimd for Fill<'_, R> {
@@ -157,28 +168,33 @@ impl<R: Rows> WithSimd for Fill<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { weights, first, count, start, len, panel } = self;
-        let mut row = [0.0; DEPTH];
-        let mut levels = [[0; WORD]; DEPTH / WORD];
-        panel.words = len.div_ceil(WORD);
-        for at in 0..WIDTH {
-            let scale = if at < count {
-                let row = &mut row[..len];
-                weights.widen(first + at, start, row);
-                let (scale, inverse) = scale_of(simd, row);
-                // What a row does not fill is left over from another one, or 0.
-                levels[panel.words - 1] = [0; WORD];
-                for (level, &weight) in levels.as_flattened_mut().iter_mut().zip(&*row) {
-                    *level = (weight * inverse).round_ties_even() as i32 as i8;
-                }
-                scale
-            } else {
-                levels = [[0; WORD]; DEPTH / WORD];
-                0.0
-            };
-            panel.set_row(at, &levels, scale);
+        let Self { weights, rows, panels } = self;
+        let cols = weights.dims().1;
+        for (depth, panel) in panels.iter_mut().enumerate() {
+            let start = depth * DEPTH;
+            let len = DEPTH.min(cols - start);
+            panel.words = len.div_ceil(WORD);
+            for at in 0..WIDTH {
+                let mut levels = [0; DEPTH];
+                let scale = if at < rows.len() {
+                    weights.round(simd, rows.start + at, start, &mut levels[..len])
+                } else {
+                    0.0
+                };
+                panel.set_row(at, levels.as_chunks().0, scale);
+            }
         }
     }
+}
+
+/// Rounds weights to 8 bits: `weights ≈ scale · levels`. Returns the scale.
+#[inline(always)]
+pub(super) fn round<S: Simd>(simd: S, weights: &[f32], levels: &mut [i8]) -> f32 {
+    let (scale, inverse) = scale_of(simd, weights);
+    for (level, &weight) in levels.iter_mut().zip(weights) {
+        *level = (weight * inverse).round_ties_even() as i32 as i8;
+    }
+    scale
 }
 
 #[cfg(test)]

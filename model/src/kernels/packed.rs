@@ -6,6 +6,8 @@
 
 use rayon::prelude::*;
 
+use super::product::HEIGHT;
+
 /// Rows of activations come in multiples of this.
 pub(super) const STEP: usize = 4;
 
@@ -15,41 +17,36 @@ pub(super) struct Packed<T> {
     /// Rows, filled up to a multiple of [`STEP`].
     filled: usize,
     cols: usize,
-    /// Rows in a tile but for the last.
-    height: usize,
     /// Columns in a depth but for the last.
     depth: usize,
 }
 
-/// Some rows of one depth.
-pub(super) struct Tile<'a, T> {
-    /// The first row.
-    pub(super) first: usize,
-    /// How many: 12, 8 or 4.
-    pub(super) rows: usize,
-    /// `(columns, rows)`
-    pub(super) values: &'a [T],
-}
-
 impl<T: Copy + Default + Send + Sync> Packed<T> {
-    /// Rearranges `n` rows of `cols` columns, one row after another.
-    pub(super) fn new(xs: &[T], n: usize, cols: usize, height: usize, depth: usize) -> Self {
+    /// Rearranges `n` rows of `cols` columns. `write` is given a tile's first row, how many there are
+    /// of it that exist, its columns, and where it goes: `(columns, rows)`, filled with the default.
+    pub(super) fn new(
+        n: usize,
+        cols: usize,
+        depth: usize,
+        write: impl Fn(std::ops::Range<usize>, std::ops::Range<usize>, &mut [T], usize) + Sync,
+    ) -> Self {
         let filled = n.next_multiple_of(STEP);
         let mut values = vec![T::default(); filled * cols];
-        let depths = values.par_chunks_mut((filled * depth).max(1)).enumerate();
-        depths.for_each(|(at, values)| {
-            let len = values.len() / filled;
-            for (tile, values) in values.chunks_mut(height * len).enumerate() {
-                let rows = values.len() / len;
-                for row in 0..rows.min(n - (tile * height).min(n)) {
-                    let xs = &xs[(tile * height + row) * cols + at * depth..][..len];
-                    for (value, &x) in values[row..].iter_mut().step_by(rows).zip(xs) {
-                        *value = x;
-                    }
-                }
+        let mut tiles = Vec::with_capacity(cols.div_ceil(depth) * filled.div_ceil(HEIGHT));
+        let mut rest = values.as_mut_slice();
+        for start in (0..cols).step_by(depth) {
+            let columns = start..cols.min(start + depth);
+            for row in (0..filled).step_by(HEIGHT) {
+                let rows = HEIGHT.min(filled - row);
+                let (tile, after) = rest.split_at_mut(rows * columns.len());
+                tiles.push((row, rows, columns.clone(), tile));
+                rest = after;
             }
+        }
+        tiles.into_par_iter().for_each(|(row, rows, columns, tile)| {
+            write(row..n.min(row + rows), columns, tile, rows);
         });
-        Self { values, filled, cols, height, depth }
+        Self { values, filled, cols, depth }
     }
 
     /// Returns the number of rows, filled up to a multiple of [`STEP`].
@@ -57,27 +54,15 @@ impl<T: Copy + Default + Send + Sync> Packed<T> {
         self.filled
     }
 
-    /// Returns the tiles of one depth.
-    pub(super) fn tiles(&self, depth: usize) -> impl Iterator<Item = Tile<'_, T>> {
+    /// Returns the number of rows of the tile that starts at `first`.
+    pub(super) fn rows(&self, first: usize) -> usize {
+        HEIGHT.min(self.filled - first)
+    }
+
+    /// Returns the tile that starts at row `first`, of one depth: `(columns, rows)`.
+    pub(super) fn tile(&self, first: usize, depth: usize) -> &[T] {
         let start = depth * self.depth;
         let len = self.depth.min(self.cols - start);
-        let values = &self.values[start * self.filled..][..len * self.filled];
-        let tiles = values.chunks(self.height * len).enumerate();
-        tiles.map(move |(tile, values)| Tile {
-            first: tile * self.height,
-            rows: values.len() / len,
-            values,
-        })
+        &self.values[start * self.filled + first * len..][..len * self.rows(first)]
     }
-}
-
-/// Puts results that lie panel by panel, `(panels, filled, width)`, row by row: `(n, rows)`.
-pub(super) fn join(ys: &[f32], n: usize, filled: usize, rows: usize, width: usize) -> Vec<f32> {
-    let mut joined = vec![0.0; n * rows];
-    joined.par_chunks_mut(rows).enumerate().for_each(|(at, joined)| {
-        for (panel, out) in joined.chunks_mut(width).enumerate() {
-            out.copy_from_slice(&ys[(panel * filled + at) * width..][..out.len()]);
-        }
-    });
-    joined
 }

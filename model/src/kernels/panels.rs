@@ -1,77 +1,97 @@
-//! Many rows of activations, as of a prompt or an image: a matrix product in f32 that turns weights
-//! to f32 a panel at a time.
+//! Products of many rows in f32.
 //!
 //! A panel is some rows of weights beside each other, so that one register holds the same column of
-//! several rows; it stays in the cache while all activations pass by. The weights are therefore
-//! never in memory twice, and rearranging them, which a general product does on every call, happens
-//! together with turning them to f32.
+//! several rows.
+
+use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
-use super::packed::{Packed, Tile, join};
-use super::rows::Rows;
+use super::packed::Packed;
+use super::product::{MAX_WIDTH, Product, Sums};
+use super::rows::{Rows, Weights};
 
-/// Columns of weights in a panel: with as many of the activations' they fit the nearest cache.
+/// Columns of weights that are multiplied at once: with as many of the activations' they fit the
+/// nearest cache.
 const DEPTH: usize = 512;
 
-/// Multiplies `n` rows of activations, one after another, with the weights: `(n, in)` → `(n, out)`.
-pub(super) fn matmul(weights: &impl Rows, xs: &[f32], n: usize) -> Vec<f32> {
-    let arch = Arch::new();
-    let Shape { height, width } = arch.dispatch(TileShape);
-    let (rows, cols) = weights.dims();
-    let packed = Packed::new(xs, n, cols, height, DEPTH);
-    let filled = packed.filled();
-    // One panel's results after another: (panels, filled, width).
-    let mut ys = vec![0.0; rows.div_ceil(width) * filled * width];
-    ys.par_chunks_mut(filled * width).enumerate().for_each_init(
-        || vec![0.0; DEPTH * width],
-        |panel, (at, ys)| {
-            let first = at * width;
-            let count = width.min(rows - first);
-            for (depth, start) in (0..cols).step_by(DEPTH).enumerate() {
-                let len = DEPTH.min(cols - start);
-                let panel = &mut panel[..len * width];
-                arch.dispatch(Fill { weights, first, count, start, width, panel });
-                arch.dispatch(Product { panel, packed: &packed, depth, ys });
-            }
-        },
-    );
-    join(&ys, n, filled, rows, width)
-}
-
-/// How many results a processor's registers hold.
-#[derive(Clone, Copy)]
-struct Shape {
-    /// Rows of activations.
-    height: usize,
-    /// Rows of weights.
+/// Activations that meet weights in f32.
+pub(crate) struct Floats {
+    arch: Arch,
+    packed: Packed<f32>,
+    cols: usize,
     width: usize,
 }
 
-struct TileShape;
+impl Floats {
+    /// Takes `n` rows of activations, one after another.
+    pub(super) fn new(xs: &[f32], n: usize, cols: usize) -> Self {
+        let arch = Arch::new();
+        let packed = Packed::new(n, cols, DEPTH, |rows, columns, tile, height| {
+            for (at, row) in rows.enumerate() {
+                let xs = &xs[row * cols..][columns.clone()];
+                for (value, &x) in tile[at..].iter_mut().step_by(height).zip(xs) {
+                    *value = x;
+                }
+            }
+        });
+        Self { arch, packed, cols, width: arch.dispatch(Width) }
+    }
+}
 
-impl WithSimd for TileShape {
-    type Output = Shape;
+impl Product for Floats {
+    /// `(columns, width)`
+    type Panel = Vec<f32>;
 
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) -> Shape {
-        match S::F32_LANES {
-            16 => Shape { height: 12, width: 2 * 16 }, // 24 of 32 registers
-            8 => Shape { height: 4, width: 3 * 8 },    // 12 of 16
-            lanes => Shape { height: 4, width: 4 * lanes },
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn panel(&self) -> Vec<f32> {
+        vec![0.0; self.cols * self.width]
+    }
+
+    fn panel_bytes(&self) -> usize {
+        4 * self.cols * self.width
+    }
+
+    fn fill(&self, weights: &dyn Weights, rows: Range<usize>, panel: &mut Vec<f32>) {
+        weights.fill_floats(rows, self.width, panel);
+    }
+
+    fn add(&self, panel: &Vec<f32>, first: usize, sums: &mut Sums) {
+        let rows = self.packed.rows(first);
+        for (depth, panel) in panel.chunks(DEPTH * self.width).enumerate() {
+            let xs = self.packed.tile(first, depth);
+            self.arch.dispatch(Tile { panel, xs, rows, sums });
         }
     }
 }
 
+/// How many rows of weights two registers hold, or more registers where there are more than sixteen.
+struct Width;
+
+impl WithSimd for Width {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> usize {
+        (S::F32_LANES * vectors::<S>()).min(MAX_WIDTH)
+    }
+}
+
+/// Registers side by side in a panel.
+#[inline(always)]
+fn vectors<S: Simd>() -> usize {
+    if S::F32_LANES >= 8 { 2 } else { 4 }
+}
+
 /// Fills a panel: `(columns, width)`.
-struct Fill<'a, R> {
-    weights: &'a R,
-    first: usize,
-    count: usize,
-    start: usize,
-    width: usize,
-    panel: &'a mut [f32],
+pub(super) struct Fill<'a, R> {
+    pub(super) weights: &'a R,
+    pub(super) rows: Range<usize>,
+    pub(super) width: usize,
+    pub(super) panel: &'a mut [f32],
 }
 
 impl<R: Rows> WithSimd for Fill<'_, R> {
@@ -79,79 +99,83 @@ impl<R: Rows> WithSimd for Fill<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
+        let Self { weights, rows, width, panel } = self;
         let mut row = [0.0; DEPTH];
-        let row = &mut row[..self.panel.len() / self.width];
-        for at in 0..self.width {
-            if at < self.count {
-                self.weights.widen(self.first + at, self.start, row);
-            } else {
-                row.fill(0.0);
-            }
-            for (place, &weight) in self.panel[at..].iter_mut().step_by(self.width).zip(&*row) {
-                *place = weight;
+        for (depth, panel) in panel.chunks_mut(DEPTH * width).enumerate() {
+            let row = &mut row[..panel.len() / width];
+            for at in 0..width {
+                if at < rows.len() {
+                    weights.widen(rows.start + at, depth * DEPTH, row);
+                } else {
+                    row.fill(0.0);
+                }
+                for (place, &weight) in panel[at..].iter_mut().step_by(width).zip(&*row) {
+                    *place = weight;
+                }
             }
         }
     }
 }
 
-/// Adds the product of one panel with the activations of its depth to `ys`, `(filled, width)`.
-struct Product<'a> {
+/// Adds the product of one depth of a panel with a tile of it.
+struct Tile<'a> {
+    /// `(columns, width)`
     panel: &'a [f32],
-    packed: &'a Packed<f32>,
-    depth: usize,
-    ys: &'a mut [f32],
+    /// `(columns, rows)`
+    xs: &'a [f32],
+    rows: usize,
+    sums: &'a mut Sums,
 }
 
-impl WithSimd for Product<'_> {
+impl WithSimd for Tile<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            16 => self.with_vectors::<S, 2>(simd),
-            8 => self.with_vectors::<S, 3>(simd),
-            _ => self.with_vectors::<S, 4>(simd),
+        match (S::F32_LANES, self.rows) {
+            (16, 12) => self.part::<S, 2, 12>(simd, 0),
+            (16, 8) => self.part::<S, 2, 8>(simd, 0),
+            (8, 12) => {
+                let Self { panel, xs, rows, sums } = self;
+                Tile { panel, xs, rows, sums }.part::<S, 2, 6>(simd, 0);
+                Tile { panel, xs, rows, sums }.part::<S, 2, 6>(simd, 6);
+            }
+            (16 | 8, _) => self.fours::<S, 2>(simd),
+            _ => self.fours::<S, 4>(simd),
         }
     }
 }
 
-impl Product<'_> {
+impl Tile<'_> {
     #[inline(always)]
-    fn with_vectors<S: Simd, const V: usize>(self, simd: S) {
+    fn fours<S: Simd, const V: usize>(self, simd: S) {
+        let Self { panel, xs, rows, sums } = self;
+        for row in (0..rows).step_by(4) {
+            Tile { panel, xs, rows, sums }.part::<S, V, 4>(simd, row);
+        }
+    }
+
+    /// `M` rows from `row` on, whose sums the registers hold.
+    #[inline(always)]
+    fn part<S: Simd, const V: usize, const M: usize>(self, simd: S, row: usize) {
         let (panel, _) = S::as_simd_f32s(self.panel);
         let (panel, _) = panel.as_chunks::<V>();
-        let mut ys = self.ys;
-        for Tile { rows, values, .. } in self.packed.tiles(self.depth) {
-            let (tile, rest) = ys.split_at_mut(rows * V * S::F32_LANES);
-            let (tile, _) = S::as_mut_simd_f32s(tile);
-            let (tile, _) = tile.as_chunks_mut::<V>();
-            match rows {
-                12 => multiply::<S, V, 12>(simd, panel, values, tile),
-                8 => multiply::<S, V, 8>(simd, panel, values, tile),
-                _ => multiply::<S, V, 4>(simd, panel, values, tile),
-            }
-            ys = rest;
-        }
-    }
-}
-
-/// Adds `(rows, columns) · (columns, width)` to `(rows, width)`, which the registers hold.
-#[inline(always)]
-fn multiply<S: Simd, const V: usize, const M: usize>(
-    simd: S,
-    panel: &[[S::f32s; V]],
-    xs: &[f32],
-    ys: &mut [[S::f32s; V]],
-) {
-    let Some(ys) = ys.first_chunk_mut::<M>() else { return };
-    let mut sums = *ys;
-    for (weights, xs) in panel.iter().zip(xs.as_chunks::<M>().0) {
+        let Some(out) = self.sums.0[row..].first_chunk_mut::<M>() else { return };
+        let mut sums = [[simd.splat_f32s(0.0); V]; M];
         for m in 0..M {
-            let x = simd.splat_f32s(xs[m]);
-            for v in 0..V {
-                sums[m][v] = simd.mul_add_e_f32s(weights[v], x, sums[m][v]);
+            sums[m].copy_from_slice(&S::as_simd_f32s(&out[m]).0[..V]);
+        }
+        for (weights, xs) in panel.iter().zip(self.xs.chunks_exact(self.rows)) {
+            let Some(xs) = xs[row..].first_chunk::<M>() else { return };
+            for m in 0..M {
+                let x = simd.splat_f32s(xs[m]);
+                for v in 0..V {
+                    sums[m][v] = simd.mul_add_e_f32s(weights[v], x, sums[m][v]);
+                }
             }
         }
+        for m in 0..M {
+            S::as_mut_simd_f32s(&mut out[m]).0[..V].copy_from_slice(&sums[m]);
+        }
     }
-    *ys = sums;
 }

@@ -1,9 +1,15 @@
-//! Weights that are turned to f32 while they are used: 32 bits, 16 bits, or 8 bits in blocks.
+//! Weights as they are stored, row by row, and what they are turned into while they are used.
+
+use std::ops::Range;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+use pulp::{Arch, Simd};
 
-/// A matrix of which parts of rows can be turned to f32.
+use super::int8::{self, Panel};
+use super::panels;
+
+/// A matrix of which parts of rows can be turned to f32, or to 8 bits.
 pub(crate) trait Rows: Sync {
     /// Returns the number of rows and columns.
     fn dims(&self) -> (usize, usize);
@@ -11,6 +17,43 @@ pub(crate) trait Rows: Sync {
     /// Writes part of `row` from the column `start` on until `out` is full. `start` is a multiple of
     /// 256; `out` ends at such a multiple or with the row.
     fn widen(&self, row: usize, start: usize, out: &mut [f32]);
+
+    /// Writes at most 256 columns of `row` from `start`, a multiple of 256, on: as `levels` that are
+    /// `scale` each. Returns the scale.
+    #[inline(always)]
+    fn round<S: Simd>(&self, simd: S, row: usize, start: usize, levels: &mut [i8]) -> f32 {
+        let mut weights = [0.0; int8::DEPTH];
+        let weights = &mut weights[..levels.len()];
+        self.widen(row, start, weights);
+        int8::round(simd, weights, levels)
+    }
+}
+
+/// [`Rows`] of any kind, as the products of many rows want them: in panels.
+pub(crate) trait Weights: Sync {
+    /// Returns the number of rows and columns.
+    fn dims(&self) -> (usize, usize);
+
+    /// Fills a panel, `(columns, width)`, with some rows and, where those are fewer than `width`,
+    /// zeros.
+    fn fill_floats(&self, rows: Range<usize>, width: usize, panel: &mut [f32]);
+
+    /// As [`fill_floats`](Self::fill_floats) in 8 bits, a panel for each depth.
+    fn fill_integers(&self, rows: Range<usize>, panels: &mut [Panel]);
+}
+
+impl<R: Rows> Weights for R {
+    fn dims(&self) -> (usize, usize) {
+        Rows::dims(self)
+    }
+
+    fn fill_floats(&self, rows: Range<usize>, width: usize, panel: &mut [f32]) {
+        Arch::new().dispatch(panels::Fill { weights: self, rows, width, panel });
+    }
+
+    fn fill_integers(&self, rows: Range<usize>, panels: &mut [Panel]) {
+        Arch::new().dispatch(int8::Fill { weights: self, rows, panels });
+    }
 }
 
 /// Dense weights, row by row.
@@ -76,6 +119,14 @@ pub(crate) struct Q8Rows<'a> {
 /// The scale in f16, then 32 integers.
 pub(crate) type Q8Block = [u8; 34];
 
+impl Q8Rows<'_> {
+    /// The blocks of `len` columns of a row.
+    #[inline(always)]
+    fn blocks(&self, row: usize, start: usize, len: usize) -> &[Q8Block] {
+        &self.blocks[row * self.cols.div_ceil(32) + start / 32..][..len.div_ceil(32)]
+    }
+}
+
 impl Rows for Q8Rows<'_> {
     fn dims(&self) -> (usize, usize) {
         (self.blocks.len() / self.cols.div_ceil(32).max(1), self.cols)
@@ -83,12 +134,36 @@ impl Rows for Q8Rows<'_> {
 
     #[inline(always)]
     fn widen(&self, row: usize, start: usize, out: &mut [f32]) {
-        let blocks = &self.blocks[row * self.cols.div_ceil(32) + start / 32..];
+        let blocks = self.blocks(row, start, out.len());
         for (out, [low, high, values @ ..]) in out.chunks_mut(32).zip(blocks) {
             let scale = f16::from_le_bytes([*low, *high]).to_f32();
             for (out, &value) in out.iter_mut().zip(values) {
                 *out = scale * f32::from(value.cast_signed());
             }
         }
+    }
+
+    /// The block with the largest scale keeps its integers; of the others they get smaller.
+    #[inline(always)]
+    fn round<S: Simd>(&self, _simd: S, row: usize, start: usize, levels: &mut [i8]) -> f32 {
+        let blocks = self.blocks(row, start, levels.len());
+        let mut scales = [0.0; int8::DEPTH / 32];
+        let (mut largest, mut poison) = (0.0_f32, 0.0);
+        for (scale, [low, high, ..]) in scales.iter_mut().zip(blocks) {
+            *scale = f16::from_le_bytes([*low, *high]).to_f32();
+            largest = largest.max(scale.abs());
+            poison += *scale * 0.0;
+        }
+        let inverse = if largest > 0.0 { 1.0 / largest } else { 0.0 };
+        for (levels, (scale, [_, _, values @ ..])) in
+            levels.chunks_mut(32).zip(scales.iter().zip(blocks))
+        {
+            let scale = scale * inverse;
+            for (level, &value) in levels.iter_mut().zip(values) {
+                let value = f32::from(value.cast_signed());
+                *level = (value * scale).round_ties_even() as i32 as i8;
+            }
+        }
+        largest + poison
     }
 }

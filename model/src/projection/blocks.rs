@@ -1,10 +1,7 @@
 //! Weights kept in GGML's quantised blocks on the CPU.
 //!
 //! They are in memory once. candle's own `QMatMul` adds a rearranged copy of some types the first
-//! time they are used, more than doubling them; so the blocks are used directly here. Few rows of
-//! activations (decoding) are multiplied by candle's integer dot products, or with weights turned to
-//! f32 where that is faster. Many rows (a prompt, an image) are multiplied in 8-bit integers where the
-//! processor is made for it, else with weights turned to f32.
+//! time they are used, more than doubling them; so the blocks are used directly here.
 
 use std::borrow::Cow;
 
@@ -12,9 +9,10 @@ use candle_core::quantized::{GgmlDType, QTensor, QuantizedType};
 use candle_core::{CpuStorage, Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::{Precision, gather, multiply};
-use crate::kernels::rows::{Q8Rows, Rows};
-use crate::kernels::with_values;
+use super::gather;
+use crate::kernels::k_quants::{KRows, Q4K, Q5K, Q6K};
+use crate::kernels::rows::{Q8Rows, Rows, Weights};
+use crate::kernels::{multiply_few, multiply_few_rounded};
 
 /// A matrix of quantised weights, `(rows, cols)`.
 pub(super) struct BlockMatrix {
@@ -28,10 +26,19 @@ pub(super) struct BlockMatrix {
 }
 
 enum Blocks {
-    /// `Q8_0`, which turns to f32 faster than it is read.
-    Q8(Vec<u8>),
-    /// Other types, which candle takes apart.
+    /// Of a type that is taken apart here.
+    Own(Vec<u8>),
+    /// Of a type that candle takes apart.
     Others(Box<dyn QuantizedType>),
+}
+
+/// The weights by type.
+enum ByType<'a> {
+    Q8(Q8Rows<'a>),
+    Q4(KRows<'a, Q4K>),
+    Q5(KRows<'a, Q5K>),
+    Q6(KRows<'a, Q6K>),
+    Others(OtherRows<'a>),
 }
 
 impl BlockMatrix {
@@ -41,6 +48,7 @@ impl BlockMatrix {
     ///
     /// Fails if there are not as many blocks as `rows` of `cols` weights take.
     pub(super) fn new(dtype: GgmlDType, bytes: Vec<u8>, rows: usize, cols: usize) -> Result<Self> {
+        use GgmlDType::{Q4K, Q5K, Q6K, Q8_0};
         let padded = cols.next_multiple_of(dtype.block_size());
         let expected = rows * (padded / dtype.block_size()) * dtype.type_size();
         if bytes.len() != expected {
@@ -50,7 +58,7 @@ impl BlockMatrix {
             );
         }
         let blocks = match dtype {
-            GgmlDType::Q8_0 => Blocks::Q8(bytes),
+            Q8_0 | Q4K | Q5K | Q6K => Blocks::Own(bytes),
             _ => Blocks::Others(dtype.from_data(Cow::Owned(bytes))),
         };
         Ok(Self { rows, cols, padded, dtype, blocks })
@@ -58,7 +66,7 @@ impl BlockMatrix {
 
     pub(super) fn bytes(&self) -> usize {
         match &self.blocks {
-            Blocks::Q8(bytes) => bytes.len(),
+            Blocks::Own(bytes) => bytes.len(),
             Blocks::Others(blocks) => blocks.storage_size_in_bytes(),
         }
     }
@@ -71,57 +79,58 @@ impl BlockMatrix {
         self.dtype
     }
 
-    /// `(n, cols)` → `(n, rows)`, both f32 on the CPU.
-    pub(super) fn matmul(&self, xs: &Tensor, rounding: bool) -> Result<Tensor> {
-        let few_rows = few_rows(self.dtype);
-        let (n, width) = xs.dims2()?;
-        let blocks = match &self.blocks {
-            Blocks::Q8(bytes) => {
-                let precision = Precision { few_rows, rounding };
-                return multiply(&self.q8_rows(bytes), xs, precision);
+    fn by_type(&self) -> ByType<'_> {
+        let cols = self.cols;
+        match &self.blocks {
+            Blocks::Others(blocks) => {
+                let unit = self.dtype.block_size();
+                let (dims, per_row) = (self.dims(), self.padded / unit);
+                ByType::Others(OtherRows { blocks: &**blocks, dims, per_row, unit })
             }
-            Blocks::Others(blocks) => &**blocks,
-        };
-        // candle's dot products round activations, too.
-        if !rounding || n == 0 || n > few_rows || width != self.cols {
-            let precision = Precision { few_rows: if rounding { 0 } else { few_rows }, rounding };
-            return multiply(&self.other_rows(blocks), xs, precision);
+            Blocks::Own(bytes) => match self.dtype {
+                GgmlDType::Q4K => ByType::Q4(KRows::new(bytes, cols)),
+                GgmlDType::Q5K => ByType::Q5(KRows::new(bytes, cols)),
+                GgmlDType::Q6K => ByType::Q6(KRows::new(bytes, cols)),
+                _ => ByType::Q8(Q8Rows { blocks: bytes.as_chunks().0, cols }),
+            },
         }
-        let xs = xs.pad_with_zeros(1, 0, self.padded - self.cols)?;
-        let mut ys = vec![0.0; n * self.rows];
-        with_values(&xs, |xs| blocks.matmul_t((n, self.padded, self.rows), xs, &mut ys))??;
-        Tensor::from_vec(ys, (n, self.rows), &Device::Cpu)
+    }
+
+    /// Shows the weights to a product of many rows.
+    pub(super) fn with_weights<T>(&self, show: impl FnOnce(&dyn Weights) -> T) -> T {
+        match self.by_type() {
+            ByType::Q8(rows) => show(&rows),
+            ByType::Q4(rows) => show(&rows),
+            ByType::Q5(rows) => show(&rows),
+            ByType::Q6(rows) => show(&rows),
+            ByType::Others(rows) => show(&rows),
+        }
+    }
+
+    /// Multiplies few rows of activations: `(n, cols)` → `(n, rows)`.
+    pub(super) fn multiply_few(&self, xs: &[f32], n: usize, rounding: bool) -> Vec<f32> {
+        match self.by_type() {
+            ByType::Q4(rows) if rounding => multiply_few_rounded(&rows, xs, n),
+            ByType::Q5(rows) if rounding => multiply_few_rounded(&rows, xs, n),
+            ByType::Q6(rows) if rounding => multiply_few_rounded(&rows, xs, n),
+            ByType::Q8(rows) => multiply_few(&rows, xs, n),
+            ByType::Q4(rows) => multiply_few(&rows, xs, n),
+            ByType::Q5(rows) => multiply_few(&rows, xs, n),
+            ByType::Q6(rows) => multiply_few(&rows, xs, n),
+            ByType::Others(rows) => multiply_few(&rows, xs, n),
+        }
     }
 
     /// Looks up rows: `(s,)` → `(s, cols)` in f32.
     pub(super) fn select(&self, indices: &Tensor) -> Result<Tensor> {
-        gather(indices, self.dims(), |row, out| match &self.blocks {
-            Blocks::Q8(bytes) => self.q8_rows(bytes).widen(row, 0, out),
-            Blocks::Others(blocks) => self.other_rows(&**blocks).widen(row, 0, out),
+        let by_type = self.by_type();
+        gather(indices, self.dims(), |row, out| match &by_type {
+            ByType::Q8(rows) => rows.widen(row, 0, out),
+            ByType::Q4(rows) => rows.widen(row, 0, out),
+            ByType::Q5(rows) => rows.widen(row, 0, out),
+            ByType::Q6(rows) => rows.widen(row, 0, out),
+            ByType::Others(rows) => rows.widen(row, 0, out),
         })
-    }
-
-    fn q8_rows<'a>(&self, bytes: &'a [u8]) -> Q8Rows<'a> {
-        Q8Rows { blocks: bytes.as_chunks().0, cols: self.cols }
-    }
-
-    fn other_rows<'a>(&self, blocks: &'a dyn QuantizedType) -> OtherRows<'a> {
-        let unit = self.dtype.block_size();
-        let Self { rows, cols, padded, .. } = *self;
-        OtherRows { blocks, dims: (rows, cols), per_row: padded / unit, unit }
-    }
-}
-
-/// Returns the most rows of activations for which the dot products of this type are faster than
-/// turning all weights to f32, from measurements at the shapes of the 3B.
-fn few_rows(dtype: GgmlDType) -> usize {
-    use GgmlDType::{Q2K, Q3K, Q4_0, Q4K, Q5K, Q6K, Q8_0};
-    match dtype {
-        Q2K | Q3K | Q4K | Q5K | Q6K => 24,
-        Q4_0 => 8,
-        Q8_0 => 16,
-        // Those without instructions for wide registers.
-        _ => 1,
     }
 }
 

@@ -6,12 +6,9 @@
 use candle_core::{Result, Tensor};
 use half::{bf16, f16};
 
-use super::{Precision, gather, multiply};
-use crate::kernels::rows::{Dense, Rows};
-
-/// The most rows of activations for which dot products are faster than panels, from measurements at
-/// the shapes of the 3B.
-const FEW_ROWS: usize = 16;
+use super::gather;
+use crate::kernels::multiply_few;
+use crate::kernels::rows::{Dense, Rows, Weights};
 
 /// A matrix of 16-bit weights, `(rows, cols)`.
 pub(super) struct HalfMatrix {
@@ -50,13 +47,21 @@ impl HalfMatrix {
         (self.weights.len() / self.cols.max(1), self.cols)
     }
 
-    /// `(n, cols)` → `(n, rows)`, both f32 on the CPU.
-    pub(super) fn matmul(&self, xs: &Tensor, rounding: bool) -> Result<Tensor> {
+    /// Shows the weights to a product of many rows.
+    pub(super) fn with_weights<T>(&self, show: impl FnOnce(&dyn Weights) -> T) -> T {
         let cols = self.cols;
-        let precision = Precision { few_rows: FEW_ROWS, rounding };
         match &self.weights {
-            HalfWeights::Bf16(weights) => multiply(&Dense { weights, cols }, xs, precision),
-            HalfWeights::F16(weights) => multiply(&Dense { weights, cols }, xs, precision),
+            HalfWeights::Bf16(weights) => show(&Dense { weights, cols }),
+            HalfWeights::F16(weights) => show(&Dense { weights, cols }),
+        }
+    }
+
+    /// Multiplies few rows of activations: `(n, cols)` → `(n, rows)`.
+    pub(super) fn multiply_few(&self, xs: &[f32], n: usize) -> Vec<f32> {
+        let cols = self.cols;
+        match &self.weights {
+            HalfWeights::Bf16(weights) => multiply_few(&Dense { weights, cols }, xs, n),
+            HalfWeights::F16(weights) => multiply_few(&Dense { weights, cols }, xs, n),
         }
     }
 

@@ -11,7 +11,7 @@ use candle_nn::{Module, RmsNorm};
 
 use super::attention::{attend_causal, cat_tiles, rotate_heads, split_heads};
 use super::config::TextConfig;
-use super::gate::gate;
+use super::mlp::Mlp;
 use super::rope::RotaryTable;
 use crate::kv_cache::KvCache;
 use crate::projection::Projection;
@@ -88,7 +88,7 @@ impl DecoderLayer {
             input_layernorm: norm("input_layernorm")?,
             self_attn: Attention::new(config, &loader.pp("self_attn"))?,
             post_attention_layernorm: norm("post_attention_layernorm")?,
-            mlp: Mlp::new(config, &loader.pp("mlp"))?,
+            mlp: Mlp::new_no_bias(config.hidden_size, config.intermediate_size, &loader.pp("mlp"))?,
         })
     }
 
@@ -101,8 +101,8 @@ impl DecoderLayer {
         segments: &mut [Segment<'_>],
     ) -> Result<Tensor> {
         let normed = self.input_layernorm.forward(xs)?;
-        let xs = (xs + self.self_attn.forward(&normed, rotary, i, segments)?)?;
-        &xs + self.mlp.forward(&self.post_attention_layernorm.forward(&xs)?)?
+        let xs = self.self_attn.forward_sum(&normed, xs, rotary, i, segments)?;
+        self.mlp.forward_sum(&self.post_attention_layernorm.forward(&xs)?, &xs)
     }
 }
 
@@ -135,10 +135,12 @@ impl Attention {
         })
     }
 
-    /// `(s, c)` → `(s, c)`; tokens attend to their own segment's earlier ones only.
-    fn forward(
+    /// Adds the attention of `xs` to `sum`, both `(s, c)`; tokens attend to their own segment's earlier
+    /// ones only.
+    fn forward_sum(
         &self,
         xs: &Tensor,
+        sum: &Tensor,
         rotary: &RotaryTable,
         i: usize,
         segments: &mut [Segment<'_>],
@@ -154,32 +156,6 @@ impl Attention {
             outputs.push(attend_causal(&own(&q)?, &k, &v, self.scale)?); // (len, h * d)
             start += *len;
         }
-        self.o_proj.forward(&cat_tiles(outputs, 0)?)
-    }
-}
-
-/// `model.layers.{i}.mlp`
-#[expect(clippy::struct_field_names, reason = "the names are the checkpoint's")]
-#[derive(Clone, Debug)]
-struct Mlp {
-    gate_proj: Projection,
-    up_proj: Projection,
-    down_proj: Projection,
-}
-
-impl Mlp {
-    fn new(config: &TextConfig, loader: &Loader<'_>) -> Loaded<Self> {
-        let (c, i) = (config.hidden_size, config.intermediate_size);
-        Ok(Self {
-            gate_proj: loader.pp("gate_proj").projection_no_bias(c, i)?,
-            up_proj: loader.pp("up_proj").projection_no_bias(c, i)?,
-            down_proj: loader.pp("down_proj").projection_no_bias(i, c)?,
-        })
-    }
-
-    /// `(s, c)` → `(s, c)`
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let gated = gate(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?; // (s, i)
-        self.down_proj.forward(&gated)
+        self.o_proj.forward_sum(&cat_tiles(outputs, 0)?, sum)
     }
 }

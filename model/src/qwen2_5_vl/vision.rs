@@ -15,8 +15,8 @@ use candle_nn::{Module, RmsNorm};
 
 use super::attention::{attend_within, rotate_heads};
 use super::config::VisionConfig;
-use super::gate::gate;
 use super::merger::PatchMerger;
+use super::mlp::Mlp;
 use super::rope::RotaryTable;
 use super::window::WindowPlan;
 use crate::projection::Projection;
@@ -143,7 +143,7 @@ struct VisionBlock {
     norm1: RmsNorm,
     attn: VisionAttention,
     norm2: RmsNorm,
-    mlp: VisionMlp,
+    mlp: Mlp,
 }
 
 impl VisionBlock {
@@ -152,14 +152,14 @@ impl VisionBlock {
             norm1: loader.pp("norm1").rms_norm(config.hidden_size, 1e-6)?,
             attn: VisionAttention::new(config, &loader.pp("attn"))?,
             norm2: loader.pp("norm2").rms_norm(config.hidden_size, 1e-6)?,
-            mlp: VisionMlp::new(config, &loader.pp("mlp"))?,
+            mlp: Mlp::new(config.hidden_size, config.intermediate_size, &loader.pp("mlp"))?,
         })
     }
 
     /// `(p, c)` → `(p, c)`; patches attend within their own of `spans`.
     fn forward(&self, xs: &Tensor, rotary: &RotaryTable, spans: &[Range<usize>]) -> Result<Tensor> {
-        let xs = (xs + self.attn.forward(&self.norm1.forward(xs)?, rotary, spans)?)?;
-        &xs + self.mlp.forward(&self.norm2.forward(&xs)?)?
+        let xs = self.attn.forward_sum(&self.norm1.forward(xs)?, xs, rotary, spans)?;
+        self.mlp.forward_sum(&self.norm2.forward(&xs)?, &xs)
     }
 }
 
@@ -183,40 +183,20 @@ impl VisionAttention {
         })
     }
 
-    /// `(p, c)` → `(p, c)`; patches attend within their own of `spans`.
-    fn forward(&self, xs: &Tensor, rotary: &RotaryTable, spans: &[Range<usize>]) -> Result<Tensor> {
+    /// Adds the attention of `xs` to `sum`, both `(p, c)`; patches attend within their own of `spans`.
+    fn forward_sum(
+        &self,
+        xs: &Tensor,
+        sum: &Tensor,
+        rotary: &RotaryTable,
+        spans: &[Range<usize>],
+    ) -> Result<Tensor> {
         let (_p, c) = xs.dims2()?;
         let qkv = self.qkv.forward(xs)?; // (p, 3 * c)
         let part = |i: usize| qkv.narrow(1, i * c, c); // (p, c)
         let q = rotate_heads(&part(0)?, self.num_heads, rotary)?; // (h, p, d)
         let k = rotate_heads(&part(1)?, self.num_heads, rotary)?; // (h, p, d)
-        self.proj.forward(&attend_within(&q, &k, &part(2)?, spans, self.scale)?)
-    }
-}
-
-/// `blocks.{i}.mlp`
-#[expect(clippy::struct_field_names, reason = "the names are the checkpoint's")]
-#[derive(Clone, Debug)]
-struct VisionMlp {
-    gate_proj: Projection,
-    up_proj: Projection,
-    down_proj: Projection,
-}
-
-impl VisionMlp {
-    fn new(config: &VisionConfig, loader: &Loader<'_>) -> Loaded<Self> {
-        let (c, i) = (config.hidden_size, config.intermediate_size);
-        Ok(Self {
-            gate_proj: loader.pp("gate_proj").projection(c, i)?,
-            up_proj: loader.pp("up_proj").projection(c, i)?,
-            down_proj: loader.pp("down_proj").projection(i, c)?,
-        })
-    }
-
-    /// `(p, c)` → `(p, c)`
-    fn forward(&self, xs: &Tensor) -> Result<Tensor> {
-        let gated = gate(&self.gate_proj.forward(xs)?, &self.up_proj.forward(xs)?)?; // (p, i)
-        self.down_proj.forward(&gated)
+        self.proj.forward_sum(&attend_within(&q, &k, &part(2)?, spans, self.scale)?, sum)
     }
 }
 

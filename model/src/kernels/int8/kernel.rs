@@ -2,36 +2,27 @@
 
 use std::sync::OnceLock;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 
+use super::DEPTH;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 
 /// Rows of weights in a panel.
-pub(super) const WIDTH: usize = 32;
-
-/// The most rows of activations in a tile.
-pub(super) const HEIGHT: usize = 12;
-
-/// Columns that have one scale.
-pub(super) const DEPTH: usize = 256;
+pub(in crate::kernels) const WIDTH: usize = 32;
 
 /// Columns that one instruction multiplies and adds up.
 pub(super) const WORD: usize = 4;
 
-/// 16 numbers that one register holds, or two.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-#[repr(C, align(64))]
-pub(super) struct Line(pub(super) [f32; 16]);
-
-/// The 8-bit weights of [`WIDTH`] rows: of each word of columns first one row's, then the next's.
+/// The 8-bit weights of [`WIDTH`] rows in a depth: of each word of columns first one row's, then the
+/// next's.
 #[derive(Clone, Copy, Zeroable)]
 #[repr(C, align(64))]
-pub(super) struct Panel {
+pub(crate) struct Panel {
     /// Moved up by 128, since the instruction wants one side without a sign.
     pub(super) levels: [[[u8; WORD]; WIDTH]; DEPTH / WORD],
     /// What each row's numbers are multiplied with.
-    pub(super) scales: [Line; WIDTH / 16],
+    pub(super) scales: [f32; WIDTH],
     /// How many words of columns are filled.
     pub(super) words: usize,
 }
@@ -43,7 +34,7 @@ impl Panel {
         for (column, word) in self.levels[..self.words].iter_mut().zip(levels) {
             column[row] = word.map(|level| level.cast_unsigned() ^ 128);
         }
-        self.scales[row / 16].0[row % 16] = scale;
+        self.scales[row] = scale;
     }
 }
 
@@ -94,15 +85,13 @@ pub(super) struct TileProduct<'a> {
     /// The sum of each row's numbers.
     pub(super) sums: &'a [i32],
     /// `(rows, width)`
-    pub(super) ys: &'a mut [Line],
+    pub(super) ys: &'a mut [[f32; WIDTH]],
 }
 
 impl TileProduct<'_> {
     fn scalar(self) {
         let rows = self.scales.len();
-        let ys: &mut [[f32; WIDTH]] = bytemuck::cast_slice_mut(self.ys);
-        let scales: &[f32; WIDTH] = bytemuck::cast_ref(&self.panel.scales);
-        for (row, ys) in ys.iter_mut().enumerate() {
+        for (row, ys) in self.ys.iter_mut().enumerate() {
             let mut products = [-128 * self.sums[row]; WIDTH];
             let xs = self.xs[row..].iter().step_by(rows);
             for (xs, weights) in xs.zip(&self.panel.levels[..self.panel.words]) {
@@ -112,7 +101,7 @@ impl TileProduct<'_> {
                     }
                 }
             }
-            for ((y, product), scale) in ys.iter_mut().zip(products).zip(scales) {
+            for ((y, product), scale) in ys.iter_mut().zip(products).zip(&self.panel.scales) {
                 *y += product as f32 * scale * self.scales[row];
             }
         }

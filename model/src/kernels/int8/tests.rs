@@ -1,7 +1,17 @@
 //! Every kernel against the plain sum, and against each other.
 
-use super::super::rows::Dense;
 use super::*;
+use crate::kernels::product::{Linear, linear};
+use crate::kernels::rows::Dense;
+
+/// The product by one kernel.
+fn matmul(kernel: Kernel, weights: &Dense<'_, f32>, xs: &[f32], n: usize) -> Vec<f32> {
+    let (rows, cols) = Rows::dims(weights);
+    let mut ys = vec![f32::NAN; n * rows];
+    let xs = Integers::new(kernel, xs, n, cols);
+    linear(&xs, Linear { weights, bias: None }, None, &mut ys);
+    ys
+}
 
 /// Numbers like those of a layer, the same every time.
 fn values(n: usize, scale: f32) -> Vec<f32> {

@@ -8,13 +8,16 @@
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_dpbusd_avx_epi32,
     _mm256_dpbusd_epi32, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
-    _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_mul_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_si512,
+    _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps,
+    _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512,
 };
 
 use bytemuck::cast;
 
+use super::dots::Block;
 use super::kernel::{TileProduct, WIDTH};
+use crate::kernels::k_quants::{BLOCK, GROUP, KType};
 
 /// Sets of instructions that have it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,6 +51,7 @@ impl Instructions {
 
 fn has_avx512_vnni() -> bool {
     is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vnni")
 }
@@ -104,9 +108,8 @@ macro_rules! kernel {
                         sums[1] = $multiply_add(sums[1], high, x);
                     }
                 }
-                let scales: &[f32; WIDTH] = bytemuck::cast_ref(&tile.panel.scales);
-                let ys: &mut [[f32; WIDTH]] = bytemuck::cast_slice_mut(tile.ys);
-                let rows = sums.iter().zip(&mut ys[row..]).zip(&tile.scales[row..]);
+                let scales = &tile.panel.scales;
+                let rows = sums.iter().zip(&mut tile.ys[row..]).zip(&tile.scales[row..]);
                 for ((sums, ys), &row_scale) in rows {
                     let (ys, _) = ys[column..].as_chunks_mut::<$lanes>();
                     let (scales, _) = scales[column..].as_chunks::<$lanes>();
@@ -142,3 +145,45 @@ kernel!(
     __m256i: _mm256_set1_epi32 _mm256_setzero_si256 _mm256_dpbusd_avx_epi32,
     floats: _mm256_set1_ps _mm256_cvtepi32_ps _mm256_mul_ps _mm256_add_ps
 );
+
+/// Multiplies a row of blocks with the blocks of `N` rows of activations.
+pub(super) fn row_dots<K: KType, const N: usize>(row: &[u8], xs: [&[Block]; N]) -> [f32; N] {
+    /// Which scale each lane of the four registers of a block is multiplied with.
+    const SCALES: [[i32; 16]; 4] = {
+        let mut lanes = [[0; 16]; 4];
+        let mut at = 0;
+        while at < 64 {
+            lanes[at / 16][at % 16] = (at / (GROUP / 4)) as i32;
+            at += 1;
+        }
+        lanes
+    };
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    fn whole<K: KType, const N: usize>(row: &[u8], xs: [&[Block]; N]) -> [f32; N] {
+        let mut sums = [_mm512_setzero_ps(); N];
+        for (at, block) in row.chunks_exact(K::BYTES).enumerate() {
+            let parts = K::parts(block);
+            let (scales, offsets) = (cast(parts.scales), cast(parts.offsets));
+            let levels: [__m512i; BLOCK / 64] = cast(parts.levels);
+            let lanes = SCALES.map(|lanes| cast(lanes));
+            let scales = [0, 1, 2, 3].map(|part: usize| _mm512_permutexvar_ps(lanes[part], scales));
+            for n in 0..N {
+                let x = &xs[n][at];
+                let xs: &[__m512i; BLOCK / 64] = bytemuck::cast_ref(&x.levels);
+                let mut sum = _mm512_setzero_ps();
+                for part in 0..BLOCK / 64 {
+                    let dots = _mm512_dpbusd_epi32(_mm512_setzero_si512(), levels[part], xs[part]);
+                    sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), scales[part], sum);
+                }
+                sum = _mm512_fnmadd_ps(offsets, cast(x.group_sums), sum);
+                sums[n] = _mm512_fmadd_ps(sum, _mm512_set1_ps(x.scale), sums[n]);
+            }
+        }
+        sums.map(|sum| _mm512_reduce_add_ps(sum))
+    }
+
+    assert!(has_avx512_vnni());
+    // SAFETY: the processor was just found to have the instructions.
+    unsafe { whole::<K, N>(row, xs) }
+}

@@ -1,0 +1,216 @@
+//! GGML's K types: blocks of 256 weights, cut into groups that have a scale and, some, an offset.
+//!
+//! # Source
+//!
+//! `block_q4_K`, `block_q5_K`, `block_q6_K` and their `dequantize_row_*` in `ggml-quants.c` of
+//! llama.cpp.
+
+use std::marker::PhantomData;
+
+use half::f16;
+use pulp::Simd;
+
+use super::rows::Rows;
+
+/// Weights in a block.
+pub(super) const BLOCK: usize = 256;
+
+/// Weights that share a scale and an offset; in some types two neighbouring groups have the same.
+pub(super) const GROUP: usize = 16;
+
+/// A block taken apart: a weight is `scale · level − offset` of its group.
+pub(crate) struct Parts {
+    pub(super) levels: [u8; BLOCK],
+    pub(super) scales: [f32; BLOCK / GROUP],
+    pub(super) offsets: [f32; BLOCK / GROUP],
+}
+
+/// A K type.
+pub(crate) trait KType: Copy + Default + Sync {
+    /// Bytes of a block.
+    const BYTES: usize;
+
+    /// The largest level; the least is 0.
+    const MOST: f32;
+
+    /// Takes a block of [`Self::BYTES`] apart.
+    fn parts(block: &[u8]) -> Parts;
+}
+
+/// 4 bits and an offset.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Q4K;
+
+/// 5 bits and an offset.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Q5K;
+
+/// 6 bits.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Q6K;
+
+/// A matrix of a K type, row by row, the last block of each row filled up.
+pub(crate) struct KRows<'a, K> {
+    bytes: &'a [u8],
+    cols: usize,
+    kind: PhantomData<K>,
+}
+
+impl<'a, K: KType> KRows<'a, K> {
+    /// `bytes` are whole blocks.
+    pub(crate) fn new(bytes: &'a [u8], cols: usize) -> Self {
+        Self { bytes, cols, kind: PhantomData }
+    }
+}
+
+impl<K: KType> KRows<'_, K> {
+    /// The blocks of a row.
+    #[inline(always)]
+    pub(super) fn row(&self, row: usize) -> &[u8] {
+        let len = self.cols.div_ceil(BLOCK) * K::BYTES;
+        &self.bytes[row * len..][..len]
+    }
+
+    #[inline(always)]
+    fn block(&self, row: usize, start: usize) -> &[u8] {
+        let at = row * self.cols.div_ceil(BLOCK) + start / BLOCK;
+        &self.bytes[at * K::BYTES..][..K::BYTES]
+    }
+}
+
+impl<K: KType> Rows for KRows<'_, K> {
+    fn dims(&self) -> (usize, usize) {
+        let row_bytes = self.cols.div_ceil(BLOCK) * K::BYTES;
+        (self.bytes.len() / row_bytes.max(1), self.cols)
+    }
+
+    #[inline(always)]
+    fn widen(&self, row: usize, start: usize, out: &mut [f32]) {
+        for (at, out) in out.chunks_mut(BLOCK).enumerate() {
+            let Parts { levels, scales, offsets } = K::parts(self.block(row, start + at * BLOCK));
+            let groups = levels.as_chunks::<GROUP>().0.iter().zip(scales.iter().zip(&offsets));
+            for (out, (levels, (scale, offset))) in out.chunks_mut(GROUP).zip(groups) {
+                for (out, &level) in out.iter_mut().zip(levels) {
+                    *out = scale * f32::from(level) - offset;
+                }
+            }
+        }
+    }
+
+    /// The largest weight is not looked for: the largest that the scales allow is taken for it.
+    #[inline(always)]
+    fn round<S: Simd>(&self, _simd: S, row: usize, start: usize, levels: &mut [i8]) -> f32 {
+        let parts = K::parts(self.block(row, start));
+        let mut largest = 0.0_f32;
+        for (scale, offset) in parts.scales.iter().zip(&parts.offsets) {
+            largest = largest.max(offset.abs()).max((scale * K::MOST - offset).abs());
+        }
+        let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+        let groups = parts.levels.as_chunks::<GROUP>().0.iter();
+        let groups = groups.zip(parts.scales.iter().zip(&parts.offsets));
+        for (out, (levels, (scale, offset))) in levels.chunks_mut(GROUP).zip(groups) {
+            let (scale, offset) = (scale * inverse, offset * inverse);
+            for (out, &level) in out.iter_mut().zip(levels) {
+                *out = (scale * f32::from(level) - offset).round_ties_even() as i32 as i8;
+            }
+        }
+        // What is not finite is not taken for a number.
+        let poison: f32 = parts.scales.iter().chain(&parts.offsets).map(|x| x * 0.0).sum();
+        largest / 127.0 + poison
+    }
+}
+
+/// Reads the number that starts at `at`.
+#[inline(always)]
+fn number(block: &[u8], at: usize) -> f32 {
+    f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
+}
+
+/// The scales and offsets of eight groups of 32, 6 bits each, as [`GROUP`]s.
+#[inline(always)]
+fn scales_and_offsets(block: &[u8]) -> ([f32; 16], [f32; 16]) {
+    let (scale, offset) = (number(block, 0), number(block, 2));
+    let packed = &block[4..16];
+    let (mut scales, mut offsets) = ([0.0; 16], [0.0; 16]);
+    for group in 0..8 {
+        let (s, o) = if group < 4 {
+            (packed[group] & 63, packed[group + 4] & 63)
+        } else {
+            let low = packed[group + 4];
+            (low & 15 | packed[group - 4] >> 6 << 4, low >> 4 | packed[group] >> 6 << 4)
+        };
+        scales[2 * group..2 * group + 2].fill(scale * f32::from(s));
+        offsets[2 * group..2 * group + 2].fill(offset * f32::from(o));
+    }
+    (scales, offsets)
+}
+
+impl KType for Q4K {
+    const BYTES: usize = 144;
+    const MOST: f32 = 15.0;
+
+    #[inline(always)]
+    fn parts(block: &[u8]) -> Parts {
+        let (scales, offsets) = scales_and_offsets(block);
+        let mut levels = [0; BLOCK];
+        for (levels, packed) in levels.chunks_mut(64).zip(block[16..].as_chunks::<32>().0) {
+            let (low, high) = levels.split_at_mut(32);
+            for ((low, high), packed) in low.iter_mut().zip(high).zip(packed) {
+                *low = packed & 15;
+                *high = packed >> 4;
+            }
+        }
+        Parts { levels, scales, offsets }
+    }
+}
+
+impl KType for Q5K {
+    const BYTES: usize = 176;
+    const MOST: f32 = 31.0;
+
+    #[inline(always)]
+    fn parts(block: &[u8]) -> Parts {
+        let (scales, offsets) = scales_and_offsets(block);
+        let mut levels = [0; BLOCK];
+        let fifths = &block[16..48];
+        let packed = block[48..].as_chunks::<32>().0;
+        for (at, (levels, packed)) in levels.chunks_mut(64).zip(packed).enumerate() {
+            let (low, high) = levels.split_at_mut(32);
+            for ((low, high), (packed, fifth)) in
+                low.iter_mut().zip(high).zip(packed.iter().zip(fifths))
+            {
+                *low = packed & 15 | (fifth >> (2 * at) & 1) << 4;
+                *high = packed >> 4 | (fifth >> (2 * at + 1) & 1) << 4;
+            }
+        }
+        Parts { levels, scales, offsets }
+    }
+}
+
+impl KType for Q6K {
+    const BYTES: usize = 210;
+    const MOST: f32 = 63.0;
+
+    #[inline(always)]
+    fn parts(block: &[u8]) -> Parts {
+        let scale = number(block, 208);
+        let mut scales = [0.0; 16];
+        for (scales, &packed) in scales.iter_mut().zip(&block[192..208]) {
+            *scales = scale * f32::from(packed.cast_signed());
+        }
+        let mut levels = [0; BLOCK];
+        let halves =
+            block[..128].as_chunks::<64>().0.iter().zip(block[128..192].as_chunks::<32>().0);
+        for (levels, (low, high)) in levels.chunks_mut(128).zip(halves) {
+            for at in 0..32 {
+                levels[at] = low[at] & 15 | (high[at] & 3) << 4;
+                levels[at + 32] = low[at + 32] & 15 | (high[at] >> 2 & 3) << 4;
+                levels[at + 64] = low[at] >> 4 | (high[at] >> 4 & 3) << 4;
+                levels[at + 96] = low[at + 32] >> 4 | (high[at] >> 6) << 4;
+            }
+        }
+        // Levels count from −32.
+        let offsets = scales.map(|scale| 32.0 * scale);
+        Parts { levels, scales, offsets }
+    }
+}

@@ -1,0 +1,159 @@
+//! The order in which a product of many rows is computed, whatever the numbers are.
+//!
+//! `ys = xs·Wᵀ`. Rows of weights are turned into *panels*, a few at a time and each once, by all
+//! threads together; then each thread takes rows of activations past them, tile by tile, and writes
+//! whole rows of results. So the panels stay in the nearest caches, weights are never in memory twice,
+//! and results are finished (bias, gate, sum) while they are still in registers' reach.
+
+use std::ops::Range;
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::elementwise::Gate;
+use super::rows::Weights;
+
+/// The most rows of activations in a tile.
+pub(super) const HEIGHT: usize = 12;
+
+/// The most rows of weights in a panel.
+pub(super) const MAX_WIDTH: usize = 32;
+
+/// Panels that are used together take about so many bytes: half of a small second cache.
+const GROUP_BYTES: usize = 512 << 10;
+
+/// Rows of activations that one task handles.
+const TASK_ROWS: usize = 4 * HEIGHT;
+
+/// A way to multiply, with its activations.
+pub(super) trait Product: Sync {
+    /// Some rows of weights, all columns, in the order they are used.
+    type Panel: Send + Sync;
+
+    /// Returns how many rows of weights are in a panel; it divides [`MAX_WIDTH`] or is that.
+    fn width(&self) -> usize;
+
+    /// Returns an empty panel.
+    fn panel(&self) -> Self::Panel;
+
+    /// Returns the size of a panel.
+    fn panel_bytes(&self) -> usize;
+
+    /// Fills a panel with some rows of weights, and zeros where those are fewer than its width.
+    fn fill(&self, weights: &dyn Weights, rows: Range<usize>, panel: &mut Self::Panel);
+
+    /// Adds the product of a panel with a tile, which starts at row `first`, to `sums`, `(rows, width)`.
+    fn add(&self, panel: &Self::Panel, first: usize, sums: &mut Sums);
+}
+
+/// The results of a tile: as many rows as there are, each as wide as a panel.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Sums(pub(super) [[f32; MAX_WIDTH]; HEIGHT]);
+
+/// A matrix with its bias.
+#[derive(Clone, Copy)]
+pub(crate) struct Linear<'a> {
+    pub(crate) weights: &'a dyn Weights,
+    /// `(out,)`
+    pub(crate) bias: Option<&'a [f32]>,
+}
+
+impl Linear<'_> {
+    fn out_len(&self) -> usize {
+        self.weights.dims().0
+    }
+
+    /// The bias of these results, or zeros.
+    fn bias(&self, columns: &Range<usize>) -> [f32; MAX_WIDTH] {
+        let mut part = [0.0; MAX_WIDTH];
+        if let Some(bias) = self.bias {
+            part[..columns.len()].copy_from_slice(&bias[columns.clone()]);
+        }
+        part
+    }
+}
+
+/// Writes `xs·Wᵀ + b`, and adds `sum`, `(n, out)`, if there is one.
+pub(super) fn linear<P: Product>(
+    product: &P,
+    linear: Linear<'_>,
+    sum: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    let stride = linear.out_len();
+    run(product, [linear], out, |row, columns, [sums], out| {
+        let bias = linear.bias(columns);
+        for (at, (out, sums)) in out.chunks_mut(stride).zip(&sums.0).enumerate() {
+            let out = &mut out[columns.clone()];
+            for ((out, y), bias) in out.iter_mut().zip(sums).zip(&bias) {
+                *out = y + bias;
+            }
+            if let Some(sum) = sum {
+                let sum = &sum[(row + at) * stride..][columns.clone()];
+                for (out, sum) in out.iter_mut().zip(sum) {
+                    *out += sum;
+                }
+            }
+        }
+    });
+}
+
+/// Writes `silu(xs·Gᵀ)·(xs·Uᵀ)`, each with its bias.
+pub(super) fn gated<P: Product>(product: &P, gate: Linear<'_>, up: Linear<'_>, out: &mut [f32]) {
+    let arch = Arch::new();
+    let stride = gate.out_len();
+    run(product, [gate, up], out, |_row, columns, [gates, ups], out| {
+        let (gate_bias, up_bias) = (gate.bias(columns), up.bias(columns));
+        for ((out, gates), ups) in out.chunks_mut(stride).zip(&mut gates.0).zip(&mut ups.0) {
+            for ((gate, up), (gate_bias, up_bias)) in
+                gates.iter_mut().zip(&mut *ups).zip(gate_bias.iter().zip(&up_bias))
+            {
+                *gate += gate_bias;
+                *up += up_bias;
+            }
+            let out = &mut out[columns.clone()];
+            let (gate, up) = (&gates[..out.len()], &ups[..out.len()]);
+            arch.dispatch(Gate { gate, up, out });
+        }
+    });
+}
+
+/// Computes the results of `N` matrices of the same shape and has them finished, tile by tile and panel
+/// by panel: `finish` is given the tile's first row, the columns, the sums, and the tile's rows of
+/// `out`.
+fn run<P: Product, const N: usize>(
+    product: &P,
+    linears: [Linear<'_>; N],
+    out: &mut [f32],
+    finish: impl Fn(usize, &Range<usize>, [&mut Sums; N], &mut [f32]) + Sync,
+) {
+    let stride = linears[0].out_len();
+    let width = product.width();
+    let panels = stride.div_ceil(width);
+    let group_len = (GROUP_BYTES / (N * product.panel_bytes()).max(1)).clamp(1, panels.max(1));
+    let mut group: Vec<[P::Panel; N]> =
+        (0..group_len).map(|_| std::array::from_fn(|_| product.panel())).collect();
+    for start in (0..panels).step_by(group_len) {
+        let group = &mut group[..group_len.min(panels - start)];
+        let columns = |at: usize| (start + at) * width..stride.min((start + at + 1) * width);
+        group.par_iter_mut().enumerate().for_each(|(at, panels)| {
+            for (panel, linear) in panels.iter_mut().zip(&linears) {
+                product.fill(linear.weights, columns(at), panel);
+            }
+        });
+        let group = &*group;
+        out.par_chunks_mut(TASK_ROWS * stride).enumerate().for_each(|(task, out)| {
+            for (tile, out) in out.chunks_mut(HEIGHT * stride).enumerate() {
+                let row = task * TASK_ROWS + tile * HEIGHT;
+                for (at, panels) in group.iter().enumerate() {
+                    let mut sums = [bytemuck::Zeroable::zeroed(); N];
+                    for (sums, panel) in sums.iter_mut().zip(panels) {
+                        product.add(panel, row, sums);
+                    }
+                    finish(row, &columns(at), sums.each_mut(), out);
+                }
+            }
+        });
+    }
+}
