@@ -31,6 +31,7 @@
 //! # Ok::<(), handsight_agent::EpisodeError>(())
 //! ```
 
+pub mod agreement;
 pub mod annotate;
 pub mod episode;
 mod error;
@@ -44,6 +45,7 @@ pub mod settle;
 pub mod trace;
 pub mod vision_model;
 
+pub use agreement::{Agreement, Reference, Screen};
 pub use episode::{Controls, Episode, EpisodeEvent, EpisodeObserver, EpisodeOptions, run_episode};
 pub use error::EpisodeError;
 pub use family::{Family, FamilyError, Surface};

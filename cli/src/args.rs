@@ -2,15 +2,17 @@
 
 mod ask;
 mod bench;
+mod model;
 mod models;
 mod serve;
 mod server;
 
 pub(crate) use ask::{AskArgs, GenerateArgs};
 pub(crate) use bench::BenchArgs;
+pub(crate) use model::{LoadArgs, ModelArgs, Prompt, TalkArgs};
 pub(crate) use models::{
-    ModelsArgs, ModelsCommand, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs, ModelsQuantizeArgs,
-    ModelsRmArgs, ModelsVerifyArgs,
+    ModelsArgs, ModelsCommand, ModelsCompareArgs, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs,
+    ModelsQuantizeArgs, ModelsRmArgs, ModelsVerifyArgs,
 };
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
@@ -19,7 +21,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use handsight_model::{Quantization, WeightDtype};
 
 /// See, decide, act: a GUI agent in one binary.
 #[derive(Debug, Parser)]
@@ -229,51 +230,6 @@ pub(crate) struct TargetArgs {
     pub(crate) monitor: Option<usize>,
 }
 
-/// Which model, and where it runs.
-#[derive(Debug, Args)]
-pub(crate) struct ModelArgs {
-    /// The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name that `models list`
-    /// shows, or a server's, `http://host/v1#name`.
-    #[arg(long, value_name = "MODEL", default_value = "embedded")]
-    pub(crate) model: String,
-
-    /// The vision tower's file of a model in GGUF, if it is not the one beside it.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) mmproj: Option<PathBuf>,
-
-    /// Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`.
-    #[arg(long, value_name = "WHERE", default_value = "cpu", value_parser = parse_compute)]
-    pub(crate) compute: Compute,
-
-    /// The family of fine-tunes the model is of, or a .toml file; by default what its name tells.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) family: Option<String>,
-
-    /// What weights are kept in; by default as they are stored, and small models in f32.
-    #[arg(long, value_name = "DTYPE", value_parser = str::parse::<WeightDtype>)]
-    pub(crate) dtype: Option<WeightDtype>,
-
-    /// Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`.
-    #[arg(long, value_name = "TYPE", value_parser = str::parse::<Quantization>)]
-    pub(crate) quantize: Option<Quantization>,
-
-    /// Compute in f32 even where weights are quantised, on the CPU: slower, and closer to the
-    /// reference.
-    #[arg(long)]
-    pub(crate) exact: bool,
-
-    /// How to talk to the model; by default as its family or config.json says, for a desktop.
-    #[arg(long, value_enum, value_name = "PROFILE")]
-    pub(crate) prompt: Option<Prompt>,
-
-    /// The most pixels of a picture the model sees; by default what suits its family.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(784..=100_000_000))]
-    pub(crate) max_pixels: Option<u64>,
-
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-}
-
 /// A device as it was typed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum DeviceArg {
@@ -281,17 +237,6 @@ pub(crate) enum DeviceArg {
     Desktop,
     /// `still:FILE`.
     Still(PathBuf),
-}
-
-/// Where tensors live, as it was typed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Compute {
-    /// `cpu`.
-    Cpu,
-    /// `cuda` or `cuda:N`.
-    Cuda(usize),
-    /// `metal` or `metal:N`.
-    Metal(usize),
 }
 
 /// When to ask before an action.
@@ -316,15 +261,6 @@ pub(crate) enum DemoWindow {
     Chromium,
 }
 
-/// How to talk to a model.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Prompt {
-    #[value(name = "embedded-v1")]
-    EmbeddedV1,
-    ComputerUse,
-    MobileUse,
-}
-
 impl TargetArgs {
     /// Whether an action on this screen is performed, not only checked.
     pub(crate) fn is_real(&self) -> bool {
@@ -337,18 +273,6 @@ fn parse_device(text: &str) -> Result<DeviceArg, String> {
         None if text == "desktop" => Ok(DeviceArg::Desktop),
         Some(("still", file)) if !file.is_empty() => Ok(DeviceArg::Still(file.into())),
         _ => Err("expected `desktop` or `still:FILE`".to_owned()),
-    }
-}
-
-fn parse_compute(text: &str) -> Result<Compute, String> {
-    let expected = || "expected `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`".to_owned();
-    let (name, index) = text.split_once(':').unwrap_or((text, "0"));
-    let index = index.parse().map_err(|_| expected())?;
-    match name {
-        "cpu" if text == "cpu" => Ok(Compute::Cpu),
-        "cuda" => Ok(Compute::Cuda(index)),
-        "metal" => Ok(Compute::Metal(index)),
-        _ => Err(expected()),
     }
 }
 
@@ -392,14 +316,10 @@ mod tests {
     }
 
     #[test]
-    fn devices_and_places_to_compute() {
+    fn devices() {
         assert_eq!(parse_device("still:a:b.png"), Ok(DeviceArg::Still("a:b.png".into())));
-        assert_eq!(parse_compute("cuda:1"), Ok(Compute::Cuda(1)));
         for bad in ["still:", "phone", ""] {
             assert!(parse_device(bad).is_err(), "{bad}");
-        }
-        for bad in ["cpu:0", "cuda:", "cuda:x", "gpu"] {
-            assert!(parse_compute(bad).is_err(), "{bad}");
         }
     }
 }

@@ -13,9 +13,9 @@ use handsight_actions::{
 use handsight_agent::{
     Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, VisionModel,
 };
-use handsight_model::{DeviceKind, Engine, EngineOptions};
+use handsight_model::{DeviceMap, Engine, EngineOptions};
 
-use crate::args::{Compute, DeviceArg, ModelArgs, ServerArgs, TargetArgs};
+use crate::args::{DeviceArg, LoadArgs, ModelArgs, ServerArgs, TalkArgs, TargetArgs};
 use crate::failure::Failure;
 use crate::interrupt::{GuardedDevice, Interrupt};
 use crate::model_spec::ModelSpec;
@@ -87,13 +87,13 @@ pub(crate) fn model(
     let path = if let ModelSpec::Path(path) = &spec { Some(path.as_path()) } else { None };
     let names = family::names(&args.model, path);
     if path.is_some() {
-        family::refuse_served_only(args, &names)?;
+        family::refuse_served_only(&args.talk, &names)?;
     }
     let model: Box<dyn VisionModel> = match &spec {
         ModelSpec::Remote(url) => Box::new(remote(url, &args.server, environment, cancel)?),
-        _ => Box::new(load(args, spec, printer, environment)?),
+        _ => Box::new(load(&args.load, spec, printer, environment)?),
     };
-    let profile = family::profile(args, &names, model.card().prompt_profile.as_deref())?;
+    let profile = family::profile(&args.talk, &names, model.card().prompt_profile.as_deref())?;
     Ok((model, profile))
 }
 
@@ -103,32 +103,36 @@ pub(crate) fn engine(
     printer: &Printer,
     environment: &Environment,
 ) -> Result<Engine, Failure> {
-    load(args, ModelSpec::of(&args.model, environment)?, printer, environment)
+    load(&args.load, ModelSpec::of(&args.model, environment)?, printer, environment)
+}
+
+/// Loads a model into this process, with the prompt it is to be spoken to in.
+pub(crate) fn engine_and_profile(
+    model: &str,
+    (how, talk): (&LoadArgs, &TalkArgs),
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<(Engine, PromptProfile), Failure> {
+    let spec = ModelSpec::of(model, environment)?;
+    let path = if let ModelSpec::Path(path) = &spec { Some(path.clone()) } else { None };
+    let names = family::names(model, path.as_deref());
+    let engine = load(how, spec, printer, environment)?;
+    let profile = family::profile(talk, &names, engine.info().prompt_profile.as_deref())?;
+    Ok((engine, profile))
 }
 
 fn load(
-    args: &ModelArgs,
+    args: &LoadArgs,
     spec: ModelSpec,
     printer: &Printer,
     environment: &Environment,
 ) -> Result<Engine, Failure> {
     let _spinner = printer.spinner("loading the model");
-    let device = match args.compute {
-        Compute::Cpu => DeviceKind::Cpu,
-        Compute::Cuda(index) => DeviceKind::Cuda(index),
-        Compute::Metal(index) => DeviceKind::Metal(index),
-    };
-    let options = EngineOptions {
-        device,
-        mmproj: args.mmproj.clone(),
-        dtype: args.dtype,
-        quantize: args.quantize,
-        exact: args.exact,
-        prefix_dir: environment.cache.as_ref().map(|cache| cache.join("prefixes")),
-        ..EngineOptions::default()
-    };
+    let options = engine_options(args, environment);
     match spec {
-        ModelSpec::Embedded if device == DeviceKind::Cpu => Ok(Engine::embedded()?),
+        ModelSpec::Embedded if [DeviceMap::Auto, DeviceMap::default()].contains(&args.compute) => {
+            Ok(Engine::embedded()?)
+        }
         ModelSpec::Embedded => {
             Err(Failure::bad_input("the embedded model runs on the CPU only".to_owned())
                 .with_hint("leave out `--compute`, or name a checkpoint folder with `--model`"))
@@ -138,6 +142,20 @@ fn load(
             "`{url}` is a server, and this needs a model in this process"
         ))
         .with_hint("name a folder, a GGUF file or a pulled model with `--model`")),
+    }
+}
+
+/// Returns how a checkpoint is to be loaded.
+fn engine_options(args: &LoadArgs, environment: &Environment) -> EngineOptions {
+    EngineOptions {
+        devices: args.compute.clone(),
+        memory: args.memory,
+        mmproj: args.mmproj.clone(),
+        dtype: args.dtype,
+        quantize: args.quantize,
+        exact: args.exact,
+        prefix_dir: environment.cache.as_ref().map(|cache| cache.join("prefixes")),
+        ..EngineOptions::default()
     }
 }
 

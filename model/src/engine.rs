@@ -1,12 +1,13 @@
 //! A loaded checkpoint with everything around it: messages and images in, an answer out.
 
+mod logits;
 mod options;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use crate::batch;
 use crate::chat::{ChatTemplate, Message};
@@ -15,19 +16,23 @@ use crate::constraint::{Constraint, ConstraintCompiler};
 use crate::error::ModelError;
 use crate::kernels::Scratch;
 use crate::kv_cache::KvCache;
+use crate::memory::{MemoryPlan, available_memory, resident_memory};
+use crate::placement::Placement;
 use crate::prefix_cache::PrefixCache;
 use crate::prefix_store::PrefixStore;
 use crate::processor::Processor;
 use crate::prompt::{Picture, Prompt, PromptBuilder};
 use crate::qwen2_5_vl::Qwen25Vl;
+use crate::qwen2_5_vl::config::Config;
 use crate::qwen2_5_vl::rope::Media;
 use crate::request::{CancelFlag, Completion, Request, Stats, TokenInfo};
 use crate::sampler::Sampler;
 use crate::sequence::{self, Choice, Sequence};
 use crate::tokenizer::Tokenizer;
 use crate::vision_cache::VisionCache;
-use crate::weights::{LoadOptions, Loader, WeightDtype};
-pub use options::{DeviceKind, EngineOptions};
+use crate::weights::form::Forms;
+use crate::weights::{LoadOptions, Loader, TensorSource};
+pub use options::EngineOptions;
 
 /// What a checkpoint is.
 #[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
@@ -68,6 +73,9 @@ pub struct Engine {
     stop_ids: Vec<u32>,
     model: Qwen25Vl,
     context_limit: usize,
+    memory_plan: MemoryPlan,
+    /// The most memory the process may take, if that was said.
+    memory: Option<u64>,
     weight_bytes: WeightBytes,
     weights_hash: OnceLock<String>,
     /// Made when the first constraint comes: it costs a pass over the vocabulary.
@@ -125,16 +133,8 @@ impl Engine {
             prompt_profile: config.prompt_profile.clone(),
             max_position_embeddings,
         };
-        let EngineOptions { dtype, quantize, exact, .. } = *options;
-        let load = LoadOptions { dtype, quantize, exact };
-        // The tables and pixels of the forward pass are f32, and a GPU multiplies no mixed types.
-        let is_f32 = matches!(load.dtype, None | Some(WeightDtype::F32)) && load.quantize.is_none();
-        if options.device != DeviceKind::Cpu && !is_f32 {
-            let problem = "on a GPU weights are f32, and not quantised while they are loaded";
-            return Err(ModelError::Options { problem: problem.to_owned() });
-        }
-        let loader = Loader::new(&*weights, load, options.device.open()?);
-        let model = Qwen25Vl::new(&config, &loader)?;
+        let (forms, placement, memory_plan) = plan(&config, &*weights, options)?;
+        let model = Qwen25Vl::new(&config, &Loader::new(&*weights, forms, &placement))?;
         Ok(Self {
             info,
             processor,
@@ -143,6 +143,8 @@ impl Engine {
             stop_ids,
             model,
             context_limit,
+            memory_plan,
+            memory: options.memory,
             weight_bytes,
             weights_hash: OnceLock::new(),
             compiler: OnceLock::new(),
@@ -150,6 +152,29 @@ impl Engine {
             features: Mutex::new(VisionCache::new(options.vision_cache_bytes)),
             store,
         })
+    }
+
+    /// Returns what [`load`](Self::load) would take in memory, from the headers of the files.
+    ///
+    /// # Errors
+    ///
+    /// As `load`.
+    pub fn memory_plan_of(path: &Path, options: &EngineOptions) -> Result<MemoryPlan, ModelError> {
+        let (checkpoint, _) = Checkpoint::open(path, options.mmproj.as_deref())?;
+        let (_, _, memory_plan) = plan(&checkpoint.config, &*checkpoint.weights, options)?;
+        Ok(memory_plan)
+    }
+
+    /// Returns what the checkpoint and its requests take in memory.
+    pub fn memory_plan(&self) -> &MemoryPlan {
+        &self.memory_plan
+    }
+
+    /// Returns the bytes that requests may still take on the CPU.
+    pub fn free_memory(&self) -> u64 {
+        let taken = resident_memory().unwrap_or(self.memory_plan.cpu_weight_bytes());
+        let allowed = self.memory.map_or(u64::MAX, |memory| memory.saturating_sub(taken));
+        allowed.min(available_memory())
     }
 
     /// Returns what the checkpoint is.
@@ -267,6 +292,9 @@ impl Engine {
         if tokens.saturating_add(max_new_tokens) > limit {
             return Err(ModelError::PromptTooLong { tokens, max_new_tokens, limit });
         }
+        let patches = outline.largest_picture();
+        let capacity = sequence::capacity(tokens, max_new_tokens);
+        self.make_room(self.memory_plan.request_bytes(capacity, tokens, patches))?;
         let mut constraint = match &request.constraint {
             Some(constraint) => Some(self.compiler()?.compile(constraint)?),
             None => None,
@@ -288,6 +316,16 @@ impl Engine {
         stats.vision = start.elapsed();
         let choice = Choice { sampler: Sampler::new(&request.options), constraint };
         Ok(Sequence::new(self, request, prompt, cache, choice, stats).cancelled_by(cancel))
+    }
+
+    /// Sees that a request can take so many bytes, if need be by forgetting earlier ones.
+    fn make_room(&self, needed: u64) -> Result<(), ModelError> {
+        if needed <= self.free_memory() {
+            return Ok(());
+        }
+        self.forget();
+        let free = self.free_memory();
+        if needed <= free { Ok(()) } else { Err(ModelError::RequestMemory { needed, free }) }
     }
 
     /// Ends a sequence and remembers what it has been through.
@@ -312,7 +350,8 @@ impl Engine {
         if let Some(store) = self.store.as_ref().filter(|_| cache.len() < prompt.constant) {
             let constant = &prompt.keys[..prompt.constant];
             let empty = self.model.new_cache();
-            cache = store.load(constant, empty, capacity, self.model.device()).unwrap_or(cache);
+            let place = |layer| self.model.layer_place(layer).clone();
+            cache = store.load(constant, empty, capacity, place).unwrap_or(cache);
         }
         cache.reserve(capacity);
         Ok(cache)
@@ -357,8 +396,7 @@ impl Engine {
         let frames: Vec<_> = picture.frames.iter().collect();
         let processed = self.processor.patchify(&frames);
         let shape = (processed.grid.patch_len(), self.model.config().vision.patch_len());
-        let pixel_values: Tensor =
-            Tensor::from_vec(processed.pixel_values, shape, self.model.device())?;
+        let pixel_values: Tensor = Tensor::from_vec(processed.pixel_values, shape, &Device::Cpu)?;
         let mut go_on = |_block: usize, _output: &dyn Fn() -> candle_core::Result<Tensor>| {
             if cancel.is_cancelled() {
                 candle_core::bail!("cancelled");
@@ -459,6 +497,26 @@ impl Engine {
         constraint.mask(&mut logits)?;
         Ok(start.elapsed())
     }
+}
+
+/// Decides where everything goes and what it takes, before a tensor is read.
+fn plan(
+    config: &Config,
+    weights: &dyn TensorSource,
+    options: &EngineOptions,
+) -> Result<(Forms, Placement, MemoryPlan), ModelError> {
+    let EngineOptions { dtype, quantize, exact, memory, .. } = *options;
+    let forms = Forms::new(weights, LoadOptions { dtype, quantize, exact });
+    let placement = Placement::new(weights, forms, options.devices.open(memory)?)?;
+    let memory_plan = MemoryPlan::new(config, weights, forms, &placement);
+    let (needed, free) = (
+        memory_plan.cpu_weight_bytes() + memory_plan.loading_bytes,
+        memory.unwrap_or_else(available_memory),
+    );
+    if needed > free {
+        return Err(ModelError::Memory { needed, free });
+    }
+    Ok((forms, placement, memory_plan))
 }
 
 /// A cache behind a poisoned lock is still whole: nothing in it is left half done.

@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use crate::memory::format_bytes;
+
 /// An error from loading or running a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -193,6 +195,30 @@ pub enum ModelError {
         /// Index of the generated token, from 0.
         index: usize,
     },
+    /// The weights do not fit into memory.
+    #[error(
+        "the weights need {} of memory, but {} are free",
+        format_bytes(*.needed),
+        format_bytes(*.free)
+    )]
+    Memory {
+        /// The bytes they take, with what loading takes for a moment.
+        needed: u64,
+        /// The bytes that may be taken.
+        free: u64,
+    },
+    /// A request does not fit into memory.
+    #[error(
+        "this request needs {} of memory, but {} are free",
+        format_bytes(*.needed),
+        format_bytes(*.free)
+    )]
+    RequestMemory {
+        /// The bytes that it takes: keys, values, and what a pass computes.
+        needed: u64,
+        /// The bytes that may be taken.
+        free: u64,
+    },
     /// The device asked for cannot be used by this build or on this machine.
     #[error("compute device `{device}` cannot be used")]
     Device {
@@ -250,6 +276,14 @@ impl ModelError {
             Self::PromptTooLong { .. } => {
                 Some("shorten the goal, keep fewer images in the history, or lower max_pixels")
             }
+            Self::Memory { .. } => Some(
+                "quantise while loading (`--quantize q4k`), take a smaller or a quantised \
+                 checkpoint, or name what else may hold a part of it (`--compute cuda:0=20GB,cpu`)",
+            ),
+            Self::RequestMemory { .. } => Some(
+                "show fewer or smaller pictures (`--max-pixels`), ask for a shorter answer, or \
+                 close other programs",
+            ),
             Self::Video { .. } => Some("sample fewer frames, all of one size"),
             Self::Busy { .. } => Some("wait a moment and ask again"),
             Self::Device { .. } => {

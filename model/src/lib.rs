@@ -39,11 +39,13 @@ mod answer_text;
 mod batch;
 mod checkpoint;
 mod constraint;
+mod device_map;
 mod engine;
 mod error;
 mod gguf;
 mod kernels;
 mod measure;
+mod placement;
 mod prefix_cache;
 mod prefix_store;
 mod projection;
@@ -57,7 +59,8 @@ mod weights;
 
 pub use chat::{Message, Part, Role, ToolCall};
 pub use constraint::Constraint;
-pub use engine::{CacheCounts, CheckpointInfo, DeviceKind, Engine, EngineOptions};
+pub use device_map::{DeviceKind, DeviceMap, DeviceShare};
+pub use engine::{CacheCounts, CheckpointInfo, Engine, EngineOptions};
 pub use error::ModelError;
 pub use gguf::{ConvertProgress, ConvertReport, GgufType, convert};
 #[doc(hidden)]

@@ -13,6 +13,7 @@ use fs_err as fs;
 use sha2::{Digest, Sha256};
 
 use crate::kv_cache::KvCache;
+use crate::placement::Place;
 use crate::prefix_cache::PlaceKey;
 
 /// A folder of beginnings.
@@ -41,15 +42,15 @@ impl PrefixStore {
         keys: &[PlaceKey],
         mut cache: KvCache,
         capacity: usize,
-        device: &Device,
+        place: impl Fn(usize) -> Place,
     ) -> Option<KvCache> {
         if keys.len() < MIN_TOKENS {
             return None;
         }
         let path = self.path(keys);
-        let tensors = candle_core::safetensors::load(&path, device).ok()?;
+        let tensors = candle_core::safetensors::load(&path, &Device::Cpu).ok()?;
         cache.reserve(capacity);
-        let filled = fill(&mut cache, &tensors, keys.len());
+        let filled = fill(&mut cache, &tensors, keys.len(), place);
         if filled.is_err() {
             // Damaged: the next one writes it anew. If it cannot be removed, it is passed over again.
             let _ = fs::remove_file(&path);
@@ -114,7 +115,12 @@ fn is_ours(path: &Path) -> bool {
 }
 
 /// Puts the tensors of a file into an empty cache.
-fn fill(cache: &mut KvCache, tensors: &HashMap<String, Tensor>, len: usize) -> Result<()> {
+fn fill(
+    cache: &mut KvCache,
+    tensors: &HashMap<String, Tensor>,
+    len: usize,
+    place: impl Fn(usize) -> Place,
+) -> Result<()> {
     for layer in 0..cache.num_layers() {
         let tensor = |name: String| {
             tensors.get(&name).ok_or(candle_core::Error::CannotFindTensor { path: name })
@@ -123,7 +129,8 @@ fn fill(cache: &mut KvCache, tensors: &HashMap<String, Tensor>, len: usize) -> R
         if k.dims() != v.dims() || k.dims3()?.1 != len {
             candle_core::bail!("layer {layer} has another shape");
         }
-        cache.layer_mut(layer).append(k, v)?;
+        let place = place(layer);
+        cache.layer_mut(layer).append(&place.take(k)?, &place.take(v)?)?;
     }
     Ok(())
 }
@@ -131,6 +138,7 @@ fn fill(cache: &mut KvCache, tensors: &HashMap<String, Tensor>, len: usize) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::DType;
 
     fn cache(len: usize) -> KvCache {
         let mut cache = KvCache::new(2);
@@ -143,7 +151,10 @@ mod tests {
     }
 
     fn load(store: &PrefixStore, keys: &[PlaceKey]) -> Option<Vec<f32>> {
-        let loaded = store.load(keys, KvCache::new(2), 500, &Device::Cpu)?;
+        let loaded = store.load(keys, KvCache::new(2), 500, |_layer| Place {
+            device: Device::Cpu,
+            dtype: DType::F32,
+        })?;
         let (k, _) = loaded.held(1, keys.len()).unwrap().unwrap();
         Some(k.flatten_all().unwrap().to_vec1().unwrap())
     }

@@ -8,11 +8,11 @@ mod mlp;
 
 use std::sync::Arc;
 
-use candle_core::quantized::{GgmlDType, QMatMul};
+use candle_core::quantized::{GgmlDType, QMatMul, QStorage, QTensor};
 use candle_core::{DType, Device, Module, Result, Tensor};
 
 use crate::kernels::rows::Dense;
-use crate::kernels::{self, Activations, Linear};
+use crate::kernels::{self, Activations, Linear, Scratch};
 use blocks::BlockMatrix;
 use half::HalfMatrix;
 
@@ -55,21 +55,27 @@ impl Projection {
         Self { matrix, bias: None, rounding: false }
     }
 
-    /// Returns a projection by quantised weights, row by row, each row filled up to whole blocks.
+    /// Returns a projection by quantised weights on the CPU, row by row, each row filled up to whole
+    /// blocks.
     pub(crate) fn blocks(
+        dtype: GgmlDType,
+        bytes: Vec<u8>,
+        (out_len, in_len): (usize, usize),
+    ) -> Result<Self> {
+        let matrix = Matrix::Blocks(Arc::new(BlockMatrix::new(dtype, bytes, out_len, in_len)?));
+        Ok(Self { matrix, bias: None, rounding: false })
+    }
+
+    /// As [`blocks`](Self::blocks), of whole blocks on a GPU.
+    pub(crate) fn device_blocks(
         dtype: GgmlDType,
         bytes: Vec<u8>,
         (out_len, in_len): (usize, usize),
         device: &Device,
     ) -> Result<Self> {
-        let matrix = if device.is_cpu() {
-            Matrix::Blocks(Arc::new(BlockMatrix::new(dtype, bytes, out_len, in_len)?))
-        } else {
-            use candle_core::quantized::{QStorage, QTensor};
-            let storage = QStorage::from_data(bytes.into(), device, dtype)?;
-            Matrix::Device(QMatMul::from_qtensor(QTensor::new(storage, (out_len, in_len))?)?)
-        };
-        Ok(Self { matrix, bias: None, rounding: false })
+        let storage = QStorage::from_data(bytes.into(), device, dtype)?;
+        let matrix = QMatMul::from_qtensor(QTensor::new(storage, (out_len, in_len))?)?;
+        Ok(Self { matrix: Matrix::Device(matrix), bias: None, rounding: false })
     }
 
     /// Adds `bias`, `(out,)`, to every row of the result.
@@ -83,7 +89,7 @@ impl Projection {
     }
 
     /// Returns the bytes that the weights and the bias take in memory.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the memory plan is checked with it"))]
+    #[cfg(test)]
     pub(crate) fn resident_bytes(&self) -> usize {
         let dense = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
         let weights = match &self.matrix {
@@ -106,6 +112,26 @@ impl Projection {
         self.apply(xs, Some(sum))
     }
 
+    /// As [`forward`](Self::forward) of `(s, in)` on the CPU, into room that is used again and again;
+    /// nothing if the weights are elsewhere.
+    pub(crate) fn forward_scratch(&self, xs: &Tensor) -> Result<Option<Scratch>> {
+        if !self.is_for_kernels() {
+            return Ok(None);
+        }
+        let n = xs.dim(0)?;
+        let mut ys = Scratch::new(n * self.dims()?.0);
+        kernels::with_values(xs, |xs| self.multiply(xs, n, None, &mut ys))??;
+        Ok(Some(ys))
+    }
+
+    /// As [`forward_sum`](Self::forward_sum), of numbers on the CPU.
+    pub(crate) fn forward_slice_sum(&self, xs: &[f32], sum: &Tensor) -> Result<Tensor> {
+        let (n, out_len) = (sum.dim(0)?, self.dims()?.0);
+        let mut ys = vec![0.0; n * out_len];
+        kernels::with_values(sum, |sum| self.multiply(xs, n, Some(sum), &mut ys))??;
+        Tensor::from_vec(ys, (n, out_len), &Device::Cpu)
+    }
+
     fn apply(&self, xs: &Tensor, sum: Option<&Tensor>) -> Result<Tensor> {
         let (rank, [.., in_len]) = (xs.rank(), xs.dims()) else {
             candle_core::bail!("a projection needs at least one dimension")
@@ -114,14 +140,21 @@ impl Projection {
         let ys = match &self.matrix {
             _ if self.is_for_kernels() => {
                 let (n, out_len) = (flat.dim(0)?, self.dims()?.0);
-                let ys = kernels::with_values(&flat, |xs| match sum {
-                    None => self.multiply(xs, n, None),
-                    Some(sum) => kernels::with_values(sum, |sum| self.multiply(xs, n, Some(sum)))?,
+                let mut ys = vec![0.0; n * out_len];
+                kernels::with_values(&flat, |xs| match sum {
+                    None => self.multiply(xs, n, None, &mut ys),
+                    Some(sum) => {
+                        kernels::with_values(sum, |sum| self.multiply(xs, n, Some(sum), &mut ys))?
+                    }
                 })??;
                 Tensor::from_vec(ys, (n, out_len), &Device::Cpu)?
             }
             Matrix::Dense(weight) => self.finish(flat.matmul(&weight.t()?)?, sum)?,
-            Matrix::Device(matrix) => self.finish(matrix.forward(&flat)?, sum)?,
+            Matrix::Device(matrix) => {
+                // candle multiplies blocks with f32 only.
+                let ys = matrix.forward(&flat.to_dtype(DType::F32)?)?;
+                self.finish(ys.to_dtype(flat.dtype())?, sum)?
+            }
             Matrix::Half(_) | Matrix::Blocks(_) => candle_core::bail!("these are for the kernels"),
         };
         if rank == 2 {
@@ -160,40 +193,38 @@ impl Projection {
         }
     }
 
-    /// Multiplies `n` rows on the CPU, and adds the bias and `sum`.
-    fn multiply(&self, xs: &[f32], n: usize, sum: Option<&[f32]>) -> Result<Vec<f32>> {
-        let (out_len, in_len) = self.dims()?;
+    /// Writes the product of `n` rows on the CPU, with the bias and `sum` added.
+    fn multiply(&self, xs: &[f32], n: usize, sum: Option<&[f32]>, ys: &mut [f32]) -> Result<()> {
+        let (_, in_len) = self.dims()?;
         if xs.len() != n * in_len {
             let width = xs.len() / n.max(1);
             candle_core::bail!("activations of width {width} meet weights of width {in_len}");
         }
-        if n == 0 || out_len == 0 {
-            return Ok(Vec::new());
+        if ys.is_empty() {
+            return Ok(());
         }
         if n > self.few_rows() {
-            let mut ys = vec![0.0; n * out_len];
             let activations = Activations::new(xs, n, in_len, self.rounding);
-            self.with_linear(|linear| activations.linear(linear, sum, &mut ys))?;
-            return Ok(ys);
+            return self.with_linear(|linear| activations.linear(linear, sum, ys));
         }
-        let mut ys = match &self.matrix {
+        ys.copy_from_slice(&match &self.matrix {
             Matrix::Half(matrix) => matrix.multiply_few(xs, n),
             Matrix::Blocks(matrix) => matrix.multiply_few(xs, n, self.rounding),
             Matrix::Dense(weight) => kernels::with_values(weight, |weights| {
                 kernels::multiply_few(&Dense { weights, cols: in_len }, xs, n)
             })?,
             Matrix::Device(_) => candle_core::bail!("these are not for the kernels"),
-        };
+        });
         let mut add = |values: &[f32]| {
             for (y, value) in ys.iter_mut().zip(values.iter().cycle()) {
                 *y += value;
             }
         };
         sum.map(&mut add);
-        if let Some(bias) = &self.bias {
-            kernels::with_values(bias, add)?;
+        match &self.bias {
+            None => Ok(()),
+            Some(bias) => kernels::with_values(bias, add),
         }
-        Ok(ys)
     }
 
     /// The most rows of activations for which dot products are faster than panels, from measurements

@@ -78,6 +78,11 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
+    /// Returns the patches of the largest image or video.
+    pub(crate) fn largest_picture(&self) -> usize {
+        self.media.iter().map(|media| media.grid.patch_len()).max().unwrap_or(0)
+    }
+
     /// Tokens of the prompt.
     pub(crate) fn len(&self) -> usize {
         self.runs().map(|(_, n)| n).sum()

@@ -16,9 +16,10 @@ mod text;
 
 pub use text::Segment;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use crate::kv_cache::KvCache;
+use crate::placement::Place;
 use crate::projection::Projection;
 use crate::weights::{Loaded, Loader};
 use config::Config;
@@ -33,7 +34,8 @@ pub struct Qwen25Vl {
     model: TextDecoder,
     lm_head: Projection,
     config: Config,
-    device: Device,
+    /// Where the lm head is.
+    head: Place,
 }
 
 impl Qwen25Vl {
@@ -45,17 +47,19 @@ impl Qwen25Vl {
     pub(crate) fn new(config: &Config, loader: &Loader<'_>) -> Loaded<Self> {
         let model = TextDecoder::new(&config.text, &loader.pp("model"))?;
         let (c, v) = (config.text.hidden_size, config.text.vocab_size);
-        let lm_head = if config.text.tie_word_embeddings || !loader.contains("lm_head.weight") {
-            model.embedding_matrix().clone()
-        } else {
-            loader.pp("lm_head").projection_no_bias(c, v)?
-        };
+        let (lm_head, head) =
+            if config.text.tie_word_embeddings || !loader.contains("lm_head.weight") {
+                (model.embedding_matrix().clone(), model.place().clone())
+            } else {
+                let loader = loader.pp("lm_head");
+                (loader.projection_no_bias(c, v)?, loader.place())
+            };
         Ok(Self {
             visual: VisionTower::new(&config.vision, &loader.pp("visual"))?,
             model,
             lm_head,
             config: config.clone(),
-            device: loader.device().clone(),
+            head,
         })
     }
 
@@ -64,9 +68,9 @@ impl Qwen25Vl {
         &self.config
     }
 
-    /// Returns where the tensors live.
-    pub fn device(&self) -> &Device {
-        &self.device
+    /// Returns where a decoder layer is.
+    pub(crate) fn layer_place(&self, layer: usize) -> &Place {
+        self.model.layer_place(layer)
     }
 
     /// Returns the vision tower.
@@ -102,15 +106,16 @@ impl Qwen25Vl {
                 "{placeholders} placeholders in the prompt but {n_features} image features"
             );
         }
+        let place = self.model.place();
         let mut used = 0;
         let mut runs = Vec::new();
         for run in token_ids.chunk_by(|&a, &b| self.is_placeholder(a) == self.is_placeholder(b)) {
             if let Some(features) = features.filter(|_| self.is_placeholder(run[0])) {
-                runs.push(features.narrow(0, used, run.len())?);
+                runs.push(place.take(&features.narrow(0, used, run.len())?)?);
                 used += run.len();
             } else {
-                let ids = Tensor::from_slice(run, run.len(), &self.device)?;
-                runs.push(self.model.embed(&ids)?);
+                let ids = Tensor::from_slice(run, run.len(), &place.device)?;
+                runs.push(place.take(&self.model.embed(&ids)?)?);
             }
         }
         attention::cat_tiles(runs, 0)
@@ -159,8 +164,9 @@ impl Qwen25Vl {
                 embeddings.dim(0)?
             );
         }
-        let rotary = RotaryTable::text(position_ids, &self.config.text, &self.device)?;
-        self.model.forward(embeddings, &rotary, segments)
+        let device = &self.model.place().device;
+        let rotary = RotaryTable::text(position_ids, &self.config.text, device)?;
+        self.model.forward(embeddings, rotary, segments)
     }
 
     /// Returns the logits of the given hidden states: `(n, c)` → `(n, v)`.
@@ -169,6 +175,6 @@ impl Qwen25Vl {
     ///
     /// Fails if memory runs out.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.lm_head.forward(hidden)
+        self.lm_head.forward(&self.head.take(hidden)?)
     }
 }

@@ -182,7 +182,12 @@ impl Shared {
 
 impl Scheduler {
     /// Starts the two threads.
+    ///
+    /// Fewer tokens run at once than `limits` allow if there is not the memory for more.
     pub fn new(engine: Arc<Engine>, limits: SchedulerLimits) -> Self {
+        let per_token = engine.memory_plan().kv_bytes_per_token.max(1);
+        let fit = usize::try_from(engine.free_memory() / per_token).unwrap_or(usize::MAX);
+        let limits = SchedulerLimits { max_tokens: limits.max_tokens.min(fit), ..limits };
         let shared = Arc::new(Shared {
             engine,
             limits,

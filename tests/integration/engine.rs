@@ -2,6 +2,8 @@
 //! do alone.
 
 mod caches;
+mod devices;
+mod memory;
 mod options;
 mod scheduler;
 

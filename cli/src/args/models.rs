@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use handsight_model::GgufType;
 
+use super::{LoadArgs, TalkArgs};
+
 /// `models`.
 #[derive(Debug, Args)]
 pub(crate) struct ModelsArgs {
@@ -24,6 +26,10 @@ pub(crate) enum ModelsCommand {
     Info(ModelsInfoArgs),
     /// Write a checkpoint folder as GGUF: a language model and its vision tower.
     Quantize(ModelsQuantizeArgs),
+    /// Compare a model with a reference on some screens: how often they find the same token likeliest,
+    /// and how far apart the points are that they ground.
+    #[command(after_help = COMPARE_HELP)]
+    Compare(ModelsCompareArgs),
     /// Compute the checksums of all files of a model again.
     Verify(ModelsVerifyArgs),
     /// Remove a model; what other revisions share stays.
@@ -40,6 +46,39 @@ Environment: HF_HOME or HF_HUB_CACHE says where models are kept, HF_ENDPOINT nam
 HF_TOKEN is for private and gated models, HF_HUB_OFFLINE=1 forbids the network, \
 HF_HUB_DOWNLOAD_TIMEOUT is how many seconds a server may be silent, HTTPS_PROXY and \
 REQUESTS_CA_BUNDLE are as everywhere.";
+
+const COMPARE_HELP: &str = "\
+Example: what quantising changes on two screens
+
+  handsight models compare qwen2.5-vl-3b qwen2.5-vl-3b --quantize q4k \\
+      --image desktop.png --image browser.png --find 'the Save button'
+
+`--quantize`, `--dtype`, `--compute` and `--mmproj` are said of MODEL; the reference is loaded as it \
+is, with `--exact`.";
+
+/// `models compare`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsCompareArgs {
+    /// What is compared with, such as the checkpoint that was quantised.
+    pub(crate) reference: String,
+
+    /// What is compared.
+    pub(crate) model: String,
+
+    /// A screenshot; can be given several times.
+    #[arg(long = "image", value_name = "FILE", required = true)]
+    pub(crate) images: Vec<PathBuf>,
+
+    /// What to look for on each of them; can be given several times.
+    #[arg(long, value_name = "TEXT", required = true)]
+    pub(crate) find: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+
+    #[command(flatten)]
+    pub(crate) talk: TalkArgs,
+}
 
 /// `models pull`.
 #[derive(Debug, Args)]

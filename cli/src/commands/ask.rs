@@ -41,7 +41,7 @@ pub(crate) fn run(
     let schema = args.schema.as_deref().map(read_schema).transpose()?;
     let images = names.iter().map(|name| open::image(name)).collect::<Result<Vec<_>, _>>()?;
     let interrupt = Interrupt::listen(printer)?;
-    let own = PixelLimits { max_pixels: args.model.max_pixels, ..PixelLimits::default() };
+    let own = PixelLimits { max_pixels: args.model.talk.max_pixels, ..PixelLimits::default() };
     let videos = args
         .video
         .iter()

@@ -5,7 +5,7 @@ use std::path::Path;
 use handsight_agent::{Family, PromptProfile, Surface};
 use handsight_model::hub::ModelName;
 
-use crate::args::{ModelArgs, Prompt};
+use crate::args::{Prompt, TalkArgs};
 use crate::failure::{Exit, Failure};
 
 /// Returns what a model is called: as it was typed, its repository, and its folder or file.
@@ -18,8 +18,8 @@ pub(crate) fn names(typed: &str, path: Option<&Path>) -> Vec<String> {
 }
 
 /// Refuses a checkpoint of a family that the engine here cannot run, before it is read.
-pub(crate) fn refuse_served_only(model: &ModelArgs, names: &[String]) -> Result<(), Failure> {
-    let family = match &model.family {
+pub(crate) fn refuse_served_only(talk: &TalkArgs, names: &[String]) -> Result<(), Failure> {
+    let family = match &talk.family {
         Some(asked) => Some(Family::open(asked)?),
         None => Family::of_model(names.iter().map(String::as_str)),
     };
@@ -36,24 +36,24 @@ pub(crate) fn refuse_served_only(model: &ModelArgs, names: &[String]) -> Result<
 
 /// Returns how to talk to a model of these names, whose configuration may name a profile.
 pub(crate) fn profile(
-    model: &ModelArgs,
+    talk: &TalkArgs,
     names: &[String],
     configured: Option<&str>,
 ) -> Result<PromptProfile, Failure> {
-    let asked = match model.prompt {
+    let asked = match talk.prompt {
         Some(Prompt::EmbeddedV1) => Some("embedded"),
-        _ => model.family.as_deref(),
+        _ => talk.family.as_deref(),
     };
-    let surface = match model.prompt {
+    let surface = match talk.prompt {
         Some(Prompt::MobileUse) => Some(Surface::Mobile),
         Some(Prompt::EmbeddedV1 | Prompt::ComputerUse) => Some(Surface::Desktop),
         None => None,
     };
     // A prompt that is asked for is one of Qwen's, whatever else the configuration names.
-    let configured = configured.filter(|_| model.prompt.is_none());
+    let configured = configured.filter(|_| talk.prompt.is_none());
     let names = names.iter().map(String::as_str);
     let profile = PromptProfile::choose(asked, names, configured, surface)?;
-    Ok(profile.with_max_pixels(model.max_pixels))
+    Ok(profile.with_max_pixels(talk.max_pixels))
 }
 
 #[cfg(test)]

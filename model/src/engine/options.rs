@@ -2,39 +2,17 @@
 
 use std::path::PathBuf;
 
-use candle_core::Device;
-
-use crate::error::ModelError;
+use crate::device_map::DeviceMap;
 use crate::weights::{Quantization, WeightDtype};
-
-/// Where the tensors live.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum DeviceKind {
-    /// The processor, in f32.
-    #[default]
-    Cpu,
-    /// An NVIDIA GPU by number; needs the cargo feature `cuda`.
-    Cuda(usize),
-    /// An Apple GPU by number; needs the cargo feature `metal`.
-    Metal(usize),
-}
-
-impl DeviceKind {
-    pub(super) fn open(self) -> Result<Device, ModelError> {
-        let (name, opened) = match self {
-            Self::Cpu => return Ok(Device::Cpu),
-            Self::Cuda(index) => (format!("cuda:{index}"), Device::new_cuda(index)),
-            Self::Metal(index) => (format!("metal:{index}"), Device::new_metal(index)),
-        };
-        opened.map_err(|source| ModelError::Device { device: name, source })
-    }
-}
 
 /// How a checkpoint is loaded and run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EngineOptions {
-    /// Where the tensors live.
-    pub device: DeviceKind,
+    /// Where the weights live.
+    pub devices: DeviceMap,
+    /// The most memory this process may take on the CPU, in bytes; by default what is free. A
+    /// checkpoint or a request that needs more is refused before it takes any.
+    pub memory: Option<u64>,
     /// The vision tower's file of a language model in GGUF, if it is not the one beside it.
     pub mmproj: Option<PathBuf>,
     /// What dense weights are kept in; as they are stored if nothing is said, but that on the CPU
@@ -60,7 +38,8 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
-            device: DeviceKind::Cpu,
+            devices: DeviceMap::default(),
+            memory: None,
             mmproj: None,
             dtype: None,
             quantize: None,
@@ -76,11 +55,12 @@ impl Default for EngineOptions {
 impl EngineOptions {
     /// Names what the numbers depend on beside the weights.
     pub(super) fn fingerprint(&self) -> String {
-        let memory = Self::default();
+        let defaults = Self::default();
         let numbers = Self {
+            memory: None,
             max_context: None,
-            prefix_cache_bytes: memory.prefix_cache_bytes,
-            vision_cache_bytes: memory.vision_cache_bytes,
+            prefix_cache_bytes: defaults.prefix_cache_bytes,
+            vision_cache_bytes: defaults.vision_cache_bytes,
             prefix_dir: None,
             ..self.clone()
         };

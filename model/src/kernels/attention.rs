@@ -15,6 +15,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::exp::exp;
+use super::scratch::Scratch;
 
 /// Rows of numbers of some heads, anywhere in a slice.
 #[derive(Clone, Copy)]
@@ -64,9 +65,9 @@ const TASK_LANES: usize = 128;
 const BLOCK: usize = 64;
 
 impl Attention<'_> {
-    /// Returns attention within spans of rows, every row of a span to every key of it; the spans
-    /// follow each other and cover all rows. `(s, h · d)`
-    pub(crate) fn within(&self, spans: &[Range<usize>]) -> Vec<f32> {
+    /// Writes attention within spans of rows, every row of a span to every key of it, to `out`,
+    /// `(s, h · d)`; the spans follow each other and cover all rows.
+    pub(crate) fn within(&self, spans: &[Range<usize>], out: &mut [f32]) {
         let mut tasks = Vec::new();
         for head in 0..self.heads {
             for span in spans {
@@ -82,11 +83,12 @@ impl Attention<'_> {
                 }
             }
         }
-        self.run(&tasks)
+        self.run(&tasks, out);
     }
 
-    /// Returns causal attention to `past + s` keys, of which the rows are the last. `(s, h · d)`
-    pub(crate) fn causal(&self, past: usize) -> Vec<f32> {
+    /// Writes causal attention to `past + s` keys, of which the rows are the last, to `out`,
+    /// `(s, h · d)`.
+    pub(crate) fn causal(&self, past: usize, out: &mut [f32]) {
         let group = self.heads / self.kv_heads;
         let mut tasks = Vec::new();
         for kv_head in 0..self.kv_heads {
@@ -97,14 +99,14 @@ impl Attention<'_> {
                 tasks.push(Task { lanes, kv_head, keys: 0..past + self.rows, past: Some(past) });
             }
         }
-        self.run(&tasks)
+        self.run(&tasks, out);
     }
 
-    fn run(&self, tasks: &[Task]) -> Vec<f32> {
+    fn run(&self, tasks: &[Task], out: &mut [f32]) {
         let arch = Arch::new();
-        let mut out = vec![0.0; self.heads * self.rows * self.width]; // (h, s, d)
+        let mut by_head = Scratch::new(self.heads * self.rows * self.width); // (h, s, d)
         let mut parts = Vec::with_capacity(tasks.len());
-        let mut rest = out.as_mut_slice();
+        let mut rest = &mut *by_head;
         for task in tasks {
             let (part, after) = rest.split_at_mut(task.lanes.len() * self.width);
             parts.push((task, part));
@@ -113,19 +115,12 @@ impl Attention<'_> {
         parts.into_par_iter().for_each(|(task, out)| {
             arch.dispatch(Run { attention: self, task, out });
         });
-        self.join(&out)
-    }
-
-    /// `(h, s, d)` → `(s, h · d)`
-    fn join(&self, xs: &[f32]) -> Vec<f32> {
         let (rows, width) = (self.rows, self.width);
-        let mut joined = vec![0.0; xs.len()];
-        joined.par_chunks_mut(self.heads * width).enumerate().for_each(|(row, joined)| {
-            for (head, out) in joined.chunks_mut(width).enumerate() {
-                out.copy_from_slice(&xs[(head * rows + row) * width..][..width]);
+        out.par_chunks_mut(self.heads * width).enumerate().for_each(|(row, out)| {
+            for (head, out) in out.chunks_mut(width).enumerate() {
+                out.copy_from_slice(&by_head[(head * rows + row) * width..][..width]);
             }
         });
-        joined
     }
 }
 

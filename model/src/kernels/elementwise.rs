@@ -49,7 +49,7 @@ fn gated<S: Simd>(simd: S, gate: S::f32s, up: S::f32s) -> S::f32s {
 }
 
 /// Rotates the heads of some rows by the angles whose `cos` and `sin` are given, `(s, d / 2)` each:
-/// `(s, h · d)` → `(h, s, d)`. From one row to the next it is `stride` numbers.
+/// `(s, h · d)` → `out`, `(h, s, d)`. From one row to the next it is `stride` numbers.
 ///
 /// # Source
 ///
@@ -59,13 +59,13 @@ pub(crate) fn rotate_heads(
     xs: &[f32],
     stride: usize,
     (rows, heads): (usize, usize),
-    cos: &[f32],
-    sin: &[f32],
-) -> Vec<f32> {
+    [cos, sin]: [&[f32]; 2],
+    out: &mut [f32],
+) {
     let arch = Arch::new();
     let half = cos.len() / rows.max(1);
     let width = 2 * half;
-    let mut out = vec![0.0; heads * rows * width];
+    debug_assert_eq!(out.len(), heads * rows * width);
     let chunks = out.par_chunks_mut(width.max(1)).enumerate().with_min_len(256);
     chunks.for_each(|(at, out)| {
         let (head, row) = (at / rows, at % rows);
@@ -73,7 +73,6 @@ pub(crate) fn rotate_heads(
         let angles = row * half..(row + 1) * half;
         arch.dispatch(Rotate { xs, cos: &cos[angles.clone()], sin: &sin[angles], out });
     });
-    out
 }
 
 struct Rotate<'a> {

@@ -19,13 +19,12 @@ pub(super) use kernel::{Kernel, Panel, WIDTH};
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
-
-use super::packed::{Packed, STEP};
+use super::k_quants::{GROUP, KType};
+use super::packed::Packed;
 use super::product::{Product, Sums};
 use super::rows::{Rows, Weights};
 use kernel::{TileProduct, WORD};
+use pulp::{Arch, Simd, WithSimd};
 
 /// Columns that have one scale.
 pub(super) const DEPTH: usize = 256;
@@ -46,32 +45,19 @@ impl Integers {
     /// Takes `n` rows of activations, one after another.
     pub(super) fn new(kernel: Kernel, xs: &[f32], n: usize, cols: usize) -> Self {
         let arch = Arch::new();
-        let depths = cols.div_ceil(DEPTH);
-        let filled = n.next_multiple_of(STEP);
-        let (mut scales, mut sums) = (vec![0.0; depths * filled], vec![0; depths * filled]);
-        let words =
-            Packed::new(n, cols.div_ceil(WORD), DEPTH / WORD, |rows, words, tile, height| {
+        let (words, kept) =
+            Packed::new(n, cols.div_ceil(WORD), DEPTH / WORD, |row, words, places| {
+                let columns = words.start * WORD..cols.min(words.end * WORD);
                 let mut levels = [0; DEPTH];
-                for (at, row) in rows.enumerate() {
-                    let columns = words.start * WORD..cols.min(words.end * WORD);
-                    let xs = &xs[row * cols..][columns];
-                    arch.dispatch(Quantize { xs, out: &mut levels });
-                    for (word, &levels) in
-                        tile[at..].iter_mut().step_by(height).zip(levels.as_chunks().0)
-                    {
-                        *word = levels;
-                    }
+                let xs = &xs[row * cols..][columns];
+                let kept = arch.dispatch(Quantize { xs, out: &mut levels });
+                for (place, &levels) in places.zip(levels.as_chunks().0) {
+                    *place = levels;
                 }
+                kept
             });
-        let parts = scales.par_chunks_mut(filled).zip(sums.par_chunks_mut(filled)).enumerate();
-        parts.for_each(|(depth, (scales, sums))| {
-            let mut levels = [0; DEPTH];
-            let columns = depth * DEPTH..cols.min((depth + 1) * DEPTH);
-            for (row, (scale, sum)) in scales.iter_mut().zip(sums).take(n).enumerate() {
-                let xs = &xs[row * cols..][columns.clone()];
-                (*scale, *sum) = arch.dispatch(Quantize { xs, out: &mut levels });
-            }
-        });
+        let (scales, sums) = kept.into_iter().unzip();
+        let depths = cols.div_ceil(DEPTH);
         Self { kernel, words, scales, sums, depths }
     }
 }
@@ -127,13 +113,22 @@ impl WithSimd for Quantize<'_> {
         let (scale, inverse) = scale_of(simd, xs);
         let mut sum = 0;
         for (out, &x) in out.iter_mut().zip(xs) {
-            let level = (x * inverse).round_ties_even() as i32;
-            sum += level;
+            let level = nearest(x * inverse);
+            sum = i32::wrapping_add(sum, level);
             *out = level as i8;
         }
         out[xs.len()..].fill(0);
         (scale, sum)
     }
+}
+
+/// Returns the integer nearest to a number between −2²² and 2²², the even one of two that are as near;
+/// of other numbers, any integer.
+#[inline(always)]
+pub(super) fn nearest(x: f32) -> i32 {
+    /// 1.5·2²³: a number added to it has its nearest integer in the lowest bits of the sum.
+    const MAGIC: f32 = 12_582_912.0;
+    (x + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed()
 }
 
 /// Returns what takes the largest of `xs` to 127, and the other way round.
@@ -177,7 +172,7 @@ impl<R: Rows> WithSimd for Fill<'_, R> {
             for at in 0..WIDTH {
                 let mut levels = [0; DEPTH];
                 let scale = if at < rows.len() {
-                    weights.round(simd, rows.start + at, start, &mut levels[..len])
+                    weights.round(simd, rows.start + at, start..start + len, &mut levels)
                 } else {
                     0.0
                 };
@@ -189,10 +184,29 @@ impl<R: Rows> WithSimd for Fill<'_, R> {
 
 /// Rounds weights to 8 bits: `weights ≈ scale · levels`. Returns the scale.
 #[inline(always)]
-pub(super) fn round<S: Simd>(simd: S, weights: &[f32], levels: &mut [i8]) -> f32 {
+pub(super) fn round<S: Simd>(simd: S, weights: &[f32], levels: &mut [i8; DEPTH]) -> f32 {
     let (scale, inverse) = scale_of(simd, weights);
     for (level, &weight) in levels.iter_mut().zip(weights) {
-        *level = (weight * inverse).round_ties_even() as i32 as i8;
+        *level = nearest(weight * inverse) as i8;
+    }
+    scale
+}
+
+/// Rounds a block of a K type to 8 bits: its weights are about `scale · levels`. Returns the scale.
+pub(super) fn round_block<K: KType>(block: &[u8], levels: &mut [i8; DEPTH]) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(scale) = x86::round_block::<K>(block, levels) {
+        return scale;
+    }
+    let parts = K::parts(block);
+    let (scale, inverse) = parts.scale(K::MOST);
+    for (at, (levels, from)) in
+        levels.as_chunks_mut::<GROUP>().0.iter_mut().zip(parts.levels.as_chunks().0).enumerate()
+    {
+        let (scale, offset) = (parts.scales[at] * inverse, parts.offsets[at] * inverse);
+        for (level, &from) in levels.iter_mut().zip::<&[u8; GROUP]>(from) {
+            *level = nearest(f32::from(from).mul_add(scale, -offset)) as i8;
+        }
     }
     scale
 }

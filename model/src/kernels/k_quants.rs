@@ -6,10 +6,12 @@
 //! llama.cpp.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use half::f16;
 use pulp::Simd;
 
+use super::int8;
 use super::rows::Rows;
 
 /// Weights in a block.
@@ -97,26 +99,33 @@ impl<K: KType> Rows for KRows<'_, K> {
         }
     }
 
-    /// The largest weight is not looked for: the largest that the scales allow is taken for it.
     #[inline(always)]
-    fn round<S: Simd>(&self, _simd: S, row: usize, start: usize, levels: &mut [i8]) -> f32 {
-        let parts = K::parts(self.block(row, start));
-        let mut largest = 0.0_f32;
-        for (scale, offset) in parts.scales.iter().zip(&parts.offsets) {
-            largest = largest.max(offset.abs()).max((scale * K::MOST - offset).abs());
+    fn round<S: Simd>(
+        &self,
+        _simd: S,
+        row: usize,
+        columns: Range<usize>,
+        levels: &mut [i8; BLOCK],
+    ) -> f32 {
+        let scale = int8::round_block::<K>(self.block(row, columns.start), levels);
+        // A row that ends within the block is filled up with zeros there.
+        levels[columns.len()..].fill(0);
+        scale
+    }
+}
+
+impl Parts {
+    /// Returns what takes levels of −127 to 127 to the weights, and what takes the weights there. The
+    /// largest weight is not looked for: the largest that the scales allow is taken for it.
+    #[inline(always)]
+    pub(super) fn scale(&self, most: f32) -> (f32, f32) {
+        let (mut largest, mut poison) = (0.0_f32, 0.0);
+        for (scale, offset) in self.scales.iter().zip(&self.offsets) {
+            largest = largest.max(offset.abs()).max((scale * most - offset).abs());
+            poison += (scale + offset) * 0.0;
         }
         let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-        let groups = parts.levels.as_chunks::<GROUP>().0.iter();
-        let groups = groups.zip(parts.scales.iter().zip(&parts.offsets));
-        for (out, (levels, (scale, offset))) in levels.chunks_mut(GROUP).zip(groups) {
-            let (scale, offset) = (scale * inverse, offset * inverse);
-            for (out, &level) in out.iter_mut().zip(levels) {
-                *out = (scale * f32::from(level) - offset).round_ties_even() as i32 as i8;
-            }
-        }
-        // What is not finite is not taken for a number.
-        let poison: f32 = parts.scales.iter().chain(&parts.offsets).map(|x| x * 0.0).sum();
-        largest / 127.0 + poison
+        (largest / 127.0 + poison, inverse)
     }
 }
 
@@ -153,11 +162,11 @@ impl KType for Q4K {
     fn parts(block: &[u8]) -> Parts {
         let (scales, offsets) = scales_and_offsets(block);
         let mut levels = [0; BLOCK];
-        for (levels, packed) in levels.chunks_mut(64).zip(block[16..].as_chunks::<32>().0) {
-            let (low, high) = levels.split_at_mut(32);
-            for ((low, high), packed) in low.iter_mut().zip(high).zip(packed) {
-                *low = packed & 15;
-                *high = packed >> 4;
+        let packed = block[16..].as_chunks::<32>().0;
+        for (levels, packed) in levels.as_chunks_mut::<64>().0.iter_mut().zip(packed) {
+            for at in 0..32 {
+                levels[at] = packed[at] & 15;
+                levels[at + 32] = packed[at] >> 4;
             }
         }
         Parts { levels, scales, offsets }
@@ -172,15 +181,12 @@ impl KType for Q5K {
     fn parts(block: &[u8]) -> Parts {
         let (scales, offsets) = scales_and_offsets(block);
         let mut levels = [0; BLOCK];
-        let fifths = &block[16..48];
-        let packed = block[48..].as_chunks::<32>().0;
-        for (at, (levels, packed)) in levels.chunks_mut(64).zip(packed).enumerate() {
-            let (low, high) = levels.split_at_mut(32);
-            for ((low, high), (packed, fifth)) in
-                low.iter_mut().zip(high).zip(packed.iter().zip(fifths))
-            {
-                *low = packed & 15 | (fifth >> (2 * at) & 1) << 4;
-                *high = packed >> 4 | (fifth >> (2 * at + 1) & 1) << 4;
+        let (fifths, packed) = (&block[16..48].as_chunks::<32>().0[0], &block[48..]);
+        let parts = levels.as_chunks_mut::<64>().0.iter_mut().zip(packed.as_chunks::<32>().0);
+        for (part, (levels, packed)) in parts.enumerate() {
+            for at in 0..32 {
+                levels[at] = packed[at] & 15 | (fifths[at] >> (2 * part) & 1) << 4;
+                levels[at + 32] = packed[at] >> 4 | (fifths[at] >> (2 * part + 1) & 1) << 4;
             }
         }
         Parts { levels, scales, offsets }
@@ -201,7 +207,7 @@ impl KType for Q6K {
         let mut levels = [0; BLOCK];
         let halves =
             block[..128].as_chunks::<64>().0.iter().zip(block[128..192].as_chunks::<32>().0);
-        for (levels, (low, high)) in levels.chunks_mut(128).zip(halves) {
+        for (levels, (low, high)) in levels.as_chunks_mut::<128>().0.iter_mut().zip(halves) {
             for at in 0..32 {
                 levels[at] = low[at] & 15 | (high[at] & 3) << 4;
                 levels[at + 32] = low[at + 32] & 15 | (high[at] >> 2 & 3) << 4;

@@ -4,6 +4,10 @@
 //! A *depth* is a run of columns that is multiplied at once; a *tile* is a few rows of activations
 //! whose results the registers hold together.
 
+use std::iter::StepBy;
+use std::ops::Range;
+use std::slice::IterMut;
+
 use rayon::prelude::*;
 
 use super::product::HEIGHT;
@@ -22,31 +26,37 @@ pub(super) struct Packed<T> {
 }
 
 impl<T: Copy + Default + Send + Sync> Packed<T> {
-    /// Rearranges `n` rows of `cols` columns. `write` is given a tile's first row, how many there are
-    /// of it that exist, its columns, and where it goes: `(columns, rows)`, filled with the default.
-    pub(super) fn new(
+    /// Rearranges `n` rows of `cols` columns. `write` is given a row, some columns, and where they go:
+    /// every `height`th place. What it returns is kept for every depth and row, in that order.
+    pub(super) fn new<M: Copy + Default + Send>(
         n: usize,
         cols: usize,
         depth: usize,
-        write: impl Fn(std::ops::Range<usize>, std::ops::Range<usize>, &mut [T], usize) + Sync,
-    ) -> Self {
+        write: impl Fn(usize, Range<usize>, StepBy<IterMut<'_, T>>) -> M + Sync,
+    ) -> (Self, Vec<M>) {
         let filled = n.next_multiple_of(STEP);
         let mut values = vec![T::default(); filled * cols];
+        let mut kept = vec![M::default(); filled * cols.div_ceil(depth)];
         let mut tiles = Vec::with_capacity(cols.div_ceil(depth) * filled.div_ceil(HEIGHT));
-        let mut rest = values.as_mut_slice();
+        let (mut rest, mut kept_rest) = (values.as_mut_slice(), kept.as_mut_slice());
         for start in (0..cols).step_by(depth) {
             let columns = start..cols.min(start + depth);
             for row in (0..filled).step_by(HEIGHT) {
                 let rows = HEIGHT.min(filled - row);
                 let (tile, after) = rest.split_at_mut(rows * columns.len());
-                tiles.push((row, rows, columns.clone(), tile));
-                rest = after;
+                let (kept, kept_after) = kept_rest.split_at_mut(rows);
+                tiles.push((row, columns.clone(), tile, kept));
+                (rest, kept_rest) = (after, kept_after);
             }
         }
-        tiles.into_par_iter().for_each(|(row, rows, columns, tile)| {
-            write(row..n.min(row + rows), columns, tile, rows);
+        tiles.into_par_iter().for_each(|(row, columns, tile, kept)| {
+            let height = kept.len();
+            for (at, kept) in kept.iter_mut().enumerate().take(n.saturating_sub(row)) {
+                let places = tile[at..].iter_mut().step_by(height);
+                *kept = write(row + at, columns.clone(), places);
+            }
         });
-        Self { values, filled, cols, depth }
+        (Self { values, filled, cols, depth }, kept)
     }
 
     /// Returns the number of rows, filled up to a multiple of [`STEP`].

@@ -27,12 +27,9 @@ impl Floats {
     /// Takes `n` rows of activations, one after another.
     pub(super) fn new(xs: &[f32], n: usize, cols: usize) -> Self {
         let arch = Arch::new();
-        let packed = Packed::new(n, cols, DEPTH, |rows, columns, tile, height| {
-            for (at, row) in rows.enumerate() {
-                let xs = &xs[row * cols..][columns.clone()];
-                for (value, &x) in tile[at..].iter_mut().step_by(height).zip(xs) {
-                    *value = x;
-                }
+        let (packed, _) = Packed::new(n, cols, DEPTH, |row, columns, places| {
+            for (place, &x) in places.zip(&xs[row * cols..][columns]) {
+                *place = x;
             }
         });
         Self { arch, packed, cols, width: arch.dispatch(Width) }

@@ -18,13 +18,19 @@ pub(crate) trait Rows: Sync {
     /// 256; `out` ends at such a multiple or with the row.
     fn widen(&self, row: usize, start: usize, out: &mut [f32]);
 
-    /// Writes at most 256 columns of `row` from `start`, a multiple of 256, on: as `levels` that are
-    /// `scale` each. Returns the scale.
+    /// Writes some columns of `row`, at most 256 from a multiple of 256 on, as `levels` that are `scale`
+    /// each; further levels are left at 0. Returns the scale.
     #[inline(always)]
-    fn round<S: Simd>(&self, simd: S, row: usize, start: usize, levels: &mut [i8]) -> f32 {
+    fn round<S: Simd>(
+        &self,
+        simd: S,
+        row: usize,
+        columns: Range<usize>,
+        levels: &mut [i8; int8::DEPTH],
+    ) -> f32 {
         let mut weights = [0.0; int8::DEPTH];
-        let weights = &mut weights[..levels.len()];
-        self.widen(row, start, weights);
+        let weights = &mut weights[..columns.len()];
+        self.widen(row, columns.start, weights);
         int8::round(simd, weights, levels)
     }
 }
@@ -145,8 +151,14 @@ impl Rows for Q8Rows<'_> {
 
     /// The block with the largest scale keeps its integers; of the others they get smaller.
     #[inline(always)]
-    fn round<S: Simd>(&self, _simd: S, row: usize, start: usize, levels: &mut [i8]) -> f32 {
-        let blocks = self.blocks(row, start, levels.len());
+    fn round<S: Simd>(
+        &self,
+        _simd: S,
+        row: usize,
+        columns: Range<usize>,
+        levels: &mut [i8; int8::DEPTH],
+    ) -> f32 {
+        let blocks = self.blocks(row, columns.start, columns.len());
         let mut scales = [0.0; int8::DEPTH / 32];
         let (mut largest, mut poison) = (0.0_f32, 0.0);
         for (scale, [low, high, ..]) in scales.iter_mut().zip(blocks) {
@@ -155,13 +167,11 @@ impl Rows for Q8Rows<'_> {
             poison += *scale * 0.0;
         }
         let inverse = if largest > 0.0 { 1.0 / largest } else { 0.0 };
-        for (levels, (scale, [_, _, values @ ..])) in
-            levels.chunks_mut(32).zip(scales.iter().zip(blocks))
-        {
+        let levels = levels.as_chunks_mut::<32>().0.iter_mut();
+        for (levels, (scale, [_, _, values @ ..])) in levels.zip(scales.iter().zip(blocks)) {
             let scale = scale * inverse;
             for (level, &value) in levels.iter_mut().zip(values) {
-                let value = f32::from(value.cast_signed());
-                *level = (value * scale).round_ties_even() as i32 as i8;
+                *level = int8::nearest(f32::from(value.cast_signed()) * scale) as i8;
             }
         }
         largest + poison

@@ -64,6 +64,7 @@ impl BlockMatrix {
         Ok(Self { rows, cols, padded, dtype, blocks })
     }
 
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         match &self.blocks {
             Blocks::Own(bytes) => bytes.len(),

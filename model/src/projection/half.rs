@@ -39,6 +39,7 @@ impl HalfMatrix {
         Self { cols, weights }
     }
 
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         2 * self.weights.len()
     }

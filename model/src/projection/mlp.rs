@@ -1,6 +1,6 @@
 //! The gated MLP of both transformers: down(silu(gate(x))·up(x)).
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::Projection;
 use crate::kernels::{self, Activations, Scratch};
@@ -26,8 +26,7 @@ pub(crate) fn gated_mlp(
         let xs = Activations::new(xs, n, c, gate.rounding && up.rounding);
         gate.with_linear(|gate| up.with_linear(|up| xs.gated(gate, up, &mut hidden)))?
     })??;
-    let ys = kernels::with_values(sum, |sum| down.multiply(&hidden, n, Some(sum)))??;
-    Tensor::from_vec(ys, (n, down.dims()?.0), &Device::Cpu)
+    down.forward_slice_sum(&hidden, sum)
 }
 
 /// silu(`gate`)·`up`, number by number.

@@ -115,7 +115,7 @@ fn quantised_weights_give_the_product_of_what_they_are() {
         for (rows, cols) in [(96, 512), (4100, 256)] {
             let dense = values(rows * cols, 0.02);
             let bytes = quantized(dtype, &dense, cols);
-            let blocks = Projection::blocks(dtype, bytes, (rows, cols), &Device::Cpu).unwrap();
+            let blocks = Projection::blocks(dtype, bytes, (rows, cols)).unwrap();
             let all = Tensor::arange(0, rows as u32, &Device::Cpu).unwrap();
             let exact = blocks.rows(&all).unwrap();
             let error = relative_error(&exact, &tensor(dense, &[rows, cols]));
@@ -140,7 +140,7 @@ fn rows_that_fit_no_block_are_filled_up() {
     let (rows, cols) = (8, 3420 / 4 - 3);
     let dense = values(rows * cols, 0.02);
     let bytes = quantized(GgmlDType::Q8_0, &dense, cols);
-    let blocks = Projection::blocks(GgmlDType::Q8_0, bytes, (rows, cols), &Device::Cpu).unwrap();
+    let blocks = Projection::blocks(GgmlDType::Q8_0, bytes, (rows, cols)).unwrap();
     let dense = Projection::dense(tensor(dense, &[rows, cols]));
     for n in [2, 30] {
         let xs = tensor(values(n * cols, 3.0), &[n, cols]);
@@ -155,6 +155,6 @@ fn rows_that_fit_no_block_are_filled_up() {
 
 #[test]
 fn blocks_that_do_not_fit_the_shape_are_refused() {
-    let err = Projection::blocks(GgmlDType::Q4K, vec![0; 143], (1, 256), &Device::Cpu);
+    let err = Projection::blocks(GgmlDType::Q4K, vec![0; 143], (1, 256));
     assert!(err.unwrap_err().to_string().contains("take 144 bytes, but 143 are there"));
 }

@@ -10,8 +10,8 @@ use candle_nn::ops::softmax_last_dim;
 use candle_nn::rotary_emb::rope;
 
 use super::rope::RotaryTable;
-use crate::kernels;
 use crate::kernels::attention::{Attention, Heads};
+use crate::kernels::{self, Scratch};
 
 /// The most scores held at once, in elements (64 MiB of f32).
 const MAX_SCORES: usize = 1 << 24;
@@ -25,49 +25,66 @@ pub(crate) fn rotate_heads(xs: &Tensor, heads: usize, rotary: &RotaryTable) -> R
         return rope(&xs, &rotary.cos, &rotary.sin)?.squeeze(0)?.to_dtype(dtype);
     }
     let (s, width) = xs.dims2()?;
-    let rotated = kernels::with_values(&rotary.cos, |cos| {
-        kernels::with_values(&rotary.sin, |sin| {
-            kernels::with_strides(xs, |values, strides| {
-                kernels::elementwise::rotate_heads(values, strides[0], (s, heads), cos, sin)
-            })
+    let mut rotated = vec![0.0; s * width];
+    kernels::with_values(xs, |xs| {
+        rotary.with_values(|angles| {
+            kernels::elementwise::rotate_heads(xs, width, (s, heads), angles, &mut rotated);
         })
-    })???;
+    })??;
     Tensor::from_vec(rotated, (heads, s, width / heads), xs.device())
 }
 
-/// Returns softmax(q·kᵀ·scale)·v of every row over the rows of its own span: `(s, h * d)`. The spans
-/// follow each other and cover all rows.
-///
-/// `q` and `k` have shape `(h, s, d)`, `v` `(s, h * d)`.
+/// Queries, keys and values of each row beside each other → softmax(q·kᵀ·scale)·v of every row over the
+/// rows of its own span: `(s, 3 · h · d)` → `(s, h · d)`. The spans follow each other and cover all rows.
 pub(crate) fn attend_within(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
+    qkv: &Tensor,
+    heads: usize,
+    rotary: &RotaryTable,
     spans: &[Range<usize>],
     scale: f64,
 ) -> Result<Tensor> {
-    let (h, s, d) = q.dims3()?;
-    if !kernels::takes(q) {
-        let v = split_heads(v, h)?; // (h, s, d)
-        // Equal spans are one batched product.
-        let tiles = spans.chunk_by(|a, b| a.len() == b.len()).map(|run| {
-            let (n, len) = (run.len(), run[0].len());
-            let own = |xs: &Tensor| {
-                xs.narrow(1, run[0].start, n * len)?.contiguous()?.reshape((h * n, len, d))
-            };
-            attend(&own(q)?, &own(k)?, &own(&v)?, scale)?.reshape((h, n * len, d))
-        });
-        return join_heads(&cat_tiles(tiles.collect::<Result<_>>()?, 1)?);
-    }
-    let out = with_attention(
-        q,
-        k,
-        v,
-        |strides| [d, strides[0]],
-        scale,
-        |attention| attention.within(spans),
-    )?;
-    Tensor::from_vec(out, (s, h * d), q.device())
+    let (_s, c) = qkv.dims2()?;
+    let part = |i: usize| qkv.narrow(1, i * c / 3, c / 3); // (s, h * d)
+    let q = rotate_heads(&part(0)?, heads, rotary)?; // (h, s, d)
+    let k = rotate_heads(&part(1)?, heads, rotary)?; // (h, s, d)
+    let v = split_heads(&part(2)?, heads)?; // (h, s, d)
+    let (_h, _s, d) = q.dims3()?;
+    // Equal spans are one batched product.
+    let tiles = spans.chunk_by(|a, b| a.len() == b.len()).map(|run| {
+        let (n, len) = (run.len(), run[0].len());
+        let own = |xs: &Tensor| {
+            xs.narrow(1, run[0].start, n * len)?.contiguous()?.reshape((heads * n, len, d))
+        };
+        attend(&own(&q)?, &own(&k)?, &own(&v)?, scale)?.reshape((heads, n * len, d))
+    });
+    join_heads(&cat_tiles(tiles.collect::<Result<_>>()?, 1)?)
+}
+
+/// As [`attend_within`], of numbers on the CPU.
+pub(crate) fn attend_within_on_cpu(
+    qkv: &[f32],
+    (rows, heads): (usize, usize),
+    rotary: &RotaryTable,
+    spans: &[Range<usize>],
+    scale: f64,
+) -> Result<Scratch> {
+    let stride = qkv.len() / rows.max(1);
+    let c = stride / 3;
+    let width = c / heads;
+    let [mut queries, mut keys, mut out] = [(); 3].map(|()| Scratch::new(rows * c));
+    rotary.with_values(|angles| {
+        let rotate = |from: usize, out: &mut [f32]| {
+            kernels::elementwise::rotate_heads(&qkv[from..], stride, (rows, heads), angles, out);
+        };
+        rotate(0, &mut queries);
+        rotate(c, &mut keys);
+    })?;
+    let keys = Heads { values: &keys, head_stride: rows * width, row_stride: width };
+    let values = Heads { values: &qkv[2 * c..], head_stride: width, row_stride: stride };
+    let (queries, kv_heads, scale) = (&*queries, heads, scale as f32);
+    Attention { queries, keys, values, heads, kv_heads, rows, width, scale }
+        .within(spans, &mut out);
+    Ok(out)
 }
 
 /// Returns causal attention of `s` new tokens over `t ≥ s` cached ones, the new ones being the
@@ -79,41 +96,20 @@ pub(crate) fn attend_causal(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> R
     if !kernels::takes(q) {
         return join_heads(&attend_causal_in_tiles(q, k, v, scale)?);
     }
-    let past = k.dim(1)? - s;
-    let out = with_attention(
-        q,
-        k,
-        v,
-        |strides| [strides[0], strides[1]],
-        scale,
-        |attention| attention.causal(past),
-    )?;
-    Tensor::from_vec(out, (s, h * d), q.device())
-}
-
-/// Shows what is attended to what to the kernel. Of the values, `value_strides` tells how far it is
-/// from head to head and from row to row.
-fn with_attention(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    value_strides: impl FnOnce(&[usize]) -> [usize; 2],
-    scale: f64,
-    attend: impl FnOnce(&Attention<'_>) -> Vec<f32>,
-) -> Result<Vec<f32>> {
-    let (heads, rows, width) = q.dims3()?;
-    let kv_heads = k.dim(0)?;
+    let (kv_heads, t, _d) = k.dims3()?;
+    let mut out = vec![0.0; h * s * d];
     kernels::with_values(q, |queries| {
         kernels::with_strides(k, |keys, strides| {
             let keys = Heads { values: keys, head_stride: strides[0], row_stride: strides[1] };
             kernels::with_strides(v, |values, strides| {
-                let [head_stride, row_stride] = value_strides(strides);
-                let values = Heads { values, head_stride, row_stride };
-                let scale = scale as f32;
-                attend(&Attention { queries, keys, values, heads, kv_heads, rows, width, scale })
+                let values = Heads { values, head_stride: strides[0], row_stride: strides[1] };
+                let (heads, rows, width, scale) = (h, s, d, scale as f32);
+                Attention { queries, keys, values, heads, kv_heads, rows, width, scale }
+                    .causal(t - s, &mut out);
             })
         })
-    })??
+    })???;
+    Tensor::from_vec(out, (s, h * d), q.device())
 }
 
 /// Returns softmax(q·kᵀ·scale)·v, every row attending to every key.

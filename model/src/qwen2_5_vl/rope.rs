@@ -13,6 +13,7 @@ use candle_core::{Device, Result, Tensor};
 
 use super::config::{TextConfig, Yarn};
 use super::vision::Grid;
+use crate::kernels;
 
 /// The position of every token of a prompt, and where decoding resumes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -144,6 +145,18 @@ pub struct RotaryTable {
 }
 
 impl RotaryTable {
+    /// Shows cosines and sines of a table on the CPU.
+    pub(crate) fn with_values<T>(&self, show: impl FnOnce([&[f32]; 2]) -> T) -> Result<T> {
+        kernels::with_values(&self.cos, |cos| {
+            kernels::with_values(&self.sin, |sin| show([cos, sin]))
+        })?
+    }
+
+    /// Brings the table to a device; one that is there already is not copied.
+    pub(crate) fn to_device(&self, device: &Device) -> Result<Self> {
+        Ok(Self { cos: self.cos.to_device(device)?, sin: self.sin.to_device(device)? })
+    }
+
     /// Returns the table for text-decoder positions.
     ///
     /// Frequency `j` turns by the axis whose section holds `j`: time, then height, then width.

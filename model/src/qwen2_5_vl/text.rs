@@ -14,6 +14,7 @@ use super::config::TextConfig;
 use super::mlp::Mlp;
 use super::rope::RotaryTable;
 use crate::kv_cache::KvCache;
+use crate::placement::Place;
 use crate::projection::Projection;
 use crate::weights::{Loaded, Loader};
 
@@ -32,24 +33,41 @@ pub(crate) struct TextDecoder {
     embed_tokens: Projection,
     layers: Vec<DecoderLayer>,
     norm: RmsNorm,
+    /// Where the embedding is.
+    place: Place,
+    /// Where the norm is.
+    end: Place,
 }
 
 impl TextDecoder {
     pub(crate) fn new(config: &TextConfig, loader: &Loader<'_>) -> Loaded<Self> {
         let (c, v) = (config.hidden_size, config.vocab_size);
-        let layers = loader.pp("layers");
+        let (embed_tokens, layers, norm) =
+            (loader.pp("embed_tokens"), loader.pp("layers"), loader.pp("norm"));
         Ok(Self {
-            embed_tokens: loader.pp("embed_tokens").projection_no_bias(c, v)?,
+            embed_tokens: embed_tokens.projection_no_bias(c, v)?,
             layers: (0..config.num_hidden_layers)
                 .map(|i| DecoderLayer::new(config, &layers.pp(i)))
                 .collect::<Loaded<_>>()?,
-            norm: loader.pp("norm").rms_norm(c, config.rms_norm_eps)?,
+            norm: norm.rms_norm(c, config.rms_norm_eps)?,
+            place: embed_tokens.place(),
+            end: norm.place(),
         })
     }
 
     /// The embedding matrix, `(v, c)`, for checkpoints whose lm head is tied to it.
     pub(crate) fn embedding_matrix(&self) -> &Projection {
         &self.embed_tokens
+    }
+
+    /// Where the embedding is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Where a layer is.
+    pub(crate) fn layer_place(&self, layer: usize) -> &Place {
+        &self.layers[layer].place
     }
 
     /// `(s,)` → `(s, c)`
@@ -61,14 +79,16 @@ impl TextDecoder {
     pub(crate) fn forward(
         &self,
         embeddings: &Tensor,
-        rotary: &RotaryTable,
+        mut rotary: RotaryTable,
         segments: &mut [Segment<'_>],
     ) -> Result<Tensor> {
         let mut xs = embeddings.clone();
         for (i, layer) in self.layers.iter().enumerate() {
-            xs = layer.forward(&xs, rotary, i, segments)?;
+            // From one device to the next, where the layers are on several.
+            rotary = rotary.to_device(&layer.place.device)?;
+            xs = layer.forward(&layer.place.take(&xs)?, &rotary, i, segments)?;
         }
-        self.norm.forward(&xs)
+        self.norm.forward(&self.end.take(&xs)?)
     }
 }
 
@@ -79,6 +99,7 @@ struct DecoderLayer {
     self_attn: Attention,
     post_attention_layernorm: RmsNorm,
     mlp: Mlp,
+    place: Place,
 }
 
 impl DecoderLayer {
@@ -89,6 +110,7 @@ impl DecoderLayer {
             self_attn: Attention::new(config, &loader.pp("self_attn"))?,
             post_attention_layernorm: norm("post_attention_layernorm")?,
             mlp: Mlp::new_no_bias(config.hidden_size, config.intermediate_size, &loader.pp("mlp"))?,
+            place: loader.place(),
         })
     }
 

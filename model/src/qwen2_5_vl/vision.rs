@@ -10,15 +10,16 @@
 
 use std::ops::Range;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 use candle_nn::{Module, RmsNorm};
 
-use super::attention::{attend_within, rotate_heads};
+use super::attention::{attend_within, attend_within_on_cpu};
 use super::config::VisionConfig;
 use super::merger::PatchMerger;
 use super::mlp::Mlp;
 use super::rope::RotaryTable;
 use super::window::WindowPlan;
+use crate::placement::Place;
 use crate::projection::Projection;
 use crate::weights::{Loaded, Loader};
 
@@ -55,7 +56,7 @@ pub struct VisionTower {
     blocks: Vec<VisionBlock>,
     merger: PatchMerger,
     config: VisionConfig,
-    device: Device,
+    place: Place,
 }
 
 impl VisionTower {
@@ -68,7 +69,7 @@ impl VisionTower {
                 .collect::<Loaded<_>>()?,
             merger: PatchMerger::new(config, &loader.pp("merger"))?,
             config: config.clone(),
-            device: loader.device().clone(),
+            place: loader.place(),
         })
     }
 
@@ -100,13 +101,14 @@ impl VisionTower {
         let plan = WindowPlan::new(grids, &self.config);
         let n = plan.index.len(); // merged patches of all images
         let unit = self.config.spatial_merge_size * self.config.spatial_merge_size;
-        let index = Tensor::from_slice(&plan.index, n, &self.device)?;
-        let reverse = Tensor::from_vec(reverse(&plan.index), n, &self.device)?;
-        let xs = self.patch_embed.forward(pixel_values)?; // (p, c)
+        let device = &self.place.device;
+        let index = Tensor::from_slice(&plan.index, n, device)?;
+        let reverse = Tensor::from_vec(reverse(&plan.index), n, device)?;
+        let xs = self.patch_embed.forward(&self.place.take(pixel_values)?)?; // (p, c)
         let (p, c) = xs.dims2()?;
         let mut xs = xs.reshape((n, unit, c))?.index_select(&index, 0)?.reshape((p, c))?;
         let patches = patch_positions(grids, &plan.index, self.config.spatial_merge_size);
-        let rotary = RotaryTable::vision(&patches, self.config.head_dim(), &self.device)?;
+        let rotary = RotaryTable::vision(&patches, self.config.head_dim(), device)?;
         for (i, block) in self.blocks.iter().enumerate() {
             let full = self.config.fullatt_block_indexes.contains(&i);
             let spans = if full { &plan.frames } else { &plan.windows };
@@ -191,12 +193,16 @@ impl VisionAttention {
         rotary: &RotaryTable,
         spans: &[Range<usize>],
     ) -> Result<Tensor> {
-        let (_p, c) = xs.dims2()?;
+        let (num_heads, scale) = (self.num_heads, self.scale);
+        // On the CPU nothing in between, up to twelve times as large as `xs`, is a tensor.
+        if let Some(qkv) = self.qkv.forward_scratch(xs)? {
+            let (p, _c) = xs.dims2()?;
+            let out = attend_within_on_cpu(&qkv, (p, num_heads), rotary, spans, scale)?; // (p, c)
+            return self.proj.forward_slice_sum(&out, sum);
+        }
         let qkv = self.qkv.forward(xs)?; // (p, 3 * c)
-        let part = |i: usize| qkv.narrow(1, i * c, c); // (p, c)
-        let q = rotate_heads(&part(0)?, self.num_heads, rotary)?; // (h, p, d)
-        let k = rotate_heads(&part(1)?, self.num_heads, rotary)?; // (h, p, d)
-        self.proj.forward_sum(&attend_within(&q, &k, &part(2)?, spans, self.scale)?, sum)
+        let out = attend_within(&qkv, num_heads, rotary, spans, scale)?; // (p, c)
+        self.proj.forward_sum(&out, sum)
     }
 }
 

@@ -6,6 +6,7 @@ use candle_core::DType;
 use candle_core::quantized::GgmlDType;
 
 use super::{LoadOptions, Quantization, StoredType, TensorInfo, TensorSource, WeightDtype};
+use crate::device_map::DeviceKind;
 
 /// Dense weights below this many bytes are computed in f32 on the CPU unless something else is
 /// asked for: twice the memory is nothing then, and nothing has to be widened.
@@ -24,7 +25,6 @@ pub(crate) enum Form {
 
 impl Form {
     /// Returns the bytes that a matrix of `rows` × `cols` takes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the memory plan"))]
     pub(crate) fn bytes(self, rows: usize, cols: usize) -> u64 {
         match self {
             Self::Dense(dtype) | Self::Half(dtype) => (rows * cols * dtype.size_in_bytes()) as u64,
@@ -42,12 +42,15 @@ pub(crate) struct Forms {
     on_cpu: bool,
     small: bool,
     layers: usize,
+    /// What most dense weights of the decoder are stored in.
+    stored: WeightDtype,
     /// Whether the decoder's matrices are quantised, or become so.
     quantized: bool,
 }
 
 impl Forms {
-    pub(crate) fn new(source: &dyn TensorSource, options: LoadOptions, on_cpu: bool) -> Self {
+    /// Returns the forms on the CPU.
+    pub(crate) fn new(source: &dyn TensorSource, options: LoadOptions) -> Self {
         let tensors = source.tensors();
         let small = source.stored_bytes() < SMALL;
         let layers = tensors.keys().filter_map(|name| layer(name)).max().map_or(0, |last| last + 1);
@@ -55,19 +58,53 @@ impl Forms {
             layer(name).is_some() && matches!(info.stored, StoredType::Ggml(_))
         };
         let quantized = options.quantize.is_some() || tensors.iter().any(is_quantized);
-        Self { options, on_cpu, small, layers, quantized }
+        let matrix = "model.layers.0.mlp.down_proj.weight";
+        let stored = match tensors.get(matrix).map(|info| info.stored) {
+            Some(StoredType::Bf16) if !quantized => WeightDtype::Bf16,
+            Some(StoredType::F16) if !quantized => WeightDtype::F16,
+            _ => WeightDtype::F32,
+        };
+        Self { options, on_cpu: true, small, layers, stored, quantized }
+    }
+
+    /// Returns the forms on a kind of device.
+    pub(crate) fn on(self, device: DeviceKind) -> Self {
+        Self { on_cpu: device.is_cpu(), ..self }
     }
 
     /// Returns the dtype of the arithmetic in the part of the model that this tensor belongs to, and
     /// of its vectors.
     pub(crate) fn compute(&self, name: &str) -> DType {
-        match (self.on_cpu, self.options.dtype) {
-            (true, _) | (false, Some(WeightDtype::F32) | None) => DType::F32,
+        match self.options.dtype.unwrap_or(self.stored) {
+            _ if self.on_cpu => DType::F32,
+            WeightDtype::F32 => DType::F32,
             // The last vision blocks exceed what f16 can hold.
-            (false, Some(WeightDtype::F16)) if name.starts_with("visual.") => DType::F32,
-            (false, Some(WeightDtype::F16)) => DType::F16,
-            (false, Some(WeightDtype::Bf16)) => DType::BF16,
+            WeightDtype::F16 if name.starts_with("visual.") => DType::F32,
+            WeightDtype::F16 => DType::F16,
+            WeightDtype::Bf16 => DType::BF16,
         }
+    }
+
+    /// Returns the bytes that a tensor takes once it is loaded.
+    pub(crate) fn bytes(&self, name: &str, info: &TensorInfo) -> u64 {
+        match info.shape.as_slice() {
+            [] | [_] => info.elements() * self.compute(name).size_in_bytes() as u64,
+            [rows, cols @ ..] => self.matrix(name, info).bytes(*rows, cols.iter().product()),
+        }
+    }
+
+    /// Returns the bytes that a tensor takes beside those while it is loaded: what was read, unless
+    /// that is kept as it is.
+    pub(crate) fn loading_bytes(&self, name: &str, info: &TensorInfo) -> u64 {
+        let kept = info.shape.len() > 1
+            && match (self.matrix(name, info), info.stored) {
+                (Form::Half(DType::BF16), stored) => stored == StoredType::Bf16,
+                (Form::Half(_), stored) => stored == StoredType::F16,
+                (Form::Dense(DType::F32), stored) => stored == StoredType::F32,
+                (Form::Blocks(dtype), stored) => stored == StoredType::Ggml(dtype),
+                (Form::Dense(_), _) => false,
+            };
+        if kept { 0 } else { info.stored_bytes() }
     }
 
     /// Returns what this matrix, `(out, in)`, becomes.
@@ -170,7 +207,7 @@ impl Role {
 }
 
 /// Returns the number of the decoder layer that a tensor belongs to, if any.
-pub(super) fn layer(name: &str) -> Option<usize> {
+pub(crate) fn layer(name: &str) -> Option<usize> {
     name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
 }
 
@@ -190,7 +227,8 @@ mod tests {
 
     fn forms(options: LoadOptions, on_cpu: bool) -> Forms {
         let quantized = options.quantize.is_some();
-        Forms { options, on_cpu, small: false, layers: 36, quantized }
+        let stored = WeightDtype::Bf16;
+        Forms { options, on_cpu, small: false, layers: 36, stored, quantized }
     }
 
     fn info(stored: StoredType, shape: &[usize]) -> TensorInfo {

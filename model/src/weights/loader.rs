@@ -6,8 +6,9 @@ use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::RmsNorm;
 
 use super::form::{Form, Forms};
-use super::{Data, LoadOptions, Loaded, StoredTensor, TensorInfo, TensorSource};
+use super::{Data, Loaded, StoredTensor, TensorInfo, TensorSource};
 use crate::error::ModelError;
+use crate::placement::{Place, Placement};
 use crate::projection::{HalfWeights, Projection, quantize};
 
 /// A place in the tree of tensor names, from which a part of the model is read.
@@ -15,16 +16,19 @@ use crate::projection::{HalfWeights, Projection, quantize};
 pub(crate) struct Loader<'a> {
     source: &'a dyn TensorSource,
     forms: Forms,
-    device: Device,
+    placement: &'a Placement,
     /// With a final dot unless it is empty.
     prefix: String,
 }
 
 impl<'a> Loader<'a> {
     /// Returns the root of the tree.
-    pub(crate) fn new(source: &'a dyn TensorSource, options: LoadOptions, device: Device) -> Self {
-        let forms = Forms::new(source, options, device.is_cpu());
-        Self { source, forms, device, prefix: String::new() }
+    pub(crate) fn new(
+        source: &'a dyn TensorSource,
+        forms: Forms,
+        placement: &'a Placement,
+    ) -> Self {
+        Self { source, forms, placement, prefix: String::new() }
     }
 
     /// Returns the place one name further down.
@@ -32,9 +36,14 @@ impl<'a> Loader<'a> {
         Self { prefix: format!("{}{name}.", self.prefix), ..self.clone() }
     }
 
-    /// Returns where the tensors of this place live.
-    pub(crate) fn device(&self) -> &Device {
-        &self.device
+    /// Returns where the tensors below this one live, and what they compute in.
+    pub(crate) fn place(&self) -> Place {
+        let device = self.placement.of(&self.prefix).device.clone();
+        Place { device, dtype: self.forms(&self.prefix).compute(&self.prefix) }
+    }
+
+    fn forms(&self, name: &str) -> Forms {
+        self.forms.on(self.placement.of(name).kind)
     }
 
     /// Returns whether there is such a tensor.
@@ -46,7 +55,7 @@ impl<'a> Loader<'a> {
     pub(crate) fn tensor(&self, shape: impl Into<Shape>, name: &str) -> Loaded<Tensor> {
         let (name, shape) = (self.name(name), shape.into());
         self.info(&name, &shape)?;
-        dense(self.source.read(&name)?, &shape, self.forms.compute(&name), &self.device)
+        dense(self.source.read(&name)?, &shape, &self.place())
     }
 
     /// Reads `weight` of an [`RmsNorm`].
@@ -74,7 +83,16 @@ impl<'a> Loader<'a> {
     fn matrix(&self, shape: impl Into<Shape>) -> Loaded<Projection> {
         let (name, shape) = (self.name("weight"), shape.into());
         let info = self.info(&name, &shape)?;
-        let form = self.forms.matrix(&name, info);
+        let (forms, place) = (self.forms(&name), self.place());
+        let form = forms.matrix(&name, info);
+        let on_cpu = self.placement.of(&name).kind.is_cpu();
+        let blocks = |dtype, bytes, (out_len, in_len)| {
+            if on_cpu {
+                Projection::blocks(dtype, bytes, (out_len, in_len))
+            } else {
+                Projection::device_blocks(dtype, bytes, (out_len, in_len), &place.device)
+            }
+        };
         let out_len = shape.dims().first().copied().unwrap_or(1);
         let elements = shape.elem_count();
         let in_len = elements / out_len.max(1);
@@ -87,19 +105,18 @@ impl<'a> Loader<'a> {
                 Projection::half(HalfWeights::F16(data.into_f16(elements)?), in_len)
             }
             (Form::Blocks(wanted), Data::Ggml { dtype, bytes }) if dtype == wanted => {
-                Projection::blocks(dtype, bytes, (out_len, in_len), &self.device)?
+                blocks(dtype, bytes, (out_len, in_len))?
             }
             (Form::Blocks(dtype), data) => {
                 let bytes = quantize(dtype, elements, in_len, |at, out| data.widen(at, out))?;
-                Projection::blocks(dtype, bytes, (out_len, in_len), &self.device)?
+                blocks(dtype, bytes, (out_len, in_len))?
             }
-            (Form::Dense(dtype), data) => {
+            (Form::Dense(_), data) => {
                 let stored = StoredTensor { data, ..stored };
-                let shape = Shape::from((out_len, in_len));
-                Projection::dense(dense(stored, &shape, dtype, &self.device)?)
+                Projection::dense(dense(stored, &Shape::from((out_len, in_len)), &place)?)
             }
         };
-        Ok(projection.with_rounding(self.forms.rounding(&name, form)))
+        Ok(projection.with_rounding(forms.rounding(&name, form)))
     }
 
     fn name(&self, name: &str) -> String {
@@ -117,8 +134,12 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn dense(stored: StoredTensor, shape: &Shape, dtype: DType, device: &Device) -> Loaded<Tensor> {
+fn dense(stored: StoredTensor, shape: &Shape, place: &Place) -> Loaded<Tensor> {
     // Converted before it is moved: 16-bit weights need not cross the bus in 32.
-    let tensor = Tensor::from_vec(stored.into_f32()?, shape, &Device::Cpu)?;
-    Ok(tensor.to_dtype(dtype)?.to_device(device)?)
+    let tensor = match stored.data {
+        Data::Bf16(values) => Tensor::from_vec(values, shape, &Device::Cpu)?,
+        Data::F16(values) => Tensor::from_vec(values, shape, &Device::Cpu)?,
+        data => Tensor::from_vec(data.into_f32(shape.elem_count())?, shape, &Device::Cpu)?,
+    };
+    Ok(tensor.to_dtype(place.dtype)?.to_device(&place.device)?)
 }

@@ -26,6 +26,7 @@ fn help_lists_the_commands() {
       trace       Read a recorded episode
       models      Fetch checkpoints, and look after those that were fetched
       serve       Serve the model to other programs, as the OpenAI API does
+      bench       Measure how fast a model is on this machine
       help        Print this message or the help of the given subcommand(s)
 
     Options:
@@ -58,13 +59,17 @@ fn help_of_run() {
                               that `models list` shows, or a server's, `http://host/v1#name` [default:
                               embedded]
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
-          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
-                              [default: cpu]
-          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
-                              its name tells
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
+                              `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
+                              [default: cpu] [alias: --device-map]
+          --memory <SIZE>     The most memory to take, such as `6GB`; by default what is free
           --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
                               in f32
           --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
+          --exact             Compute in f32 even where weights are quantised, on the CPU: slower, and
+                              closer to the reference
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for a desktop [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
@@ -108,13 +113,17 @@ fn help_of_ground() {
                               that `models list` shows, or a server's, `http://host/v1#name` [default:
                               embedded]
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
-          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
-                              [default: cpu]
-          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
-                              its name tells
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
+                              `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
+                              [default: cpu] [alias: --device-map]
+          --memory <SIZE>     The most memory to take, such as `6GB`; by default what is free
           --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
                               in f32
           --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
+          --exact             Compute in f32 even where weights are quantised, on the CPU: slower, and
+                              closer to the reference
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for a desktop [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
@@ -159,13 +168,17 @@ fn help_of_ask() {
                               that `models list` shows, or a server's, `http://host/v1#name` [default:
                               embedded]
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
-          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
-                              [default: cpu]
-          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
-                              its name tells
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
+                              `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
+                              [default: cpu] [alias: --device-map]
+          --memory <SIZE>     The most memory to take, such as `6GB`; by default what is free
           --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
                               in f32
           --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
+          --exact             Compute in f32 even where weights are quantised, on the CPU: slower, and
+                              closer to the reference
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for a desktop [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
@@ -256,13 +269,17 @@ fn help_of_doctor() {
                               that `models list` shows, or a server's, `http://host/v1#name` [default:
                               embedded]
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
-          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
-                              [default: cpu]
-          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
-                              its name tells
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
+                              `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
+                              [default: cpu] [alias: --device-map]
+          --memory <SIZE>     The most memory to take, such as `6GB`; by default what is free
           --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
                               in f32
           --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
+          --exact             Compute in f32 even where weights are quantised, on the CPU: slower, and
+                              closer to the reference
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for a desktop [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
@@ -319,13 +336,17 @@ fn help_of_demo() {
                               that `models list` shows, or a server's, `http://host/v1#name` [default:
                               embedded]
           --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
-          --compute <WHERE>   Where the model runs: `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`
-                              [default: cpu]
-          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
-                              its name tells
+          --compute <WHERE>   Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
+                              `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
+                              [default: cpu] [alias: --device-map]
+          --memory <SIZE>     The most memory to take, such as `6GB`; by default what is free
           --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
                               in f32
           --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
+          --exact             Compute in f32 even where weights are quantised, on the CPU: slower, and
+                              closer to the reference
+          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
+                              its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for a desktop [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its

@@ -3,7 +3,7 @@
 //! Both sides compute in f32 (the bf16 checkpoint is widened), so what remains is the order of
 //! summation in matrix products. Features and logits are of the order of 1 to 10.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use handsight_model::qwen2_5_vl::config::Config;
 use handsight_model::qwen2_5_vl::rope::{Media, Positions, positions};
 use handsight_model::qwen2_5_vl::vision::Grid;
@@ -202,7 +202,7 @@ fn pixel_values(engine: &Engine, pictures: &[RgbImage]) -> (Tensor, Vec<Grid>) {
     let grids: Vec<Grid> = processed.iter().map(|image| image.grid).collect();
     let values: Vec<f32> = processed.into_iter().flat_map(|image| image.pixel_values).collect();
     let rows = values.len() / 1176;
-    (Tensor::from_vec(values, (rows, 1176), engine.model().device()).unwrap(), grids)
+    (Tensor::from_vec(values, (rows, 1176), &Device::Cpu).unwrap(), grids)
 }
 
 fn features(engine: &Engine, pictures: &[RgbImage]) -> Option<Tensor> {

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use handsight_model::hub::ModelFacts;
+use handsight_model::memory::MemoryPlan;
+use handsight_model::{Engine, EngineOptions, Quantization};
 use serde_json::{Value, json};
 
 use super::bytes;
@@ -23,8 +25,33 @@ pub(super) fn run(
             .with_hint("`handsight models list` shows the models that were pulled"));
     };
     let facts = ModelFacts::of(&path)?;
-    printer.result(&value(&path, &facts), &lines(&path, &facts).join("\n"))?;
+    let plans = plans(&path);
+    let mut lines = lines(&path, &facts);
+    lines.extend(plans.iter().map(|(how, plan)| {
+        let (weights, token) = (bytes(plan.weight_bytes()), bytes(plan.kv_bytes_per_token));
+        format!("in memory   {weights} {how}, and {token} a token")
+    }));
+    let mut value = value(&path, &facts);
+    value["memory"] = plans
+        .iter()
+        .map(|(how, plan)| json!({ "how": how, "weight_bytes": plan.weight_bytes(), "plan": plan }))
+        .collect();
+    printer.result(&value, &lines.join("\n"))?;
     Ok(Exit::Done)
+}
+
+/// What the model takes on the CPU, as it is stored and quantised while it is loaded; nothing of what
+/// is no checkpoint that could be loaded.
+fn plans(path: &Path) -> Vec<(&'static str, MemoryPlan)> {
+    let plan = |quantize| {
+        let options = EngineOptions { quantize, memory: Some(u64::MAX), ..Default::default() };
+        Engine::memory_plan_of(path, &options).ok()
+    };
+    let Some(stored) = plan(None) else { return Vec::new() };
+    let smaller = plan(Some(Quantization::Q4K));
+    let smaller = smaller.filter(|plan| plan.weight_bytes() < stored.weight_bytes());
+    let smaller = smaller.map(|plan| ("with --quantize q4k", plan));
+    [("as it is", stored)].into_iter().chain(smaller).collect()
 }
 
 /// A number of `config.json`: of the whole, or of one of its parts. The text part is where the

@@ -92,12 +92,12 @@ impl TileProduct<'_> {
     fn scalar(self) {
         let rows = self.scales.len();
         for (row, ys) in self.ys.iter_mut().enumerate() {
-            let mut products = [-128 * self.sums[row]; WIDTH];
+            let mut products = [self.sums[row].wrapping_mul(-128); WIDTH];
             let xs = self.xs[row..].iter().step_by(rows);
             for (xs, weights) in xs.zip(&self.panel.levels[..self.panel.words]) {
                 for (product, weights) in products.iter_mut().zip(weights) {
                     for (&x, &weight) in xs.iter().zip(weights) {
-                        *product += i32::from(x) * i32::from(weight);
+                        *product = product.wrapping_add(i32::from(x) * i32::from(weight));
                     }
                 }
             }

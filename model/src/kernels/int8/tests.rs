@@ -4,6 +4,39 @@ use super::*;
 use crate::kernels::product::{Linear, linear};
 use crate::kernels::rows::Dense;
 
+/// The instructions round a block as the plain loop does.
+#[test]
+fn blocks_are_rounded_alike() {
+    fn check<K: KType>() {
+        let mut state = 1_u32;
+        for _ in 0..50 {
+            let mut block: Vec<u8> = (0..K::BYTES)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as u8
+                })
+                .collect();
+            // Scales of a usual size.
+            for at in if K::BYTES == 210 { vec![209] } else { vec![1, 3] } {
+                block[at] = 0x28 | block[at] & 3;
+            }
+            let (mut fast, mut plain) = ([0; DEPTH], [0; DEPTH]);
+            let scale = round_block::<K>(&block, &mut fast);
+            let parts = K::parts(&block);
+            let (plain_scale, inverse) = parts.scale(K::MOST);
+            for (at, level) in plain.iter_mut().enumerate() {
+                let (scale, offset) =
+                    (parts.scales[at / GROUP] * inverse, parts.offsets[at / GROUP] * inverse);
+                *level = nearest(f32::from(parts.levels[at]).mul_add(scale, -offset)) as i8;
+            }
+            assert_eq!((scale, fast), (plain_scale, plain));
+        }
+    }
+    check::<crate::kernels::k_quants::Q4K>();
+    check::<crate::kernels::k_quants::Q5K>();
+    check::<crate::kernels::k_quants::Q6K>();
+}
+
 /// The product by one kernel.
 fn matmul(kernel: Kernel, weights: &Dense<'_, f32>, xs: &[f32], n: usize) -> Vec<f32> {
     let (rows, cols) = Rows::dims(weights);

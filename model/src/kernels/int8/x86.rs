@@ -8,7 +8,8 @@
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_dpbusd_avx_epi32,
     _mm256_dpbusd_epi32, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
-    _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps,
+    _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
+    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fmsub_ps, _mm512_fnmadd_ps,
     _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps,
     _mm512_setzero_ps, _mm512_setzero_si512,
 };
@@ -96,7 +97,7 @@ macro_rules! kernel {
                 let rows = tile.scales.len();
                 let mut sums = [[$zero(); 2]; M];
                 for (sums, &sum) in sums.iter_mut().zip(&tile.sums[row..row + M]) {
-                    *sums = [$splat(-128 * sum); 2];
+                    *sums = [$splat(sum.wrapping_mul(-128)); 2];
                 }
                 let words = tile.xs.chunks_exact(rows).zip(&tile.panel.levels);
                 for (xs, weights) in words {
@@ -145,6 +146,30 @@ kernel!(
     __m256i: _mm256_set1_epi32 _mm256_setzero_si256 _mm256_dpbusd_avx_epi32,
     floats: _mm256_set1_ps _mm256_cvtepi32_ps _mm256_mul_ps _mm256_add_ps
 );
+
+/// As [`super::round_block`]; nothing if the processor lacks the instructions.
+pub(super) fn round_block<K: KType>(block: &[u8], levels: &mut [i8; BLOCK]) -> Option<f32> {
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn whole<K: KType>(block: &[u8], levels: &mut [i8; BLOCK]) -> f32 {
+        let parts = K::parts(block);
+        let (scale, inverse) = parts.scale(K::MOST);
+        let groups = parts.levels.as_chunks::<GROUP>().0.iter();
+        let groups = groups.zip(parts.scales.iter().zip(&parts.offsets));
+        for (out, (&levels, (&scale, &offset))) in
+            levels.as_chunks_mut::<GROUP>().0.iter_mut().zip(groups)
+        {
+            let levels = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(cast(levels)));
+            let (scale, offset) =
+                (_mm512_set1_ps(scale * inverse), _mm512_set1_ps(offset * inverse));
+            let rounded = _mm512_cvtps_epi32(_mm512_fmsub_ps(levels, scale, offset));
+            *out = cast(_mm512_cvtepi32_epi8(rounded));
+        }
+        scale
+    }
+
+    // SAFETY: the processor is found to have the instructions first.
+    has_avx512_vnni().then(|| unsafe { whole::<K>(block, levels) })
+}
 
 /// Multiplies a row of blocks with the blocks of `N` rows of activations.
 pub(super) fn row_dots<K: KType, const N: usize>(row: &[u8], xs: [&[Block]; N]) -> [f32; N] {
