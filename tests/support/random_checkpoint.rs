@@ -265,6 +265,7 @@ fn write_numbers(file: &mut impl Write, tensor: &Planned) -> Result<()> {
         (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     }) | 1;
     let columns: usize = tensor.shape[1..].iter().product();
+    #[expect(clippy::cast_precision_loss, reason = "a matrix is at most some thousand wide")]
     let bound = (3.0 / columns.max(64) as f32).sqrt();
     let mut bytes = Vec::with_capacity(1 << 16);
     let mut left = tensor.shape.iter().product::<usize>();
@@ -274,8 +275,8 @@ fn write_numbers(file: &mut impl Write, tensor: &Planned) -> Result<()> {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            for part in 0..4 {
-                let unit = f32::from((state >> (16 * part)) as u16) / 32768.0 - 1.0;
+            for [low, high] in state.to_le_bytes().as_chunks().0 {
+                let unit = f32::from(u16::from_le_bytes([*low, *high])) / 32768.0 - 1.0;
                 let number = if is_norm { one } else { bf16::from_f32(unit * bound).to_le_bytes() };
                 bytes.extend(number);
             }

@@ -91,6 +91,7 @@ fn figures(runs: &[Steps]) -> Vec<Figure> {
         Figure { name, unit, values }
     };
     let seconds = |time: Duration| time.as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
     let rate = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
     vec![
         over("preprocess", "s", &|steps| seconds(steps.cold.preprocess)),

@@ -7,7 +7,7 @@
 //! # Source
 //!
 //! The running maximum and sum: Milakov and Gimelshein, Online normalizer calculation for softmax,
-//! 2018; the blocks: Dao et al., FlashAttention, 2022.
+//! 2018; the blocks: Dao et al., `FlashAttention`, 2022.
 
 use std::ops::Range;
 
@@ -276,12 +276,12 @@ impl<S: Simd, const V: usize> Panel<S, V> {
             let values = &attention.values;
             column += match width - column {
                 left if left >= M => {
-                    add_values::<S, V, M>(simd, values, head, keys.start, column, scores, out)
+                    add_values::<S, V, M>(simd, values, (head, keys.start, column), scores, out)
                 }
                 left if left >= 4 => {
-                    add_values::<S, V, 4>(simd, values, head, keys.start, column, scores, out)
+                    add_values::<S, V, 4>(simd, values, (head, keys.start, column), scores, out)
                 }
-                _ => add_values::<S, V, 1>(simd, values, head, keys.start, column, scores, out),
+                _ => add_values::<S, V, 1>(simd, values, (head, keys.start, column), scores, out),
             };
         }
     }
@@ -348,20 +348,19 @@ impl<S: Simd, const V: usize> Panel<S, V> {
     }
 }
 
-/// Adds `M` columns of the values of some keys, weighted, to `out`; returns how many columns.
+/// Adds `M` columns of the values of some keys, weighted, to `out`; returns how many columns. The
+/// first is told by its head, key and column.
 #[inline(always)]
 fn add_values<S: Simd, const V: usize, const M: usize>(
     simd: S,
     values: &Heads<'_>,
-    head: usize,
-    first: usize,
-    column: usize,
+    (head, key, column): (usize, usize, usize),
     weights: &[Lanes<S, V>],
     out: &mut [Lanes<S, V>],
 ) -> usize {
     let Some(out) = out.first_chunk_mut::<M>() else { return M };
     let mut sums = *out;
-    let rows = &values.values[head * values.head_stride + first * values.row_stride + column..];
+    let rows = &values.values[head * values.head_stride + key * values.row_stride + column..];
     for (weights, row) in weights.iter().zip(rows.chunks(values.row_stride)) {
         let Some(row) = row.first_chunk::<M>() else { return M };
         for m in 0..M {

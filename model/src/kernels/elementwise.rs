@@ -14,14 +14,14 @@ pub(crate) fn gate(gate: &[f32], up: &[f32]) -> Vec<f32> {
     let arch = Arch::new();
     let mut out = vec![0.0; gate.len()];
     let tasks = out.par_chunks_mut(TASK).zip(gate.par_chunks(TASK)).zip(up.par_chunks(TASK));
-    tasks.for_each(|((out, gate), up)| arch.dispatch(Gate { gate, up, out }));
+    tasks.for_each(|((out, gates), ups)| arch.dispatch(Gate { gates, ups, out }));
     out
 }
 
 /// Writes silu(gate)·up.
 pub(super) struct Gate<'a> {
-    pub(super) gate: &'a [f32],
-    pub(super) up: &'a [f32],
+    pub(super) gates: &'a [f32],
+    pub(super) ups: &'a [f32],
     pub(super) out: &'a mut [f32],
 }
 
@@ -30,8 +30,8 @@ impl WithSimd for Gate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (gates, gate_rest) = S::as_simd_f32s(self.gate);
-        let (ups, up_rest) = S::as_simd_f32s(self.up);
+        let (gates, gate_rest) = S::as_simd_f32s(self.gates);
+        let (ups, up_rest) = S::as_simd_f32s(self.ups);
         let (outs, out_rest) = S::as_mut_simd_f32s(self.out);
         for ((out, &gate), &up) in outs.iter_mut().zip(gates).zip(ups) {
             *out = gated(simd, gate, up);

@@ -13,7 +13,7 @@ use pulp::Simd;
 pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// 1.5·2²³: a number added to it has its nearest integer in the lowest bits of the sum.
     const MAGIC: f32 = 12_582_912.0;
-    const LN_2_HIGH: f32 = 0.693_359_375;
+    const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     /// 1/k! from k = 6 down to 0.
     const SERIES: [f32; 7] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];

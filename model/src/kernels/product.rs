@@ -114,7 +114,7 @@ pub(super) fn gated<P: Product>(product: &P, gate: Linear<'_>, up: Linear<'_>, o
             }
             let out = &mut out[columns.clone()];
             let (gate, up) = (&gates[..out.len()], &ups[..out.len()]);
-            arch.dispatch(Gate { gate, up, out });
+            arch.dispatch(Gate { gates: gate, ups: up, out });
         }
     });
 }

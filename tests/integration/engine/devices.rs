@@ -72,7 +72,7 @@ fn logits(engine: &Engine) -> Vec<f32> {
     let pixels: Tensor = Tensor::from_vec(image.pixel_values, shape, &Device::Cpu).unwrap();
     let features = model.image_features(&pixels, &[image.grid]).unwrap();
     let embeddings = model.embed(&ids, Some(&features)).unwrap();
-    let positions: Vec<[u32; 3]> = (0..ids.len() as u32).map(|at| [at; 3]).collect();
+    let positions: Vec<[u32; 3]> = (0..).take(ids.len()).map(|at| [at; 3]).collect();
     let hidden = model.forward(&embeddings, &positions, &mut model.new_cache()).unwrap();
     let logits = model.logits(&hidden).unwrap().to_dtype(candle_core::DType::F32).unwrap();
     logits.flatten_all().unwrap().to_vec1().unwrap()

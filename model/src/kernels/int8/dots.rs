@@ -81,7 +81,7 @@ impl Kernel {
     fn row_dots<K: KType, const N: usize>(self, row: &[u8], xs: [&[Block]; N]) -> [f32; N] {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::X86(Instructions::Avx512Vnni | Instructions::Avx512VlVnni) => {
+            Self::X86(Instructions::Avx512 | Instructions::Avx512Vl) => {
                 x86::row_dots::<K, N>(row, xs)
             }
             _ => xs.map(|xs| Arch::new().dispatch(RowDot { row, xs, kind: K::default() })),

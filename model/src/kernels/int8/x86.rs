@@ -20,32 +20,32 @@ use super::dots::Block;
 use super::kernel::{TileProduct, WIDTH};
 use crate::kernels::k_quants::{BLOCK, GROUP, KType};
 
-/// Sets of instructions that have it.
+/// Sets of instructions that have VNNI.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::kernels) enum Instructions {
-    /// AVX-512 with VNNI.
-    Avx512Vnni,
+    /// Of AVX-512.
+    Avx512,
     /// The same on registers half as wide.
-    Avx512VlVnni,
-    /// AVX2 with VNNI, as processors without AVX-512 have it.
-    AvxVnni,
+    Avx512Vl,
+    /// Of AVX2, as processors without AVX-512 have it.
+    Avx,
 }
 
 impl Instructions {
     /// Every set that this processor has, the fastest first.
     pub(super) fn available() -> impl Iterator<Item = Self> {
-        let all = [Self::Avx512Vnni, Self::Avx512VlVnni, Self::AvxVnni];
+        let all = [Self::Avx512, Self::Avx512Vl, Self::Avx];
         all.into_iter().filter(|instructions| match instructions {
-            Self::Avx512Vnni | Self::Avx512VlVnni => has_avx512_vnni(),
-            Self::AvxVnni => has_avx_vnni(),
+            Self::Avx512 | Self::Avx512Vl => has_avx512_vnni(),
+            Self::Avx => has_avx_vnni(),
         })
     }
 
     pub(super) fn add(self, product: TileProduct<'_>) {
         match self {
-            Self::Avx512Vnni => add_avx512(product),
-            Self::Avx512VlVnni => add_avx512vl(product),
-            Self::AvxVnni => add_avx(product),
+            Self::Avx512 => add_avx512(product),
+            Self::Avx512Vl => add_avx512vl(product),
+            Self::Avx => add_avx(product),
         }
     }
 }
@@ -176,10 +176,13 @@ pub(super) fn row_dots<K: KType, const N: usize>(row: &[u8], xs: [&[Block]; N]) 
     /// Which scale each lane of the four registers of a block is multiplied with.
     const SCALES: [[i32; 16]; 4] = {
         let mut lanes = [[0; 16]; 4];
-        let mut at = 0;
+        let (mut at, mut group) = (0, 0);
         while at < 64 {
-            lanes[at / 16][at % 16] = (at / (GROUP / 4)) as i32;
+            lanes[at / 16][at % 16] = group;
             at += 1;
+            if at.is_multiple_of(GROUP / 4) {
+                group += 1;
+            }
         }
         lanes
     };
@@ -191,7 +194,7 @@ pub(super) fn row_dots<K: KType, const N: usize>(row: &[u8], xs: [&[Block]; N]) 
             let parts = K::parts(block);
             let (scales, offsets) = (cast(parts.scales), cast(parts.offsets));
             let levels: [__m512i; BLOCK / 64] = cast(parts.levels);
-            let lanes = SCALES.map(|lanes| cast(lanes));
+            let lanes = SCALES.map(cast);
             let scales = [0, 1, 2, 3].map(|part: usize| _mm512_permutexvar_ps(lanes[part], scales));
             for n in 0..N {
                 let x = &xs[n][at];
@@ -205,7 +208,11 @@ pub(super) fn row_dots<K: KType, const N: usize>(row: &[u8], xs: [&[Block]; N]) 
                 sums[n] = _mm512_fmadd_ps(sum, _mm512_set1_ps(x.scale), sums[n]);
             }
         }
-        sums.map(|sum| _mm512_reduce_add_ps(sum))
+        let mut whole = [0.0; N];
+        for (whole, sum) in whole.iter_mut().zip(sums) {
+            *whole = _mm512_reduce_add_ps(sum);
+        }
+        whole
     }
 
     assert!(has_avx512_vnni());
