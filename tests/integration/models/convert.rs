@@ -58,6 +58,15 @@ fn info_says_what_a_folder_is() {
     assert_eq!(info["model_type"], "qwen2_5_vl");
     let stored = info["weight_bytes"]["BF16"].as_u64().unwrap();
     assert_eq!(info["parameters"].as_u64().unwrap() * 2, stored, "all of it is bf16");
+    let weights: Vec<u64> = info["memory"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["weight_bytes"].as_u64().unwrap())
+        .collect();
+    // So small a model is computed in f32.
+    let [as_it_is, q4k] = weights[..] else { panic!("{info}") };
+    assert!(as_it_is == 2 * stored && q4k < as_it_is, "{info}");
     let missing = handsight.snapshot(&["models", "info", "org/none"]);
     assert!(missing.contains("exit code: 3") && missing.contains("models pull"), "{missing}");
 }
