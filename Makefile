@@ -49,6 +49,16 @@ install:
 bench: ## Measure capture, preprocessing, model and a whole step
 	cargo bench --package handsight-tests
 
+# Where peers are built and what they are measured on; `SIZE=small` takes minutes.
+PEERS := $(or $(CARGO_TARGET_DIR),target)/peers
+SIZE := 3b
+bench-peers: ## Measure a step of an agent beside llama.cpp and transformers, which it builds first
+	cargo build --release --package handsight --package handsight-tests --bins --examples
+	tests/peers/install.sh $(PEERS)
+	$(PEERS)/python/bin/python tests/peers/bench.py --bin $(or $(CARGO_TARGET_DIR),target)/release \
+		--work $(PEERS) --size $(SIZE) --transformers \
+		--llama-cpp $(PEERS)/llama_cpp_python-0.3.36 $(PEERS)/build/bin $(ARGS)
+
 eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_eval
 	cargo run --release --quiet --package handsight-tests --example embedded_episodes
@@ -64,4 +74,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test deps bench eval golden doc release
+.PHONY: help demo test deps bench bench-peers eval golden doc release

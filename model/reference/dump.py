@@ -1,7 +1,8 @@
 """Rebuilds the tiny checkpoints and every golden: `python model/reference/dump.py`.
 
 `--llama-cpp SOURCE LIBRARIES` also renews the GGUF files and their goldens, see
-`dump_gguf.py`; without it those are left as they are.
+`dump_gguf.py`; `--autoawq PACKAGE` the AWQ checkpoint and its goldens, see `dump_awq.py`. Without
+them those are left as they are.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import torch
 from safetensors.numpy import save_file
 
 import build_checkpoint
+import dump_awq
 import dump_configs
 import dump_gguf
 import dump_images
@@ -77,6 +79,7 @@ def main() -> None:
     """Write everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--llama-cpp", type=Path, nargs=2, metavar=("SOURCE", "LIBRARIES"))
+    parser.add_argument("--autoawq", type=Path, metavar="PACKAGE")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 
@@ -112,6 +115,13 @@ def main() -> None:
     else:
         for name in dump_gguf.GOLDENS:
             manifest.keep(f"{name}.safetensors", "dump_gguf.py")
+    if arguments.autoawq:
+        print("awq")
+        for name, arrays in dump_awq.write(arguments.autoawq).items():
+            manifest.tensors(f"{name}.safetensors", "dump_awq.py", arrays)
+    else:
+        for name in dump_awq.GOLDENS:
+            manifest.keep(f"{name}.safetensors", "dump_awq.py")
     manifest.write()
 
 

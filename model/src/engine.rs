@@ -404,8 +404,11 @@ impl Engine {
             Ok(())
         };
         let grids = [processed.grid];
-        match self.model.visual().forward_with(&pixel_values, &grids, &mut go_on) {
-            Ok(features) => Ok(Some(features)),
+        match self.model.visual().forward_with(pixel_values, &grids, &mut go_on) {
+            Ok(features) => {
+                Scratch::release();
+                Ok(Some(features))
+            }
             Err(_) if cancel.is_cancelled() => Ok(None),
             Err(error) => Err(error.into()),
         }

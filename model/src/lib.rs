@@ -65,7 +65,7 @@ pub use error::ModelError;
 pub use gguf::{ConvertProgress, ConvertReport, GgufType, convert};
 #[doc(hidden)]
 pub use gguf::{GgufSummary, parse_gguf};
-pub use measure::{Steps, Workload, measure};
+pub use measure::{Steps, TOGETHER, Workload, measure};
 pub use request::{
     CancelFlag, Completion, GenerateOptions, ImageInput, PixelLimits, Request, Stats, StopReason,
     TokenInfo, TopToken, VideoInput,

@@ -1,11 +1,15 @@
 //! How fast an engine is: the same step measured as an agent takes it, first cold, then with what a
 //! first step leaves behind.
 
+use std::time::Instant;
+
 use image::RgbImage;
 
+use crate::batch;
 use crate::chat::{Message, Part, Role};
 use crate::engine::Engine;
 use crate::error::ModelError;
+use crate::memory::peak_memory;
 use crate::request::{CancelFlag, GenerateOptions, Request, Stats};
 
 /// One step of an agent: a constant system turn, a screenshot and a short goal in, an action out.
@@ -24,11 +28,18 @@ pub struct Workload {
 pub struct Steps {
     /// Nothing was known.
     pub cold: Stats,
+    /// The most bytes the process had in memory until then, if the system tells.
+    pub cold_peak: Option<u64>,
     /// The screen had changed in its last quarter since the step before.
     pub quarter_changed: Stats,
     /// The same screen again.
     pub unchanged: Stats,
+    /// Tokens a second of [`TOGETHER`] answers that grow in the same passes, all together.
+    pub together: f64,
 }
+
+/// How many answers grow together when that is measured.
+pub const TOGETHER: usize = 4;
 
 /// Measures the steps once. What the engine remembers is forgotten first, and again at the end.
 ///
@@ -48,10 +59,46 @@ pub fn measure(
     };
     engine.forget();
     let cold = step(&workload.image)?;
+    let cold_peak = peak_memory();
     let unchanged = step(&workload.image)?;
     let quarter_changed = step(&changed)?;
+    let together = together(engine, workload.new_tokens, cancel)?;
     engine.forget();
-    Ok(Steps { cold, quarter_changed, unchanged })
+    Ok(Steps { cold, cold_peak, quarter_changed, unchanged, together })
+}
+
+/// Measures how fast several answers grow together, after short prompts.
+fn together(engine: &Engine, new_tokens: usize, cancel: &CancelFlag) -> Result<f64, ModelError> {
+    let start = |at: usize| {
+        let request = Request {
+            messages: vec![Message::text(Role::User, format!("Say {at}."))],
+            options: GenerateOptions {
+                max_new_tokens: new_tokens + 1,
+                ignore_eos: true,
+                ..GenerateOptions::default()
+            },
+            ..Request::default()
+        };
+        engine.start(&request, cancel, usize::MAX)
+    };
+    let mut sequences = (0..TOGETHER).map(start).collect::<Result<Vec<_>, _>>()?;
+    let mut pass = || {
+        let logits = batch::pass(engine.model(), &mut sequences.iter_mut().collect::<Vec<_>>())?;
+        for (sequence, logits) in sequences.iter_mut().zip(logits) {
+            if let Some(logits) = logits {
+                sequence.advance(logits, &mut |_| {})?;
+            }
+        }
+        if cancel.is_cancelled() { Err(ModelError::Cancelled) } else { Ok(()) }
+    };
+    pass()?; // the prompts
+    let start = Instant::now();
+    for _ in 0..new_tokens {
+        pass()?;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    sequences.into_iter().for_each(|sequence| drop(engine.finish(sequence)));
+    Ok((TOGETHER * new_tokens) as f64 / seconds.max(1e-9))
 }
 
 impl Workload {

@@ -4,6 +4,7 @@
 //! states its tolerance and why it is not zero.
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop where the tests would")]
 
+mod awq;
 mod batch;
 mod gguf;
 mod images;

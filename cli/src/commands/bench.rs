@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use handsight_model::memory::peak_memory;
-use handsight_model::{Stats, Steps, Workload, measure};
+use handsight_model::{Stats, Steps, TOGETHER, Workload, measure};
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
 
@@ -46,6 +46,12 @@ pub(crate) fn run(
 
     let figures = figures(&runs);
     let first = &runs[0].cold;
+    // What later runs leave behind for the next is not what a step needs.
+    let peak = runs[0].cold_peak;
+    let plan = engine.memory_plan();
+    let tokens = first.prompt_tokens + first.completion_tokens;
+    let request = plan.request_bytes(tokens, first.prompt_tokens, 4 * first.image_tokens);
+    let announced = plan.weight_bytes() + request.max(plan.loading_bytes);
     let value = json!({
         "model": engine.info().name,
         "image": { "width": workload.image.width(), "height": workload.image.height() },
@@ -56,7 +62,8 @@ pub(crate) fn run(
         "load_s": load.as_secs_f64(),
         "weight_bytes": engine.info().stored_bytes,
         "peak_bytes_loaded": loaded,
-        "peak_bytes": peak_memory(),
+        "peak_bytes": peak,
+        "announced_bytes": announced,
         "figures": figures.iter().map(Figure::value).collect::<serde_json::Map<_, _>>(),
     });
     let mut lines = vec![format!(
@@ -68,13 +75,20 @@ pub(crate) fn run(
     )];
     lines.push(format!("load                       {:>9.2} s", load.as_secs_f64()));
     lines.extend(figures.iter().map(Figure::line));
-    if let Some(peak) = peak_memory() {
-        let stored = bytes(engine.info().stored_bytes);
-        lines.push(format!("peak memory                {:>11}  (weights {stored})", bytes(peak)));
+    if let Some(peak) = peak {
+        lines.push(format!(
+            "peak memory of a step      {:>12}  ({} were announced; the weights are {} stored)",
+            bytes(peak),
+            bytes(announced),
+            bytes(engine.info().stored_bytes)
+        ));
     }
     printer.result(&value, &lines.join("\n"))?;
     Ok(Exit::Done)
 }
+
+const DECODE_TOGETHER: &str = "decode, 4 at once";
+const _: () = assert!(TOGETHER == 4, "the name says how many");
 
 /// One figure over all runs.
 struct Figure {
@@ -101,6 +115,7 @@ fn figures(runs: &[Steps]) -> Vec<Figure> {
             // The first token comes with the prompt.
             rate(steps.cold.completion_tokens.saturating_sub(1), steps.cold.decode)
         }),
+        over(DECODE_TOGETHER, "tok/s", &|steps| steps.together),
         over("cold step", "s", &|steps| seconds(whole(&steps.cold))),
         over("a quarter changed", "s", &|steps| seconds(whole(&steps.quarter_changed))),
         over("same screen again", "s", &|steps| seconds(whole(&steps.unchanged))),

@@ -65,9 +65,9 @@ const TASK_LANES: usize = 128;
 const BLOCK: usize = 64;
 
 impl Attention<'_> {
-    /// Writes attention within spans of rows, every row of a span to every key of it, to `out`,
-    /// `(s, h · d)`; the spans follow each other and cover all rows.
-    pub(crate) fn within(&self, spans: &[Range<usize>], out: &mut [f32]) {
+    /// Returns attention within spans of rows, every row of a span to every key of it, by heads,
+    /// `(h, s, d)`; the spans follow each other and cover all rows.
+    pub(crate) fn within(&self, spans: &[Range<usize>]) -> Scratch {
         let mut tasks = Vec::new();
         for head in 0..self.heads {
             for span in spans {
@@ -83,12 +83,12 @@ impl Attention<'_> {
                 }
             }
         }
-        self.run(&tasks, out);
+        self.run(&tasks)
     }
 
-    /// Writes causal attention to `past + s` keys, of which the rows are the last, to `out`,
-    /// `(s, h · d)`.
-    pub(crate) fn causal(&self, past: usize, out: &mut [f32]) {
+    /// Returns causal attention to `past + s` keys, of which the rows are the last, by heads,
+    /// `(h, s, d)`.
+    pub(crate) fn causal(&self, past: usize) -> Scratch {
         let group = self.heads / self.kv_heads;
         let mut tasks = Vec::new();
         for kv_head in 0..self.kv_heads {
@@ -99,14 +99,14 @@ impl Attention<'_> {
                 tasks.push(Task { lanes, kv_head, keys: 0..past + self.rows, past: Some(past) });
             }
         }
-        self.run(&tasks, out);
+        self.run(&tasks)
     }
 
-    fn run(&self, tasks: &[Task], out: &mut [f32]) {
+    fn run(&self, tasks: &[Task]) -> Scratch {
         let arch = Arch::new();
-        let mut by_head = Scratch::new(self.heads * self.rows * self.width); // (h, s, d)
+        let mut out = Scratch::new(self.heads * self.rows * self.width); // (h, s, d)
         let mut parts = Vec::with_capacity(tasks.len());
-        let mut rest = &mut *by_head;
+        let mut rest = &mut *out;
         for task in tasks {
             let (part, after) = rest.split_at_mut(task.lanes.len() * self.width);
             parts.push((task, part));
@@ -115,13 +115,18 @@ impl Attention<'_> {
         parts.into_par_iter().for_each(|(task, out)| {
             arch.dispatch(Run { attention: self, task, out });
         });
-        let (rows, width) = (self.rows, self.width);
-        out.par_chunks_mut(self.heads * width).enumerate().for_each(|(row, out)| {
-            for (head, out) in out.chunks_mut(width).enumerate() {
-                out.copy_from_slice(&by_head[(head * rows + row) * width..][..width]);
-            }
-        });
+        out
     }
+}
+
+/// Writes what is by heads, `(h, s, d)`, row by row: `(s, h · d)`.
+pub(crate) fn join_heads(by_head: &[f32], (rows, heads): (usize, usize), out: &mut [f32]) {
+    let width = by_head.len() / (rows * heads).max(1);
+    out.par_chunks_mut((heads * width).max(1)).enumerate().for_each(|(row, out)| {
+        for (head, out) in out.chunks_mut(width).enumerate() {
+            out.copy_from_slice(&by_head[(head * rows + row) * width..][..width]);
+        }
+    });
 }
 
 /// Some queries, and what they attend to.

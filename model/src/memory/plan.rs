@@ -97,9 +97,9 @@ impl Sizes {
     fn of(config: &Config) -> Self {
         let Config { vision, text, .. } = config;
         let VisionConfig { hidden_size, intermediate_size, .. } = *vision;
-        // The pixels; the residual twice and normed; queries, keys and values as they come and by
-        // heads; the attention twice; the MLP's inside.
-        let per_patch = vision.patch_len() + 11 * hidden_size + intermediate_size;
+        // The residual twice and normed; queries, keys and values as they come; queries and keys by
+        // heads; the attention; the MLP's inside. The pixels are gone by then.
+        let per_patch = 9 * hidden_size + intermediate_size;
         let TextConfig { hidden_size, intermediate_size, .. } = *text;
         let per_token = 10 * hidden_size + 2 * intermediate_size;
         Self {

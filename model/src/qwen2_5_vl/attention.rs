@@ -1,7 +1,11 @@
 //! Softmax attention, the same for the vision tower and the text decoder. No score matrix grows with
 //! the square of the sequence.
 //!
-//! On the CPU it is a kernel of ours; elsewhere tensor operations in tiles of query rows.
+//! On the CPU it is a kernel of ours; elsewhere tensor operations in tiles of query rows, or
+//! FlashAttention (cargo feature `flash-attn`).
+
+#[cfg(feature = "flash-attn")]
+mod flash;
 
 use std::ops::Range;
 
@@ -48,6 +52,10 @@ pub(crate) fn attend_within(
     let q = rotate_heads(&part(0)?, heads, rotary)?; // (h, s, d)
     let k = rotate_heads(&part(1)?, heads, rotary)?; // (h, s, d)
     let v = split_heads(&part(2)?, heads)?; // (h, s, d)
+    #[cfg(feature = "flash-attn")]
+    if flash::takes(&q) {
+        return flash::within(&q, &k, &v, spans, scale);
+    }
     let (_h, _s, d) = q.dims3()?;
     // Equal spans are one batched product.
     let tiles = spans.chunk_by(|a, b| a.len() == b.len()).map(|run| {
@@ -71,7 +79,7 @@ pub(crate) fn attend_within_on_cpu(
     let stride = qkv.len() / rows.max(1);
     let c = stride / 3;
     let width = c / heads;
-    let [mut queries, mut keys, mut out] = [(); 3].map(|()| Scratch::new(rows * c));
+    let [mut queries, mut keys] = [(); 2].map(|()| Scratch::new(rows * c));
     rotary.with_values(|angles| {
         let rotate = |from: usize, out: &mut [f32]| {
             kernels::elementwise::rotate_heads(&qkv[from..], stride, (rows, heads), angles, out);
@@ -79,11 +87,20 @@ pub(crate) fn attend_within_on_cpu(
         rotate(0, &mut queries);
         rotate(c, &mut keys);
     })?;
-    let keys = Heads { values: &keys, head_stride: rows * width, row_stride: width };
-    let values = Heads { values: &qkv[2 * c..], head_stride: width, row_stride: stride };
-    let (queries, kv_heads, scale) = (&*queries, heads, scale as f32);
-    Attention { queries, keys, values, heads, kv_heads, rows, width, scale }
-        .within(spans, &mut out);
+    let by_head = Attention {
+        queries: &queries,
+        keys: Heads { values: &keys, head_stride: rows * width, row_stride: width },
+        values: Heads { values: &qkv[2 * c..], head_stride: width, row_stride: stride },
+        heads,
+        kv_heads: heads,
+        rows,
+        width,
+        scale: scale as f32,
+    }
+    .within(spans);
+    // The queries have done their work, so this takes their room.
+    let mut out = queries;
+    kernels::attention::join_heads(&by_head, (rows, heads), &mut out);
     Ok(out)
 }
 
@@ -93,6 +110,10 @@ pub(crate) fn attend_within_on_cpu(
 /// `q` has shape `(h, s, d)`, `k` and `v` `(kv, t, d)`.
 pub(crate) fn attend_causal(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> Result<Tensor> {
     let (h, s, d) = q.dims3()?;
+    #[cfg(feature = "flash-attn")]
+    if flash::takes(q) {
+        return flash::causal(q, k, v, scale);
+    }
     if !kernels::takes(q) {
         return join_heads(&attend_causal_in_tiles(q, k, v, scale)?);
     }
@@ -104,8 +125,9 @@ pub(crate) fn attend_causal(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> R
             kernels::with_strides(v, |values, strides| {
                 let values = Heads { values, head_stride: strides[0], row_stride: strides[1] };
                 let (heads, rows, width, scale) = (h, s, d, scale as f32);
-                Attention { queries, keys, values, heads, kv_heads, rows, width, scale }
-                    .causal(t - s, &mut out);
+                let attention =
+                    Attention { queries, keys, values, heads, kv_heads, rows, width, scale };
+                kernels::attention::join_heads(&attention.causal(t - s), (s, h), &mut out);
             })
         })
     })???;

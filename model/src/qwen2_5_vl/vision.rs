@@ -83,18 +83,18 @@ impl VisionTower {
     ///
     /// Fails if the rows do not add up to the grids, or memory runs out.
     pub fn forward(&self, pixel_values: &Tensor, grids: &[Grid]) -> Result<Tensor> {
-        self.forward_with(pixel_values, grids, &mut |_, _| Ok(()))
+        self.forward_with(pixel_values.clone(), grids, &mut |_, _| Ok(()))
     }
 
     /// As [`forward`](Self::forward), showing the output of each block, `(p, c)` in the original
-    /// order of patches, to `inspect`.
+    /// order of patches, to `inspect`. The pixels are dropped as soon as they are embedded.
     ///
     /// # Errors
     ///
     /// As `forward`, and whatever `inspect` returns.
     pub fn forward_with(
         &self,
-        pixel_values: &Tensor,
+        pixel_values: Tensor,
         grids: &[Grid],
         inspect: &mut Inspect<'_>,
     ) -> Result<Tensor> {
@@ -104,7 +104,8 @@ impl VisionTower {
         let device = &self.place.device;
         let index = Tensor::from_slice(&plan.index, n, device)?;
         let reverse = Tensor::from_vec(reverse(&plan.index), n, device)?;
-        let xs = self.patch_embed.forward(&self.place.take(pixel_values)?)?; // (p, c)
+        let xs = self.patch_embed.forward(&self.place.take(&pixel_values)?)?; // (p, c)
+        drop(pixel_values);
         let (p, c) = xs.dims2()?;
         let mut xs = xs.reshape((n, unit, c))?.index_select(&index, 0)?.reshape((p, c))?;
         let patches = patch_positions(grids, &plan.index, self.config.spatial_merge_size);
@@ -160,7 +161,7 @@ impl VisionBlock {
 
     /// `(p, c)` → `(p, c)`; patches attend within their own of `spans`.
     fn forward(&self, xs: &Tensor, rotary: &RotaryTable, spans: &[Range<usize>]) -> Result<Tensor> {
-        let xs = self.attn.forward_sum(&self.norm1.forward(xs)?, xs, rotary, spans)?;
+        let xs = self.attn.forward_sum(self.norm1.forward(xs)?, xs, rotary, spans)?;
         self.mlp.forward_sum(&self.norm2.forward(&xs)?, &xs)
     }
 }
@@ -188,19 +189,20 @@ impl VisionAttention {
     /// Adds the attention of `xs` to `sum`, both `(p, c)`; patches attend within their own of `spans`.
     fn forward_sum(
         &self,
-        xs: &Tensor,
+        xs: Tensor,
         sum: &Tensor,
         rotary: &RotaryTable,
         spans: &[Range<usize>],
     ) -> Result<Tensor> {
         let (num_heads, scale) = (self.num_heads, self.scale);
         // On the CPU nothing in between, up to twelve times as large as `xs`, is a tensor.
-        if let Some(qkv) = self.qkv.forward_scratch(xs)? {
+        if let Some(qkv) = self.qkv.forward_scratch(&xs)? {
             let (p, _c) = xs.dims2()?;
+            drop(xs);
             let out = attend_within_on_cpu(&qkv, (p, num_heads), rotary, spans, scale)?; // (p, c)
             return self.proj.forward_slice_sum(&out, sum);
         }
-        let qkv = self.qkv.forward(xs)?; // (p, 3 * c)
+        let qkv = self.qkv.forward(&xs)?; // (p, 3 * c)
         let out = attend_within(&qkv, num_heads, rotary, spans, scale)?; // (p, c)
         self.proj.forward_sum(&out, sum)
     }

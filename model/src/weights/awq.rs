@@ -2,9 +2,9 @@
 //! and a zero.
 //!
 //! Where the model has a matrix `x.weight`, the files have `x.qweight`, `x.qzeros` and `x.scales`,
-//! transposed: inputs by outputs, eight outputs to a word. Here they become blocks of GGML's `Q4_1`,
-//! which say the same: 32 weights `d·q + m` with `d` the scale and `m = −scale·zero`. Only `m` is
-//! rounded, to f16, so a weight is off by at most 1/140 of the step between two of them.
+//! transposed: inputs by outputs, eight outputs to a word. A weight is `scale·(q − zero)`, both of them
+//! from 0 to 15. Here they become blocks of GGML's `Q5_0`, 32 weights `d·(p − 16)` with `p` from 0 to
+//! 31, which say exactly the same. (`Q4_1` is half a bit smaller, and would round `−scale·zero`.)
 //!
 //! # Source
 //!
@@ -20,9 +20,10 @@ use serde_json::Value;
 use super::{Data, Loaded, StoredTensor, StoredType, TensorInfo, TensorSource};
 use crate::error::ModelError;
 
-/// Weights in a block of `Q4_1`, and the bytes of one: `d`, `m`, then 16 bytes of two each.
+/// Weights in a block of `Q5_0`, and the bytes of one: `d`, the highest bit of each, then 16 bytes of
+/// the lower bits of two.
 const BLOCK: usize = 32;
-const BLOCK_BYTES: usize = 20;
+const BLOCK_BYTES: usize = 22;
 
 /// Outputs in a word.
 const PACKED: usize = 8;
@@ -102,7 +103,7 @@ impl<S: TensorSource> Awq<S> {
             match part {
                 "qweight" => {
                     let shape = shape_of(stem, &packed, config)?;
-                    let stored = StoredType::Ggml(GgmlDType::Q4_1);
+                    let stored = StoredType::Ggml(GgmlDType::Q5_0);
                     tensors.insert(format!("{stem}.weight"), TensorInfo { shape, stored });
                 }
                 "qzeros" | "scales" => {}
@@ -179,7 +180,7 @@ impl<S: TensorSource> TensorSource for Awq<S> {
         };
         let bytes = packed.blocks();
         let inputs = packed.inputs();
-        let data = Data::Ggml { dtype: GgmlDType::Q4_1, bytes };
+        let data = Data::Ggml { dtype: GgmlDType::Q5_0, bytes };
         Ok(StoredTensor { shape: vec![outputs, inputs], data })
     }
 }
@@ -232,13 +233,14 @@ impl Packed<'_> {
         let group = block * BLOCK * self.groups / self.inputs();
         let scale = self.scales[group * self.outputs + output];
         let zero = nibble(self.zeros[group * words + output / PACKED]);
-        let least = f16::from_f32(-scale.to_f32() * f32::from(zero));
+        let weight = |input: usize| {
+            nibble(self.weights[(block * BLOCK + input) * words + output / PACKED]) + 16 - zero
+        };
+        let high = (0..BLOCK).map(|at| u32::from(weight(at) >> 4) << at).sum::<u32>();
         bytes[..2].copy_from_slice(&scale.to_le_bytes());
-        bytes[2..4].copy_from_slice(&least.to_le_bytes());
-        let weight =
-            |input: usize| nibble(self.weights[(block * BLOCK + input) * words + output / PACKED]);
-        for (at, byte) in bytes[4..].iter_mut().enumerate() {
-            *byte = weight(at) | weight(at + BLOCK / 2) << 4;
+        bytes[2..6].copy_from_slice(&high.to_le_bytes());
+        for (at, byte) in bytes[6..].iter_mut().enumerate() {
+            *byte = weight(at) & 15 | (weight(at + BLOCK / 2) & 15) << 4;
         }
     }
 }
@@ -248,6 +250,7 @@ mod tests {
     use super::*;
 
     /// The order of the outputs in a word is the one that surprises.
+    #[expect(clippy::float_cmp, reason = "nothing is rounded")]
     #[test]
     fn outputs_lie_in_a_word_as_autoawq_packs_them() {
         let mut weights = vec![0; BLOCK];
@@ -261,15 +264,14 @@ mod tests {
             outputs: 8,
             groups: 1,
         };
-        let data = Data::Ggml { dtype: GgmlDType::Q4_1, bytes: packed.blocks() };
+        let data = Data::Ggml { dtype: GgmlDType::Q5_0, bytes: packed.blocks() };
         let values = StoredTensor { shape: vec![8, BLOCK], data }.into_f32().unwrap();
         for output in 0..8 {
             let scale = (output + 1) as f32;
             let row = &values[output * BLOCK..][..BLOCK];
             for (input, &value) in row.iter().enumerate() {
                 let level = if input == 0 || input == 17 { output as f32 } else { 0.0 };
-                let expected = scale * (level - 3.0);
-                assert!((value - expected).abs() < 1e-6, "output {output}, input {input}");
+                assert_eq!(value, scale * (level - 3.0), "output {output}, input {input}");
             }
         }
     }

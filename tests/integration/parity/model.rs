@@ -72,7 +72,7 @@ fn every_vision_block_matches_the_reference() {
         n_blocks += 1;
         Ok(())
     };
-    engine.model().visual().forward_with(&pixel_values, &grids, &mut compare).unwrap();
+    engine.model().visual().forward_with(pixel_values, &grids, &mut compare).unwrap();
     assert_eq!(n_blocks, 4);
 }
 

@@ -72,7 +72,7 @@ fn rows_attend_within_their_span() {
         let spans: Vec<_> =
             starts.zip(ends.iter().copied()).map(|(start, end)| start..end).collect();
         let mut got = vec![f32::NAN; rows * c];
-        attention.within(&spans, &mut got);
+        join_heads(&attention.within(&spans), (rows, attention.heads), &mut got);
         check(&attention, &got, |row| {
             spans.iter().find(|span| span.contains(&row)).unwrap().clone()
         });
@@ -105,7 +105,7 @@ fn rows_see_no_later_ones_and_groups_share_keys() {
             scale: 0.2,
         };
         let mut got = vec![f32::NAN; rows * heads * width];
-        attention.causal(past, &mut got);
+        join_heads(&attention.causal(past), (rows, heads), &mut got);
         check(&attention, &got, |row| 0..past + row + 1);
     }
 }
@@ -127,7 +127,7 @@ fn what_is_no_number_stays_none() {
         scale: 1.0,
     };
     let mut out = vec![0.0; 40 * 8];
-    attention.causal(0, &mut out);
+    join_heads(&attention.causal(0), (40, 1), &mut out);
     assert!(out[..20 * 8].iter().all(|y| y.is_finite()), "what comes before does not see it");
     assert!(out[20 * 8..].iter().all(|y| y.is_nan()));
 }
