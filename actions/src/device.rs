@@ -17,8 +17,9 @@ use serde::Serialize;
 
 use crate::action::{Action, ActionSpace, InvalidAction, Verb};
 use crate::geometry::{PixelPoint, Size};
+use crate::guard::Refusal;
 use crate::key::Key;
-use crate::observation::Observation;
+use crate::observation::{Observation, Place, WindowAt};
 
 /// One screen that can be observed and acted on.
 ///
@@ -43,6 +44,28 @@ pub trait Device: Send {
     /// Nothing was done on [`DeviceError::Invalid`] and [`DeviceError::Unsupported`]. After any
     /// other error a part may have been done; no key or button is left held.
     fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError>;
+
+    /// Says whether [`perform`](Self::perform) would do the action now, and does nothing.
+    ///
+    /// # Errors
+    /// Those of `perform` after which nothing was done.
+    fn check(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
+        admit(&self.info(), action)
+    }
+
+    /// Is told why the next action is done, in the words of whatever decided on it.
+    ///
+    /// Devices have no use for it; what stands between a policy and a device may show it to a
+    /// person.
+    fn intend(&mut self, _reason: &str) {}
+
+    /// Returns the window that input to a place would reach.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lost`] when the device is gone.
+    fn window(&mut self, _place: Place) -> Result<WindowAt, DeviceError> {
+        Ok(WindowAt::Unknown)
+    }
 
     /// Lets go of every key and button the device holds, and undoes what it changed to type.
     ///
@@ -189,6 +212,27 @@ pub enum DeviceError {
         verb: Verb,
     },
 
+    /// The safety policy forbids the action; nothing was done.
+    #[error("the safety policy does not allow this `{verb}` on device `{device}`")]
+    Refused {
+        /// The device's name.
+        device: String,
+        /// The verb of the action.
+        verb: Verb,
+        /// Which rule forbids it.
+        #[source]
+        source: Refusal,
+    },
+
+    /// The user was asked about the action and said no; nothing was done.
+    #[error("the user declined this `{verb}` on device `{device}`")]
+    Declined {
+        /// The device's name.
+        device: String,
+        /// The verb of the action.
+        verb: Verb,
+    },
+
     /// The keyboard has no such key; nothing was pressed.
     #[error("the keyboard of device `{device}` has no key `{key}`")]
     NoSuchKey {
@@ -256,8 +300,10 @@ impl DeviceError {
             Self::NoSpareKey { .. } | Self::KeyboardFull { .. } => {
                 "another program has remapped every unused key; `setxkbmap us` restores the layout"
             }
+            Self::Refused { .. } => "change the safety policy if the action is to be allowed",
             Self::Invalid { .. }
             | Self::Unsupported { .. }
+            | Self::Declined { .. }
             | Self::Image { .. }
             | Self::File(_) => return None,
         };

@@ -241,6 +241,25 @@ impl MonitorLayout {
         }
     }
 
+    /// Returns the part of a screenshot that an area of the desktop takes, which may reach beyond
+    /// it.
+    pub fn area(self, desktop: Rect, screenshot: Size) -> Rect {
+        let ratio = |shown: u32, real: u32| f64::from(shown) / f64::from(real.max(1)) * self.scale;
+        let across = ratio(screenshot.width, self.size.width);
+        let down = ratio(screenshot.height, self.size.height);
+        let edge = |value: i32, origin: i32, ratio: f64| {
+            floor((f64::from(value) - f64::from(origin)) * ratio)
+        };
+        let side =
+            |length: u32, ratio: f64| floor((f64::from(length) * ratio).ceil()).unsigned_abs();
+        Rect {
+            x: edge(desktop.x, self.origin.x, across),
+            y: edge(desktop.y, self.origin.y, down),
+            width: side(desktop.width, across),
+            height: side(desktop.height, down),
+        }
+    }
+
     /// Returns the monitor's pixel under the centre of a desktop unit, clamped to the monitor.
     pub fn from_desktop(self, point: DesktopPoint) -> MonitorPoint {
         let pixel = |value: i32, origin: i32, length: u32| {
@@ -279,6 +298,19 @@ fn inside(value: i32, length: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_area_of_the_desktop_is_found_on_the_screenshot() {
+        let origin = DesktopPoint { x: 100, y: -50 };
+        let size = Size { width: 800, height: 600 };
+        let area = Rect { x: 90, y: -40, width: 30, height: 20 };
+        let plain = MonitorLayout { origin, size, scale: 1.0 };
+        assert_eq!(plain.area(area, size), Rect { x: -10, y: 10, width: 30, height: 20 });
+        let doubled = MonitorLayout { scale: 2.0, ..plain };
+        assert_eq!(doubled.area(area, size), Rect { x: -20, y: 20, width: 60, height: 40 });
+        let half = Size { width: 400, height: 300 };
+        assert_eq!(plain.area(area, half), Rect { x: -5, y: 5, width: 15, height: 10 });
+    }
     use proptest::prelude::*;
 
     /// Screenshots and the sizes the model's resize rule gives them, with ties of its rounding.

@@ -30,6 +30,7 @@
 pub mod action;
 pub mod device;
 pub mod geometry;
+pub mod guard;
 pub mod key;
 pub mod observation;
 pub mod parse;
@@ -46,8 +47,11 @@ pub use geometry::{
     DesktopPoint, Frame, Grid, ModelBox, ModelPoint, MonitorLayout, MonitorPoint, PixelPoint,
     Point, Rect, Size,
 };
+pub use guard::{
+    Approval, Guard, Question, Refusal, SafetyPolicy, SafetyPolicyError, policy_schema,
+};
 pub use key::{Key, UnknownKey};
-pub use observation::Observation;
+pub use observation::{Observation, Place, Window, WindowAt};
 pub use parse::{
     Answer, AnswerForm, AnswerPiece, CallForm, Coordinate, Dialect, ParseError, ParsedReply, Told,
     call_forms, parse_action, parse_action_with_pointer, print_action, python_json, told,

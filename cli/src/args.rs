@@ -4,6 +4,7 @@ mod ask;
 mod bench;
 mod model;
 mod models;
+mod policy;
 mod serve;
 mod server;
 
@@ -14,6 +15,7 @@ pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsCompareArgs, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs,
     ModelsQuantizeArgs, ModelsRmArgs, ModelsVerifyArgs,
 };
+pub(crate) use policy::{PolicyArgs, PolicyCommand, PolicyCommandArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 
@@ -60,7 +62,9 @@ pub(crate) enum Command {
     Devices,
     /// Prove capture, pointer, keyboard, model and traces, and say how to mend what fails.
     Doctor(DoctorArgs),
-    /// Print the JSON Schema of actions.
+    /// Look after safety policies, which say what may be done to a screen.
+    Policy(PolicyCommandArgs),
+    /// Print the JSON Schema of actions and safety policies.
     Schema(SchemaArgs),
     /// Watch the agent fill in a real window, and check the window's own word on it.
     Demo(DemoArgs),
@@ -105,6 +109,9 @@ pub(crate) struct RunArgs {
     /// Record screenshots, decisions and actions in this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) trace: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
 /// `ground`.
@@ -134,9 +141,12 @@ pub(crate) struct ActArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
 
-    /// Check the action against the screen, but do not perform it.
+    /// Check the action against the screen and the safety policy, but do not perform it.
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
 /// `screenshot`.
@@ -164,7 +174,8 @@ pub(crate) struct DoctorArgs {
 /// `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// `action` for those of `act` and traces; the others are the functions a checkpoint calls.
+    /// `action` for those of `act` and traces, `policy` for a safety policy; the others are the
+    /// functions a checkpoint calls.
     #[arg(value_enum, default_value_t = SchemaKind::Action)]
     pub(crate) kind: SchemaKind,
 
@@ -250,6 +261,7 @@ pub(crate) enum Confirm {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum SchemaKind {
     Action,
+    Policy,
     ComputerUse,
     MobileUse,
 }

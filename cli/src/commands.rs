@@ -7,6 +7,7 @@ mod devices;
 mod doctor;
 mod ground;
 mod models;
+mod policy;
 mod run;
 mod schema;
 mod screenshot;
@@ -33,6 +34,7 @@ pub(crate) fn dispatch(
         Command::Screenshot(args) => screenshot::run(&args, printer, environment),
         Command::Devices => devices::run(printer, environment),
         Command::Doctor(args) => doctor::run(&args, printer, environment),
+        Command::Policy(args) => policy::run(&args.command, printer, environment),
         Command::Schema(args) => schema::run(&args, printer),
         Command::Demo(args) => demo::run(&args, printer, environment),
         Command::Trace(args) => trace::run(&args.command, printer),

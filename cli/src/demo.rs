@@ -49,7 +49,7 @@ pub(crate) fn run(
     let stage = Stage::set(args, printer, environment, &interrupt)?;
     let options = DesktopOptions { monitor: None, display: Some(stage.display.clone()) };
     let device = Box::new(DesktopDevice::open(&options)?);
-    let mut device = interrupt.guard(device, Some(&stage.display));
+    let mut device = interrupt.share(device, Some(&stage.display));
     let mut window = open_window(case, &stage, &mut device, printer, &interrupt)?;
 
     let dir = args.trace.clone().unwrap_or_else(new_run);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use handsight_actions::DeviceError;
+use handsight_actions::{DeviceError, SafetyPolicyError};
 use handsight_agent::{
     AnswerError, EpisodeError, FamilyError, GroundingError, PolicyError, RemoteError, StopReason,
     TraceError,
@@ -131,6 +131,13 @@ impl From<DeviceError> for Failure {
     }
 }
 
+impl From<SafetyPolicyError> for Failure {
+    fn from(error: SafetyPolicyError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self { hint, ..Self::new(Exit::BadInput, error) }
+    }
+}
+
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let hint = error.hint().or_else(|| checkpoint_hint(&error)).map(str::to_owned);
@@ -230,10 +237,12 @@ fn exit_of_episode(error: &EpisodeError) -> Exit {
 
 fn exit_of_device(error: &DeviceError) -> Exit {
     match error {
+        DeviceError::Declined { .. } => Exit::NotAchieved,
         DeviceError::NoSuchMonitor { .. }
         | DeviceError::Invalid { .. }
         | DeviceError::Unsupported { .. }
         | DeviceError::NoSuchKey { .. }
+        | DeviceError::Refused { .. }
         | DeviceError::Image { .. }
         | DeviceError::File(_) => Exit::BadInput,
         _ => Exit::Unavailable,

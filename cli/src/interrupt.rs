@@ -8,7 +8,9 @@ mod force;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use handsight_actions::{Action, Device, DeviceError, DeviceInfo, Observation, PixelPoint};
+use handsight_actions::{
+    Action, Device, DeviceError, DeviceInfo, Observation, PixelPoint, Place, WindowAt,
+};
 use handsight_agent::settle::pause;
 use handsight_model::CancelFlag;
 
@@ -65,11 +67,11 @@ impl Interrupt {
     /// Takes care of a device: should the process be stopped at once, it lets go of everything.
     ///
     /// `display` is the X display of a device that has one.
-    pub(crate) fn guard(&self, device: Box<dyn Device>, display: Option<&str>) -> GuardedDevice {
-        let device = GuardedDevice(Arc::new(Mutex::new(device)));
-        let (guarded, display) = (device.clone(), display.map(str::to_owned));
+    pub(crate) fn share(&self, device: Box<dyn Device>, display: Option<&str>) -> SharedDevice {
+        let device = SharedDevice(Arc::new(Mutex::new(device)));
+        let (shared, display) = (device.clone(), display.map(str::to_owned));
         self.before_exit(move || {
-            if !guarded.release_soon() {
+            if !shared.release_soon() {
                 release_by_force(display.as_deref());
             }
         });
@@ -89,9 +91,9 @@ fn exit_at_once() -> ! {
 
 /// A device that another thread can make let go of every key and button.
 #[derive(Clone)]
-pub(crate) struct GuardedDevice(Arc<Mutex<Box<dyn Device>>>);
+pub(crate) struct SharedDevice(Arc<Mutex<Box<dyn Device>>>);
 
-impl GuardedDevice {
+impl SharedDevice {
     /// Lets go of everything as soon as the action under way is over; returns whether it was.
     fn release_soon(&self) -> bool {
         let start = Instant::now();
@@ -125,13 +127,25 @@ fn release_by_force(display: Option<&str>) {
 #[cfg(not(target_os = "linux"))]
 fn release_by_force(_: Option<&str>) {}
 
-impl Device for GuardedDevice {
+impl Device for SharedDevice {
     fn info(&self) -> DeviceInfo {
         locked(&self.0).info()
     }
 
     fn observe(&mut self) -> Result<Observation, DeviceError> {
         locked(&self.0).observe()
+    }
+
+    fn check(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
+        locked(&self.0).check(action)
+    }
+
+    fn intend(&mut self, reason: &str) {
+        locked(&self.0).intend(reason);
+    }
+
+    fn window(&mut self, place: Place) -> Result<WindowAt, DeviceError> {
+        locked(&self.0).window(place)
     }
 
     fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {

@@ -142,9 +142,10 @@ impl StepLine<'_> {
             None | Some(Outcome::Performed) => {}
             Some(Outcome::DryRun) => line += "  (not performed)",
             Some(Outcome::Declined) => line += "  (declined)",
-            Some(Outcome::Failed(problem)) => {
+            Some(outcome @ (Outcome::Failed(problem) | Outcome::Refused(problem))) => {
+                let is_refused = matches!(outcome, Outcome::Refused(_));
                 line += "  ";
-                line += &paint(Style::Red, "failed:");
+                line += &paint(Style::Red, if is_refused { "refused:" } else { "failed:" });
                 line += " ";
                 line += problem;
             }

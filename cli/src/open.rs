@@ -2,13 +2,15 @@
 
 mod family;
 mod media;
+pub(crate) mod policy;
 
 pub(crate) use media::{image, video};
 
 use std::path::Path;
 
 use handsight_actions::{
-    DesktopDevice, DesktopOptions, Device, DeviceError, Observation, StillDevice,
+    DesktopDevice, DesktopOptions, Device, DeviceError, Guard, Observation, SafetyPolicy,
+    StillDevice,
 };
 use handsight_agent::{
     Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, VisionModel,
@@ -17,7 +19,7 @@ use handsight_model::{DeviceMap, Engine, EngineOptions};
 
 use crate::args::{DeviceArg, LoadArgs, ModelArgs, ServerArgs, TalkArgs, TargetArgs};
 use crate::failure::Failure;
-use crate::interrupt::{GuardedDevice, Interrupt};
+use crate::interrupt::Interrupt;
 use crate::model_spec::ModelSpec;
 use crate::print::Printer;
 use crate::settings::Environment;
@@ -37,14 +39,18 @@ pub(crate) fn device(
     }
 }
 
-/// Opens the device that was named, so that Ctrl-C makes it let go of everything.
+/// Opens the device that was named, so that Ctrl-C makes it let go of everything, behind a safety
+/// policy.
 pub(crate) fn guarded(
     target: &TargetArgs,
+    safety: SafetyPolicy,
+    printer: &Printer,
     environment: &Environment,
     interrupt: &Interrupt,
-) -> Result<GuardedDevice, Failure> {
+) -> Result<Guard, Failure> {
     let display = environment.display.as_deref().filter(|_| target.is_real());
-    Ok(interrupt.guard(device(target, environment)?, display))
+    let device = interrupt.share(device(target, environment)?, display);
+    Ok(policy::guard(Box::new(device), safety, printer, &interrupt.cancel))
 }
 
 /// Opens a monitor of the desktop.

@@ -23,6 +23,8 @@ pub(crate) struct Environment {
     pub(crate) hub: HubOptions,
     /// The folder for what is made anew when it is gone: `handsight` in the user's cache folder.
     pub(crate) cache: Option<PathBuf>,
+    /// The folder for what the user wrote: `handsight` in their configuration folder.
+    pub(crate) config: Option<PathBuf>,
     /// The keys of model servers.
     pub(crate) keys: Keys,
     /// What requests to our own server must carry, from `HANDSIGHT_API_KEY`.
@@ -75,6 +77,7 @@ impl Environment {
             interactive: terminal && std::io::stdin().is_terminal(),
             hub: hub(),
             cache: user_caches().map(|caches| caches.join("handsight")),
+            config: user_configuration().map(|folder| folder.join("handsight")),
             keys: Keys { handsight: key("HANDSIGHT_API_KEY"), openai: key("OPENAI_API_KEY") },
             api_key: text_variable("HANDSIGHT_API_KEY").map(Secret),
         }
@@ -126,6 +129,11 @@ fn seconds(name: &str) -> Option<Duration> {
 /// Returns the user's cache folder: `XDG_CACHE_HOME`, else `.cache` in the home folder.
 fn user_caches() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+}
+
+/// Returns the user's configuration folder: `XDG_CONFIG_HOME`, else `.config` in the home folder.
+fn user_configuration() -> Option<PathBuf> {
+    folder("XDG_CONFIG_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".config")))
 }
 
 /// Puts the home folder in the place of a leading `~`, which only shells replace.

@@ -15,3 +15,4 @@ mod parity;
 mod remote;
 mod serve;
 mod tidy;
+mod trust;

@@ -49,6 +49,8 @@ impl Binary {
         for name in unset.into_iter().chain(of_the_hub).chain(proxies) {
             command.env_remove(name);
         }
+        // Nor is the safety policy that the user has.
+        command.env("XDG_CONFIG_HOME", self.dir.path().join("config"));
         command.env("HF_HOME", self.dir.path().join("huggingface"));
         command
     }

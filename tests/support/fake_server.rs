@@ -43,6 +43,8 @@ pub struct Script {
     pub refuses: Vec<String>,
     /// What it answers when it is held to a schema it understands, or sent none.
     pub answer: String,
+    /// What it answers before that, one each.
+    pub answers: VecDeque<String>,
     /// What it answers when a schema was sent in a way it does not understand.
     pub free_answer: String,
     /// What it says a prompt counts.
@@ -62,6 +64,7 @@ impl Default for Script {
             understands: vec!["json_schema".to_owned()],
             refuses: Vec::new(),
             answer: "hello".to_owned(),
+            answers: VecDeque::new(),
             free_answer: "Sure! Here it is.".to_owned(),
             prompt_tokens: 5000,
             logprobs: true,
@@ -146,7 +149,11 @@ impl FakeServer {
             let mut state = self.state();
             state.seen.push(seen.clone());
             let fault = if is_chat { state.script.faults.pop_front() } else { None };
-            (fault, state.script.clone())
+            let mut script = state.script.clone();
+            if is_chat && let Some(answer) = state.script.answers.pop_front() {
+                script.answer = answer;
+            }
+            (fault, script)
         };
         let mut out = connection;
         match fault {

@@ -27,7 +27,7 @@ use super::{Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
 use crate::action::{Action, ActionSpace};
 use crate::geometry::{DesktopPoint, MonitorLayout, PixelPoint, Size};
 use crate::key::Key;
-use crate::observation::Observation;
+use crate::observation::{Observation, Place, Window, WindowAt};
 use crate::screenshot::Screenshot;
 
 /// Which desktop, and which monitor of it.
@@ -266,6 +266,25 @@ impl Device for DesktopDevice {
         let screenshot = Screenshot::now(image, self.monitor.scale);
         self.size = screenshot.size();
         Ok(Observation { screenshot, foreground_app: self.screen.foreground_app() })
+    }
+
+    fn window(&mut self, place: Place) -> Result<WindowAt, DeviceError> {
+        let task = "say which window is there";
+        self.refresh(task)?;
+        let at = match place {
+            Place::Focus => None,
+            Place::Point(point) => Some(self.to_desktop(point)),
+        };
+        let Some(answer) = self.screen.window(at) else { return Ok(WindowAt::Unknown) };
+        let found = answer.map_err(|failure| failure.while_asked(&self.name, task))?;
+        Ok(found.map_or(WindowAt::Nothing, |found| {
+            WindowAt::Window(Window {
+                id: found.id.into(),
+                app: found.app,
+                title: found.title,
+                area: self.monitor.layout.area(found.area, self.size),
+            })
+        }))
     }
 
     fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {

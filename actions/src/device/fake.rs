@@ -16,9 +16,9 @@ pub use self::screen::FakeScreen;
 use self::screen::WidgetKind;
 use super::{Device, DeviceError, DeviceInfo, DeviceKind, admit};
 use crate::action::{Action, ActionSpace, Direction};
-use crate::geometry::{PixelPoint, Size};
+use crate::geometry::{PixelPoint, Rect, Size};
 use crate::key::{Key, NamedKey};
-use crate::observation::Observation;
+use crate::observation::{Observation, Place, Window, WindowAt};
 use crate::screenshot::Screenshot;
 
 /// How a [`FakeDevice`] fails.
@@ -341,6 +341,17 @@ impl Device for FakeDevice {
         Ok(())
     }
 
+    /// Each screen is the one window of an application called `fake`.
+    fn window(&mut self, _: Place) -> Result<WindowAt, DeviceError> {
+        let Size { width, height } = self.size;
+        Ok(WindowAt::Window(Window {
+            id: self.current as u64,
+            app: "fake".to_owned(),
+            title: self.screen().to_owned(),
+            area: Rect { x: 0, y: 0, width, height },
+        }))
+    }
+
     fn release_all(&mut self) -> Result<(), DeviceError> {
         if self.is_lost() {
             return Err(Self::lost("release its keys"));
@@ -353,7 +364,6 @@ impl Device for FakeDevice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Rect;
 
     const SIZE: Size = Size { width: 200, height: 120 };
 

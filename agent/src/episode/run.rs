@@ -189,10 +189,14 @@ impl Running<'_, '_> {
     }
 
     /// Checks an action against what the device offers and the screen it is meant for.
-    fn admit(&self, decision: &Decision) -> Result<(), Refusal> {
+    fn admit(&mut self, decision: &Decision) -> Result<(), Refusal> {
         let verb = decision.action.verb();
         let ends = matches!(verb, Verb::Terminate | Verb::Answer | Verb::Wait);
         if !ends && !self.info.action_space.contains(verb) {
+            // The safety policy takes verbs away, too, and says so.
+            if let Err(error @ DeviceError::Refused { .. }) = self.device.check(&decision.action) {
+                return Err(Refusal::Forbidden(with_source(&error)));
+            }
             return Err(Refusal::NotOffered(verb));
         }
         Ok(decision.action.validate(self.info.size)?)
@@ -254,8 +258,14 @@ impl Running<'_, '_> {
 
     /// Performs an action; the error is one the device does not survive.
     fn attempt(&mut self, decision: &Decision) -> Result<Outcome, DeviceError> {
-        if self.options.dry_run {
+        if self.options.dry_run && decision.action.verb() == Verb::Wait {
             return Ok(Outcome::DryRun);
+        }
+        if self.options.dry_run {
+            return match self.device.check(&decision.action) {
+                Ok(()) => Ok(Outcome::DryRun),
+                Err(error) => outcome_of(error),
+            };
         }
         if let Action::Wait { time } = decision.action {
             pause(Duration::from_secs_f64(time.max(0.0)), self.controls.cancel);
@@ -264,16 +274,19 @@ impl Running<'_, '_> {
         if !(self.controls.confirm)(decision) || self.controls.cancel.is_cancelled() {
             return Ok(Outcome::Declined);
         }
+        self.device.intend(&decision.thought);
         match self.device.perform(&decision.action) {
             Ok(()) => Ok(Outcome::Performed),
-            Err(error) if nothing_was_done(&error) => Ok(Outcome::Failed(with_source(&error))),
-            Err(error) => Err(error),
+            Err(error) => outcome_of(error),
         }
     }
 
     /// Adds a finished step to what the policy is shown.
     fn remember(&mut self, decision: Decision, observation: Observation, outcome: Outcome) {
-        let error = if let Outcome::Failed(error) = outcome { Some(error) } else { None };
+        let error = match outcome {
+            Outcome::Failed(error) | Outcome::Refused(error) => Some(error),
+            Outcome::Performed | Outcome::DryRun | Outcome::Declined => None,
+        };
         self.history.push(StepSummary {
             thought: decision.thought,
             action: decision.action,
@@ -345,8 +358,20 @@ pub(super) const REPEATED: &str = "the same action on the same screen changed no
 enum Refusal {
     #[error("this device has no `{0}`")]
     NotOffered(Verb),
+    #[error("{0}")]
+    Forbidden(String),
     #[error(transparent)]
     Invalid(#[from] InvalidAction),
+}
+
+/// Returns what became of an action that was not done; the error is one the device does not survive.
+fn outcome_of(error: DeviceError) -> Result<Outcome, DeviceError> {
+    match error {
+        DeviceError::Declined { .. } => Ok(Outcome::Declined),
+        DeviceError::Refused { .. } => Ok(Outcome::Refused(with_source(&error))),
+        error if nothing_was_done(&error) => Ok(Outcome::Failed(with_source(&error))),
+        error => Err(error),
+    }
 }
 
 /// Whether the device refused an action without doing any of it, so that another can be tried.

@@ -200,6 +200,8 @@ pub enum Outcome {
     DryRun,
     /// The user was asked and said no.
     Declined,
+    /// The safety policy does not allow it, for this reason; the policy was told.
+    Refused(String),
     /// The device could not do it, for this reason; the policy was told.
     Failed(String),
 }

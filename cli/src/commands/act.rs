@@ -19,8 +19,9 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let action = parse(&args.action)?;
+    let safety = open::policy::read(&args.policy, environment)?;
     let interrupt = Interrupt::listen(printer)?;
-    let mut device = open::guarded(&args.target, environment, &interrupt)?;
+    let mut device = open::guarded(&args.target, safety, printer, environment, &interrupt)?;
     let info = device.info();
     let performed = !args.dry_run && args.target.is_real();
     if args.dry_run {
@@ -28,6 +29,7 @@ pub(crate) fn run(
             let context = format!("device `{}` would refuse the action", info.name);
             Failure::new(Exit::BadInput, anyhow::Error::new(error).context(context))
         })?;
+        device.check(&action)?;
     } else {
         device.perform(&action)?;
         if let Action::Wait { time } = action {

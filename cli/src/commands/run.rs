@@ -20,8 +20,9 @@ pub(crate) fn run(
     printer: &Printer,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
+    let safety = open::policy::read(&args.policy, environment)?;
     let interrupt = Interrupt::listen(printer)?;
-    let mut device = open::guarded(&args.target, environment, &interrupt)?;
+    let mut device = open::guarded(&args.target, safety, printer, environment, &interrupt)?;
     let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
     profile.check_acts()?;
     let images_in_history = profile.images_in_history();

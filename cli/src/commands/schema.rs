@@ -1,6 +1,8 @@
-//! `schema`: the JSON Schema of actions.
+//! `schema`: the JSON Schema of actions and safety policies.
 
-use handsight_actions::{ActionSpace, Dialect, Size, action_schema, public_schema, tool_signature};
+use handsight_actions::{
+    ActionSpace, Dialect, Size, action_schema, policy_schema, public_schema, tool_signature,
+};
 use serde_json::Value;
 
 use crate::args::{SchemaArgs, SchemaKind};
@@ -16,6 +18,7 @@ pub(crate) fn run(args: &SchemaArgs, printer: &Printer) -> Result<Exit, Failure>
         SchemaKind::Action => {
             size.map_or_else(public_schema, |size| action_schema(&ActionSpace::all(), size))
         }
+        SchemaKind::Policy => policy_schema().to_value(),
         SchemaKind::ComputerUse => signature(Dialect::ComputerUse, size),
         SchemaKind::MobileUse => signature(Dialect::MobileUse, size),
     };

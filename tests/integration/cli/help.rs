@@ -21,7 +21,8 @@ fn help_lists_the_commands() {
       screenshot  Take a screenshot
       devices     List the monitors that can be observed and acted on
       doctor      Prove capture, pointer, keyboard, model and traces, and say how to mend what fails
-      schema      Print the JSON Schema of actions
+      policy      Look after safety policies, which say what may be done to a screen
+      schema      Print the JSON Schema of actions and safety policies
       demo        Watch the agent fill in a real window, and check the window's own word on it
       trace       Read a recorded episode
       models      Fetch checkpoints, and look after those that were fetched
@@ -91,6 +92,9 @@ fn help_of_run() {
           --confirm <WHEN>              Whether to ask before each action [default: never] [possible
                                         values: always, never]
           --trace <DIR>                 Record screenshots, decisions and actions in this folder
+          --policy <FILE>               The safety policy that says what may be done; by default
+                                        `handsight/policy.yaml` in the user's configuration folder, if
+                                        there is one
     ");
 }
 
@@ -212,7 +216,10 @@ fn help_of_act() {
           --device <DEVICE>  The screen: `desktop`, or `still:FILE` for a picture on which nothing is
                              performed [default: desktop]
           --monitor <N>      The monitor, as `devices` numbers them; the primary one by default
-          --dry-run          Check the action against the screen, but do not perform it
+          --dry-run          Check the action against the screen and the safety policy, but do not
+                             perform it
+          --policy <FILE>    The safety policy that says what may be done; by default
+                             `handsight/policy.yaml` in the user's configuration folder, if there is one
           --json             Print one JSON object on stdout instead of text for people
       -h, --help             Print help
     "#);
@@ -302,13 +309,14 @@ fn help_of_schema() {
     assert_snapshot!(handsight().snapshot(&["schema", "--help"]), @r"
     exit code: 0
     --- stdout ---
-    Print the JSON Schema of actions
+    Print the JSON Schema of actions and safety policies
 
     Usage: handsight schema [OPTIONS] [KIND]
 
     Arguments:
-      [KIND]  `action` for those of `act` and traces; the others are the functions a checkpoint calls
-              [default: action] [possible values: action, computer-use, mobile-use]
+      [KIND]  `action` for those of `act` and traces, `policy` for a safety policy; the others are the
+              functions a checkpoint calls [default: action] [possible values: action, policy,
+              computer-use, mobile-use]
 
     Options:
           --width <PIXELS>   Bound the points to a screen this many pixels wide

@@ -8,7 +8,7 @@ use image::RgbImage;
 
 use super::{Failure, Monitor};
 use crate::device::{DeviceError, Source};
-use crate::geometry::{DesktopPoint, MonitorLayout, Size};
+use crate::geometry::{DesktopPoint, MonitorLayout, Rect, Size};
 use crate::key::{Key, NamedKey};
 
 /// The monitors of the one desktop there is.
@@ -54,6 +54,12 @@ impl Screen {
         windows.iter().find(|window| window.is_focused().unwrap_or(false))?.app_name().ok()
     }
 
+    /// Which window a press reaches is not known here.
+    #[expect(clippy::unused_self, reason = "the same on every system")]
+    pub(super) fn window(&self, _: Option<DesktopPoint>) -> Option<Result<Option<Found>, Failure>> {
+        None
+    }
+
     /// Events are handed over in order here; there is nothing to wait for.
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on X11")]
     pub(super) fn wait_for_buttons(&self) -> Result<(), Failure> {
@@ -63,6 +69,14 @@ impl Screen {
     pub(super) fn ping(&self) -> Result<(), Failure> {
         self.monitors().map(|_| ())
     }
+}
+
+/// A window; there is none, since nobody can tell.
+pub(super) struct Found {
+    pub(super) id: u32,
+    pub(super) app: String,
+    pub(super) title: String,
+    pub(super) area: Rect,
 }
 
 /// xcap measures in points on macOS and in physical pixels on Windows, and so does enigo.

@@ -14,6 +14,7 @@ mod keyboard;
 mod keymap;
 mod keysym;
 mod pixels;
+mod windows;
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ use x11rb::protocol::xtest;
 use self::capture::Capture;
 use self::connection::Connection;
 pub(super) use self::keyboard::Keyboard;
+use self::windows::Found;
 use super::pause::pause;
 use super::{Failure, Monitor};
 use crate::device::DeviceError;
@@ -119,6 +121,25 @@ impl Screen {
         // Two texts, the instance and the class, each ended by a zero.
         let class = class.value.split(|&byte| byte == 0).nth(1)?;
         Some(String::from_utf8_lossy(class).into_owned()).filter(|class| !class.is_empty())
+    }
+
+    /// Returns the window that input to a place reaches, to the keyboard's without a point.
+    ///
+    /// `None` within says that there is none. A window that goes away while it is asked about is
+    /// asked about once more.
+    #[expect(clippy::unnecessary_wraps, reason = "other systems cannot tell")]
+    pub(super) fn window(
+        &self,
+        at: Option<DesktopPoint>,
+    ) -> Option<Result<Option<Found>, Failure>> {
+        let ask = || match at {
+            Some(point) => windows::at_point(&self.connection, point),
+            None => windows::focused(&self.connection),
+        };
+        Some(match ask() {
+            Err(Failure::Refused(_)) => ask(),
+            answer => answer,
+        })
     }
 
     /// Waits until the buttons have come up where they were let go, or a second has passed.

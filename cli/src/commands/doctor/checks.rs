@@ -39,7 +39,7 @@ pub(super) fn screen(
     let has_device = has_display
         && report.check("capture", || {
             let display = environment.display.as_deref();
-            let mut opened = interrupt.guard(open::desktop(monitor, environment)?, display);
+            let mut opened = interrupt.share(open::desktop(monitor, environment)?, display);
             let proof = capture(&mut opened)?;
             device = Some(opened);
             Ok(proof)

@@ -55,6 +55,7 @@ fn outcome(step: &TracedStep) -> String {
         Some(Outcome::Performed) => ("good", "performed"),
         Some(Outcome::DryRun) => ("plain", "dry run"),
         Some(Outcome::Declined) => ("bad", "declined"),
+        Some(Outcome::Refused(_)) => ("bad", "refused"),
         Some(Outcome::Failed(_)) => ("bad", "failed"),
         None => return String::new(),
     };
@@ -64,7 +65,9 @@ fn outcome(step: &TracedStep) -> String {
 /// Returns what is wrong in the step, and the reply word for word.
 fn problems(step: &TracedStep) -> String {
     let mut text = String::new();
-    if let Some(Outcome::Failed(error)) = step.acted.as_ref().map(|acted| &acted.outcome) {
+    if let Some(Outcome::Failed(error) | Outcome::Refused(error)) =
+        step.acted.as_ref().map(|acted| &acted.outcome)
+    {
         let _ = writeln!(text, "<p class=\"problem\">{}</p>", escape(error));
     }
     for refused in &step.refused {
