@@ -211,6 +211,11 @@ impl Family {
     }
 }
 
+/// Reads the text of a family's file that has no name.
+pub(crate) fn read(text: &str) -> Result<Family, FamilyError> {
+    file::read(text, "(memory)")
+}
+
 /// Whether a text is what a pattern stands for, in which `*` is any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');

@@ -43,6 +43,8 @@ pub mod prompt;
 pub mod remote;
 pub mod settle;
 pub mod trace;
+#[doc(hidden)]
+pub mod untrusted;
 pub mod vision_model;
 
 pub use agreement::{Agreement, Reference, Screen};

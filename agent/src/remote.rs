@@ -15,6 +15,7 @@ mod retry;
 mod schema;
 mod server;
 mod sse;
+pub(crate) mod untrusted;
 mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -33,6 +33,7 @@ pub(crate) enum WeightBytes {
 }
 
 const EMBEDDED_WEIGHTS: &[u8] = include_bytes!("../embedded/model.safetensors");
+pub(crate) const EMBEDDED_TOKENIZER: &[u8] = include_bytes!("../embedded/tokenizer.json");
 
 impl Checkpoint {
     /// Opens the checkpoint inside the binary.
@@ -45,8 +46,8 @@ impl Checkpoint {
             template_jinja: None,
             tokenizer_config: None,
         };
-        let tokenizer = Tokenizer::from_json(include_bytes!("../embedded/tokenizer.json"))?;
-        let weights = Box::new(Safetensors::embedded(EMBEDDED_WEIGHTS)?);
+        let tokenizer = Tokenizer::from_json(EMBEDDED_TOKENIZER)?;
+        let weights = Box::new(Safetensors::from_bytes(EMBEDDED_WEIGHTS.into())?);
         let checkpoint = Self::new("embedded".to_owned(), &texts, tokenizer, weights)?;
         Ok((checkpoint, WeightBytes::Embedded(EMBEDDED_WEIGHTS)))
     }
@@ -232,7 +233,7 @@ impl Texts {
 }
 
 /// The value of `chat_template` in a JSON file, if it is a text.
-fn template_in(file: &str, json: &str) -> Result<Option<String>, ModelError> {
+pub(crate) fn template_in(file: &str, json: &str) -> Result<Option<String>, ModelError> {
     let root: Value = serde_json::from_str(json)
         .map_err(|source| ModelError::Json { file: file.to_owned(), source })?;
     Ok(root.get("chat_template").and_then(Value::as_str).map(str::to_owned))

@@ -66,6 +66,11 @@ impl Default for HubOptions {
     }
 }
 
+/// Reads what a hub says is in a repository, and returns how many files that are.
+pub(crate) fn count_listed(bytes: &[u8]) -> Result<usize, String> {
+    Ok(listing::Listing::parse(bytes)?.files.len())
+}
+
 /// The hub and its cache.
 #[derive(Clone, Debug)]
 pub struct Hub {

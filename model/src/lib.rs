@@ -34,6 +34,8 @@ pub mod memory;
 pub mod processor;
 pub mod qwen2_5_vl;
 pub mod tokenizer;
+#[doc(hidden)]
+pub mod untrusted;
 
 mod answer_text;
 mod batch;
@@ -63,8 +65,6 @@ pub use device_map::{DeviceKind, DeviceMap, DeviceShare};
 pub use engine::{CacheCounts, CheckpointInfo, Engine, EngineOptions};
 pub use error::ModelError;
 pub use gguf::{ConvertProgress, ConvertReport, GgufType, convert};
-#[doc(hidden)]
-pub use gguf::{GgufSummary, parse_gguf};
 pub use measure::{Steps, TOGETHER, Workload, measure};
 pub use request::{
     CancelFlag, Completion, GenerateOptions, ImageInput, PixelLimits, Request, Stats, StopReason,

@@ -6,8 +6,10 @@
 //! `merges.txt` as `Qwen2TokenizerFast` of transformers 4.49.0 does.
 
 use std::collections::HashMap;
+use std::panic::{UnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
+use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::unicode::NFC;
@@ -50,7 +52,7 @@ impl Tokenizer {
     ///
     /// [`ModelError::Tokenizer`] if it cannot be understood.
     pub fn from_json(json: &[u8]) -> Result<Self, ModelError> {
-        let inner = tokenizers::Tokenizer::from_bytes(json).map_err(error("tokenizer.json"))?;
+        let inner = read(json).map_err(error("tokenizer.json"))?;
         Ok(Self::new(inner))
     }
 
@@ -68,6 +70,7 @@ impl Tokenizer {
     ) -> Result<Self, ModelError> {
         let vocab: HashMap<String, u32> = serde_json::from_str(vocab)
             .map_err(|source| ModelError::Json { file: "vocab.json".to_owned(), source })?;
+        check_ids(&vocab).map_err(error("vocab.json"))?;
         let first_added = vocab.values().max().map_or(0, |id| id + 1);
         let merges = merges
             .lines()
@@ -237,6 +240,55 @@ fn byte_alphabet() -> HashMap<char, u8> {
         .collect()
 }
 
+/// Reads a `tokenizer.json` that nobody vouches for.
+fn read(json: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError> {
+    // What is no JSON at all is told better here.
+    let Shape { model } = serde_json::from_slice(json)?;
+    let prefix = model.continuing_subword_prefix.filter(|prefix| !prefix.is_empty());
+    if let Some(prefix) = prefix.filter(|_| model.kind.is_none_or(|kind| kind == "BPE")) {
+        // The library cuts merges by it without looking for the borders of characters.
+        return Err(format!("a `continuing_subword_prefix`, `{prefix}`, is not supported").into());
+    }
+    let inner = guarded(|| tokenizers::Tokenizer::from_bytes(json))?;
+    check_ids(&inner.get_vocab(true))?;
+    Ok(inner)
+}
+
+/// What is looked at of a `tokenizer.json` before the library sees it.
+#[derive(Deserialize)]
+struct Shape {
+    model: ShapeOfModel,
+}
+
+#[derive(Deserialize)]
+struct ShapeOfModel {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    continuing_subword_prefix: Option<String>,
+}
+
+/// Calls the library, which panics on some of what it cannot use.
+fn guarded<T>(
+    work: impl FnOnce() -> Result<T, TokenizerError> + UnwindSafe,
+) -> Result<T, TokenizerError> {
+    catch_unwind(work).map_err(|_| "its parts contradict each other")?
+}
+
+/// How far ids may lie beyond the number of tokens, as some vocabularies have holes. What is made of
+/// a vocabulary has a place for every id up to the highest.
+const MAX_HOLES: usize = 1 << 16;
+
+fn check_ids(vocab: &HashMap<String, u32>) -> Result<(), TokenizerError> {
+    let count = vocab.len();
+    let most = 2 * count + MAX_HOLES;
+    match vocab.iter().find(|(_, id)| **id as usize >= most) {
+        None => Ok(()),
+        Some((token, id)) => {
+            Err(format!("the token `{token}` has the id {id}, but there are {count} tokens").into())
+        }
+    }
+}
+
 /// One line of `merges.txt`.
 fn merge(line: &str) -> Result<(String, String), TokenizerError> {
     let pair = line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
@@ -248,7 +300,8 @@ fn byte_level(
     vocab: impl Iterator<Item = (String, u32)>,
     merges: Vec<(String, String)>,
 ) -> Result<tokenizers::Tokenizer, TokenizerError> {
-    let bpe = BPE::builder().vocab_and_merges(vocab.collect::<Vocab>(), merges).build()?;
+    let vocab: Vocab = vocab.collect();
+    let bpe = guarded(|| BPE::builder().vocab_and_merges(vocab, merges).build())?;
     let split = SplitPattern::Regex(SPLIT_REGEX.to_owned());
     let split = Split::new(split, SplitDelimiterBehavior::Isolated, false)?;
     let bytes = ByteLevel::new(false, false, false);
@@ -336,4 +389,55 @@ fn added_tokens(
     }
     tokens.sort_unstable_by_key(|&(id, _)| id);
     Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMBEDDED: &str = include_str!("../embedded/tokenizer.json");
+
+    #[track_caller]
+    fn check(tokenizer: Result<Tokenizer, ModelError>, file: &str, expected: &str) {
+        let Err(ModelError::Tokenizer { file: named, source }) = tokenizer else {
+            panic!("it must be refused");
+        };
+        assert_eq!(named, file);
+        assert!(source.to_string().contains(expected), "{source}");
+    }
+
+    #[test]
+    fn what_is_no_tokenizer_is_refused_without_a_panic() {
+        let json = |json: &str| Tokenizer::from_json(json.as_bytes());
+        check(json("{"), "tokenizer.json", "EOF while parsing");
+        check(json("[]"), "tokenizer.json", "invalid length 0");
+        let (none, some) = ("_prefix\": null", "_prefix\": \"é\"");
+        let prefixed = EMBEDDED.replacen(none, some, 1);
+        check(json(&prefixed), "tokenizer.json", "a `continuing_subword_prefix`, `é`");
+        check(json(&"[".repeat(100_000)), "tokenizer.json", "recursion limit");
+        let places = EMBEDDED.match_indices("\"type\"").map(|(at, _)| at).collect::<Vec<_>>();
+        assert!(places.len() > 3, "there are parts to break");
+        for at in places {
+            let broken = format!("{}\"type\":7,\"was\"{}", &EMBEDDED[..at], &EMBEDDED[at + 6..]);
+            assert!(json(&broken).is_err(), "at {at}");
+        }
+    }
+
+    #[test]
+    fn ids_far_beyond_the_tokens_there_are_get_no_memory() {
+        let last = u32::MAX;
+        let vocab = format!(r#"{{"a": {last}}}"#);
+        let expected = "the token `a` has the id 4294967295, but there are 1 tokens";
+        check(Tokenizer::from_vocab_and_merges(&vocab, "", None), "vocab.json", expected);
+        let json = format!(r#"{{"model": {{"type": "BPE", "vocab": {vocab}, "merges": []}}}}"#);
+        check(Tokenizer::from_json(json.as_bytes()), "tokenizer.json", expected);
+    }
+
+    #[test]
+    fn merges_of_nothing_are_refused_without_a_panic() {
+        let vocab = r#"{"a": 0, "b": 1}"#;
+        for (merges, expected) in [("a", "`a` is not a pair"), ("a c", "out of vocabulary")] {
+            check(Tokenizer::from_vocab_and_merges(vocab, merges, None), "merges.txt", expected);
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod desktop;
 mod embedded;
 mod engine;
 mod episode;
+mod fuzz;
 mod media;
 mod models;
 mod parity;

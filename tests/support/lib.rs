@@ -4,6 +4,8 @@ pub mod apps;
 pub mod binary;
 pub mod embedded_eval;
 pub mod fake_server;
+#[path = "../fuzz/targets.rs"]
+pub mod fuzz;
 pub mod golden;
 pub mod http;
 pub mod hub_server;

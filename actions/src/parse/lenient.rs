@@ -264,7 +264,9 @@ impl Reader<'_> {
             return Err(self.broken(Fault::CutOff { inside: "a number" }));
         }
         let spelling = &rest[..length];
-        let value: f64 = spelling.parse().map_err(|_| self.unexpected("a number"))?;
+        // A number beyond all numbers would be lost when it is written again.
+        let value = spelling.parse().ok().filter(|value: &f64| value.is_finite());
+        let value = value.ok_or_else(|| self.unexpected("a number"))?;
         let spelling = spelling.to_owned();
         self.at += length;
         Ok(Value::Number { value, spelling })

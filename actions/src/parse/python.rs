@@ -299,7 +299,8 @@ impl Reader<'_> {
             return Err(self.broken(Fault::CutOff { inside: "a number" }));
         }
         let spelling = self.rest()[..length].to_owned();
-        let value: f64 = spelling.parse().map_err(|_| self.unexpected("a number"))?;
+        let value = spelling.parse().ok().filter(|value: &f64| value.is_finite());
+        let value = value.ok_or_else(|| self.unexpected("a number"))?;
         self.at += length;
         Ok(Value::Number { value, spelling })
     }

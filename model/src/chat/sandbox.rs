@@ -139,6 +139,10 @@ fn too_large() -> Error {
 /// weighing may stop.
 fn cost(operation: &str, values: &[Value], limit: u64) -> Result<u64, Error> {
     let mut scale = Scale { limit, only_data: operation == "keep" };
+    if operation == "outside" {
+        let sum = values.iter().try_fold(NODE, |sum, value| Ok(sum + scale.outside(value)?));
+        return sum.map(|sum: u64| sum / 8);
+    }
     // Below the value to keep lies the namespace to keep it in.
     let values = if operation == "keep" { &values[..1] } else { values };
     let mut sum = NODE;
@@ -259,6 +263,19 @@ impl Scale {
         Ok(weight)
     }
 
+    /// Returns how much there is of a value without looking into its items.
+    fn outside(&mut self, value: &Value) -> Result<u64, Error> {
+        match value.kind() {
+            ValueKind::String | ValueKind::Bytes => Ok(NODE + value.len().unwrap_or(0) as u64),
+            ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => match value.len() {
+                Some(len) => Ok(NODE * (1 + len as u64)),
+                // What does not tell how many items it has is counted.
+                None => self.weigh(value, 0),
+            },
+            _ => Ok(NODE),
+        }
+    }
+
     fn refuse_reference(value: &Value) -> Result<(), Error> {
         let type_name = value.as_object().map_or("", |object| object.type_name());
         if ["Namespace", "Macro"].iter().any(|name| type_name.ends_with(name)) {
@@ -361,6 +378,41 @@ mod tests {
         let wide = "{% macro f(n) %}{% if n %}{% for i in range(200) %}{{ f(n - 1) }}{% endfor %}\
                     {% endif %}{% endmacro %}{{ f(4) }}";
         check(wide, "ran out of fuel");
+    }
+
+    /// An instruction that counts a long text takes as long as a thousand others.
+    #[test]
+    fn a_template_that_looks_at_long_values_again_and_again_is_stopped() {
+        for look in [
+            "s|length",
+            "s|first",
+            "s is lower",
+            "s is upper",
+            "s is string",
+            "s.isdigit()",
+            "m.get(s)",
+            "m[s]",
+            "l|last",
+            "l.items()|last",
+            "range(99999)|last",
+            "s in m",
+        ] {
+            let template = format!(
+                "{{% set s = 'ab' * 4000000 %}}{{% set m = {{'a': 1}} %}}{{% set l = {{}} %}}{{% for i \
+                 in range(9999) %}}{{% for j in range(40) %}}{{% set x = {look} %}}{{% endfor %}}{{% \
+                 endfor %}}"
+            );
+            let start = std::time::Instant::now();
+            let _ = render(&environment(), "t", &template, messages());
+            assert!(start.elapsed().as_secs() < 20, "{look} took {:?}", start.elapsed());
+        }
+        let letters = "{% set s = 'ab' * 9999999 %}{% for i in range(99999) %}{% for c in s %}{% break \
+                       %}{% endfor %}{% endfor %}";
+        check(letters, "it makes values of more than 64 MiB");
+        check(
+            "{% set s = 'ab' * 9999999 %}{% for i in range(99999) %}{{ s|length }}{% endfor %}",
+            "it makes values of more than 64 MiB",
+        );
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Listing {
     }
 
     /// Reads the description, and refuses one that no honest repository has.
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let found: Found = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if !is_commit(&found.sha) {
             return Err("its commit is no commit".to_owned());

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use fs_err as fs;
 use image::RgbImage;
-use std::io::Read;
+use std::io::{BufReader, Read};
 
+pub(crate) use self::gif::read as gif_from;
 pub use self::sampling::{Chosen, DEFAULT_FPS, FrameBudget, FrameChoice, MAX_FRAMES, Rate};
 use super::MediaError;
 use super::image::{DecodeLimits, is_gif};
@@ -80,7 +81,9 @@ pub fn open(
     let mut start = Vec::new();
     fs::File::open(path).map_err(read)?.take(16).read_to_end(&mut start).map_err(read)?;
     if is_gif(&start) {
-        gif::open(path, options, cancel)
+        let name = path.display().to_string();
+        let open = || fs::File::open(path).map(BufReader::new).map_err(read);
+        gif_from(&name, &open, options, cancel)
     } else {
         ffmpeg::open(path, options, cancel)
     }

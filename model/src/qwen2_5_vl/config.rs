@@ -298,7 +298,9 @@ fn rope(keys: &Keys<'_>) -> Result<(f64, [usize; 3], Option<Yarn>), ModelError> 
     let section = match block.get("mrope_section") {
         None => [16, 24, 24],
         Some(value) => serde_json::from_value(value.clone())
-            .map_err(|_| wrong("mrope_section", value, "three counts"))?,
+            .ok()
+            .filter(|section: &[usize; 3]| section.iter().all(|&part| part as u64 <= MAX_COUNT))
+            .ok_or_else(|| wrong("mrope_section", value, "three counts"))?,
     };
     Ok((theta, section, yarn))
 }
@@ -459,6 +461,13 @@ mod tests {
         check(
             &format!(r#"{{{TEXT}, {VISION}, "rope_scaling": {{"type": "dynamic"}}}}"#),
             "`config.json`: rope type `dynamic` is not supported, only `mrope`, `default` and `yarn`",
+        );
+        check(
+            &format!(
+                r#"{{{TEXT}, {VISION}, "rope_scaling": {{"mrope_section": [{}, 3, 3]}}}}"#,
+                1_u64 << 63
+            ),
+            "`config.json`: `mrope_section` is `[9223372036854775808,3,3]`, not three counts",
         );
         check(
             r#"{"model_type": "llama"}"#,

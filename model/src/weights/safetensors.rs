@@ -4,6 +4,7 @@
 //! another process cuts short gives an error instead of ending this one. The header is believed only
 //! where the file bears it out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ struct Shard {
 
 enum Bytes {
     File(fs::File),
-    Embedded(&'static [u8]),
+    Memory(Cow<'static, [u8]>),
 }
 
 /// Where a tensor is.
@@ -60,10 +61,10 @@ impl Safetensors {
         Ok(all)
     }
 
-    /// Borrows a safetensors file that is part of the binary.
-    pub(crate) fn embedded(bytes: &'static [u8]) -> Loaded<Self> {
+    /// Takes a safetensors file that is in memory, such as the one that is part of the binary.
+    pub(crate) fn from_bytes(bytes: Cow<'static, [u8]>) -> Loaded<Self> {
         let mut all = Self { files: Vec::new(), tensors: BTreeMap::new(), places: HashMap::new() };
-        all.add("(embedded)".to_owned(), Bytes::Embedded(bytes))?;
+        all.add("(memory)".to_owned(), Bytes::Memory(bytes))?;
         Ok(all)
     }
 
@@ -165,7 +166,7 @@ impl Bytes {
     fn len(&self) -> std::io::Result<u64> {
         match self {
             Self::File(file) => Ok(file.metadata()?.len()),
-            Self::Embedded(bytes) => Ok(bytes.len() as u64),
+            Self::Memory(bytes) => Ok(bytes.len() as u64),
         }
     }
 
@@ -176,7 +177,7 @@ impl Bytes {
                 file.seek(SeekFrom::Start(start))?;
                 file.read_exact(buffer)
             }
-            Self::Embedded(bytes) => {
+            Self::Memory(bytes) => {
                 let from = usize::try_from(start).ok().and_then(|start| bytes.get(start..));
                 let mut from = from.ok_or(std::io::ErrorKind::UnexpectedEof)?;
                 from.read_exact(buffer)

@@ -12,7 +12,8 @@ use minijinja::{Error, ErrorKind, Value};
 /// The guard's name among the variables; no template can spell it.
 pub(super) const GUARD: &str = " guard";
 
-/// Filters and methods that look at no more than the outside of what they are given.
+/// Filters and methods that look at no more than the outside of what they are given: the characters
+/// of a text, the items of a list, and not what is in those.
 const SHALLOW_FILTERS: [&str; 6] = ["length", "count", "default", "d", "first", "last"];
 const SHALLOW_METHODS: [&str; 4] = ["get", "items", "keys", "values"];
 
@@ -90,18 +91,20 @@ fn operation(instruction: &Instruction<'_>) -> Result<Option<(Cow<'static, str>,
         // Of what an item is taken from only the key on top is looked at.
         Instruction::StoreLocal(_) | Instruction::GetItem => known("look", 1),
         Instruction::Slice => known("look", 4),
+        // The letters of a text are counted before the first of them.
+        Instruction::PushLoop(_) | Instruction::FastRecurse => known("outside", 1),
         Instruction::BuildMap(n) | Instruction::BuildKwargs(n) if *n > 0 => known("look", 2 * n),
         Instruction::ApplyFilter(name, n, _) => match count(n)? {
-            _ if SHALLOW_FILTERS.contains(name) => Ok(None),
+            n if SHALLOW_FILTERS.contains(name) => known("outside", n),
             n => named("filter", name, n),
         },
         Instruction::PerformTest(_, n, _) => match count(n)? {
-            // Of its only operand a test looks at the kind.
-            1 => Ok(None),
+            // Of its only operand a test looks at the kind, or at every letter of a text.
+            1 => known("outside", 1),
             n => known("look", n),
         },
         Instruction::CallMethod(name, n) => match count(n)? {
-            _ if SHALLOW_METHODS.contains(name) => Ok(None),
+            n if SHALLOW_METHODS.contains(name) => known("outside", n),
             n => named("method", name, n),
         },
         Instruction::CallFunction(_, n) | Instruction::CallObject(n) => match count(n)? {

@@ -4,10 +4,8 @@
 //! long as all delays are multiples of, and each tick shows what a person would see then; that is a
 //! video of constant rate, to be sampled as any other.
 
-use std::io::{BufRead, BufReader, Seek};
-use std::path::Path;
+use std::io::{BufRead, Seek};
 
-use fs_err as fs;
 use image::codecs::gif::GifDecoder;
 use image::{AnimationDecoder, ImageDecoder};
 
@@ -26,23 +24,23 @@ const MAX_DECODED_PIXELS: u64 = 1 << 34;
 const NO_DELAY: u64 = 100;
 const HARDLY_ANY: u64 = 10;
 
-/// Reads an animated GIF.
-pub(super) fn open(
-    path: &Path,
+/// Reads an animated GIF, which `open` opens as often as it has to be read.
+pub(crate) fn read<R: BufRead + Seek>(
+    name: &str,
+    open: &dyn Fn() -> Result<R, MediaError>,
     options: &VideoOptions,
     cancel: &CancelFlag,
 ) -> Result<VideoInput, MediaError> {
-    let name = path.display().to_string();
     // The delays are spread over the file, and which frames to keep depends on all of them.
-    let delays = delays(path, &name, options, cancel)?;
+    let delays = delays(open()?, name, options, cancel)?;
     let clock = Clock::new(&delays);
-    let chosen = sampling::choose(&name, clock.ticks, clock.fps(), &options.choice)
-        .map_err(|error| no_animation(error, &name, delays.len()))?;
+    let chosen = sampling::choose(name, clock.ticks, clock.fps(), &options.choice)
+        .map_err(|error| no_animation(error, name, delays.len()))?;
 
     let shown: Vec<usize> = chosen.indices.iter().map(|&tick| clock.frame_at(tick)).collect();
-    let mut fitter = Fitter::new(&name, shown.len(), options);
+    let mut fitter = Fitter::new(name, shown.len(), options);
     let mut shown = shown.into_iter().peekable();
-    each_frame(path, &name, options, cancel, |index, frame| {
+    each_frame(open()?, name, options, cancel, |index, frame| {
         if shown.peek() == Some(&index) {
             let picture = std::sync::Arc::new(blend(frame.buffer()));
             while shown.next_if_eq(&index).is_some() {
@@ -65,13 +63,13 @@ fn no_animation(error: MediaError, name: &str, frames: usize) -> MediaError {
 
 /// Returns how long each frame is shown, in milliseconds.
 fn delays(
-    path: &Path,
+    file: impl BufRead + Seek,
     name: &str,
     options: &VideoOptions,
     cancel: &CancelFlag,
 ) -> Result<Vec<u64>, MediaError> {
     let mut delays = Vec::new();
-    each_frame(path, name, options, cancel, |_, frame| {
+    each_frame(file, name, options, cancel, |_, frame| {
         let (numerator, denominator) = frame.delay().numer_denom_ms();
         let delay = u64::from(numerator) / u64::from(denominator.max(1));
         delays.push(if delay <= HARDLY_ANY { NO_DELAY } else { delay });
@@ -82,14 +80,13 @@ fn delays(
 
 /// Decodes frame after frame until `use_frame` says that it has enough.
 fn each_frame(
-    path: &Path,
+    file: impl BufRead + Seek,
     name: &str,
     options: &VideoOptions,
     cancel: &CancelFlag,
     mut use_frame: impl FnMut(usize, &image::Frame) -> Result<bool, MediaError>,
 ) -> Result<(), MediaError> {
-    let file = fs::File::open(path).map_err(|source| MediaError::Read { source })?;
-    let decoder = decoder(BufReader::new(file), name, options)?;
+    let decoder = decoder(file, name, options)?;
     let (width, height) = decoder.dimensions();
     let affordable = MAX_DECODED_PIXELS / (u64::from(width) * u64::from(height)).max(1);
     for (index, frame) in decoder.into_frames().enumerate() {
@@ -161,7 +158,8 @@ fn greatest_common_divisor(a: u64, b: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::media::image::DecodeLimits;
-    use crate::media::video::FrameChoice;
+    use crate::media::video::{FrameChoice, open};
+    use fs_err as fs;
     use image::codecs::gif::GifEncoder;
     use image::{Delay, Frame, Rgba, RgbaImage};
     use tempfile::TempDir;

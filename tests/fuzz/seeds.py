@@ -1,0 +1,371 @@
+"""Writes the seeds of the corpus: small good files of every kind, and known hostile ones.
+
+Run as `python3 tests/fuzz/seeds.py`. What the fuzzer found lies beside them and is left alone.
+"""
+
+import json
+import pathlib
+import struct
+import zlib
+
+HERE = pathlib.Path(__file__).parent
+FIXTURES = HERE.parent / "fixtures"
+TINY = FIXTURES / "tiny-qwen2_5_vl"
+REPO = HERE.parent.parent
+
+
+def save(target, name, content):
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    content = content.encode() if isinstance(content, str) else content
+    (folder / name).write_bytes(content)
+
+
+# GGUF: a number is its struct format and value, a text is a text, a list has the kind of its items.
+
+KINDS = {"B": 0, "b": 1, "H": 2, "h": 3, "I": 4, "i": 5, "f": 6, "?": 7, "Q": 10, "q": 11, "d": 12}
+
+
+def text(value):
+    value = value.encode()
+    return struct.pack("<Q", len(value)) + value
+
+
+def gguf_value(value):
+    if isinstance(value, str):
+        return struct.pack("<I", 8) + text(value)
+    if isinstance(value, list) and isinstance(value[0], str):
+        return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(text, value))
+    kind, value = value
+    if isinstance(value, list):
+        items = b"".join(struct.pack("<" + kind, item) for item in value)
+        return struct.pack("<IIQ", 9, KINDS[kind], len(value)) + items
+    return struct.pack("<I" + kind, KINDS[kind], value)
+
+
+def gguf(keys, tensors=(), counts=None, alignment=32):
+    n_tensors, n_keys = counts or (len(tensors), len(keys))
+    head = b"GGUF" + struct.pack("<IQQ", 3, n_tensors, n_keys)
+    for key, value in keys.items():
+        head += text(key) + gguf_value(value)
+    data = b""
+    for name, sides, kind, size in tensors:
+        data += b"\0" * (-len(data) % alignment)
+        head += text(name) + struct.pack(f"<I{len(sides)}QIQ", len(sides), *sides, kind, len(data))
+        data += bytes(i % 251 for i in range(size))
+    return head + b"\0" * (-len(head) % alignment) + data
+
+
+LANGUAGE = {
+    "general.architecture": "qwen2vl",
+    "tokenizer.ggml.model": "gpt2",
+    "tokenizer.ggml.pre": "qwen2",
+    "tokenizer.ggml.tokens": ["a", "b", "ab", "<|image_pad|>", "<|video_pad|>",
+                              "<|vision_start|>", "<|vision_end|>", "[PAD7]"],
+    "tokenizer.ggml.merges": ["a b"],
+    "tokenizer.ggml.token_type": ("i", [1, 1, 1, 3, 3, 3, 3, 5]),
+    "tokenizer.ggml.eos_token_id": ("I", 2),
+    "tokenizer.chat_template": "{{ messages }} image",
+    "qwen2vl.attention.head_count": ("I", 2),
+    "qwen2vl.attention.head_count_kv": ("I", 1),
+    "qwen2vl.embedding_length": ("I", 8),
+    "qwen2vl.feed_forward_length": ("I", 8),
+    "qwen2vl.block_count": ("I", 1),
+    "qwen2vl.context_length": ("I", 64),
+    "qwen2vl.attention.layer_norm_rms_epsilon": ("f", 1e-6),
+    "qwen2vl.rope.freq_base": ("f", 1e6),
+    "qwen2vl.rope.dimension_sections": ("i", [1, 1, 0, 0]),
+    "clip.vision.block_count": ("I", 1),
+    "clip.vision.n_wa_pattern": ("I", 8),
+    "clip.vision.embedding_length": ("I", 8),
+    "clip.vision.attention.head_count": ("I", 2),
+    "clip.vision.projection_dim": ("I", 8),
+    "clip.vision.patch_size": ("I", 14),
+    "clip.vision.image_mean": ("f", [0.5, 0.5, 0.5]),
+    "clip.use_silu": ("?", True),
+}
+YARN = LANGUAGE | {
+    "qwen2vl.rope.scaling.type": "yarn",
+    "qwen2vl.rope.scaling.factor": ("f", 4.0),
+    "qwen2vl.rope.scaling.original_context_length": ("I", 16),
+    "handsight.config": '{"prompt_profile": "x"}',
+}
+TENSORS = [
+    ("token_embd.weight", [8, 8], 0, 256),
+    ("blk.0.attn_q.weight", [32, 2], 8, 68),
+    ("blk.0.ffn_up.weight", [256, 1], 12, 144),
+    ("v.patch_embd.weight", [14, 14, 3, 8], 1, 9408),
+    ("output_norm.weight", [8], 30, 16),
+]
+save("gguf", "model", gguf(LANGUAGE, TENSORS[:3]))
+save("gguf", "yarn", gguf(YARN))
+save("gguf", "tensors", gguf({"general.alignment": ("I", 64)}, TENSORS[1:3], alignment=64))
+save("gguf", "patches", gguf({}, TENSORS[3:]))
+save("gguf", "kinds", gguf({kind: (kind, 1) for kind in KINDS}))
+save("gguf", "lying-counts", gguf({}, counts=(1 << 60, 1 << 60)))
+save("gguf", "lying-text", gguf({}, counts=(0, 1)) + struct.pack("<Q", 1) + b"k"
+     + struct.pack("<IQ", 8, 1 << 60))
+save("gguf", "lying-array", gguf({}, counts=(0, 1)) + struct.pack("<Q", 1) + b"k"
+     + struct.pack("<IIQ", 9, 8, 1 << 60))
+save("gguf", "lying-tensor", gguf({}, [("t", [1 << 60, 1 << 60], 0, 8)]))
+save("gguf", "empty-texts", gguf({}, counts=(0, 1)) + struct.pack("<Q", 1) + b"k"
+     + struct.pack("<IIQ", 9, 8, 8) + b"\0" * 64)
+
+
+# safetensors
+
+
+def safetensors(header, data=b""):
+    header = header if isinstance(header, str) else json.dumps(header)
+    return struct.pack("<Q", len(header)) + header.encode() + data
+
+
+def tensor(dtype, shape, start, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+GOOD = {
+    "__metadata__": {"format": "pt"},
+    "model.norm.weight": tensor("F32", [2], 0, 8),
+    "b": tensor("BF16", [1, 2], 8, 12),
+    "c": tensor("F16", [2], 12, 16),
+    "d": tensor("I32", [1], 16, 20),
+}
+PATCH = {"vision_tower.patch_embed.proj.weight": tensor("F16", [1, 2, 1, 1, 3], 0, 12)}
+save("safetensors", "good", safetensors(GOOD, bytes(range(20))))
+save("safetensors", "channels-last", safetensors(PATCH, bytes(range(12))))
+save("safetensors", "empty", safetensors({"a": tensor("F32", [0, 7], 0, 0)}))
+save("safetensors", "lying-header", struct.pack("<Q", 1 << 60) + b"{}")
+save("safetensors", "lying-shape", safetensors({"a": tensor("F32", [1 << 60, 1 << 60], 0, 8)}, b"8" * 8))
+save("safetensors", "lying-offsets", safetensors({"a": tensor("F32", [1 << 58], 0, 1 << 60)}, b"8"))
+save("safetensors", "other-type", safetensors({"a": tensor("F8_E4M3", [2], 0, 2)}, b"88"))
+save("safetensors", "nested", safetensors("[" * 300))
+
+# The JSON files of a checkpoint.
+
+for path in (TINY / "configs").glob("*.json"):
+    save("config", path.stem, json.dumps(json.loads(path.read_text()), separators=(",", ":")))
+for name in ["chat_template", "generation_config", "preprocessor_config"]:
+    save("config", name, (TINY / "flat-f32" / f"{name}.json").read_bytes())
+save("config", "awq", json.dumps({"quantization_config": {
+    "quant_method": "awq", "bits": 4, "zero_point": True, "version": "gemm", "group_size": 64}}))
+save("config", "nested", "[" * 2000)
+HUGE = {"hidden_size": 1 << 24, "intermediate_size": 1 << 60, "num_hidden_layers": -1,
+        "num_attention_heads": 1 << 24, "vocab_size": 1e300, "rope_theta": 1e308}
+save("config", "huge", json.dumps(HUGE))
+
+# Tokenizers.
+
+
+def tokenizer(vocab, merges, added):
+    return {
+        "version": "1.0", "truncation": None, "padding": None,
+        "added_tokens": [
+            {"id": id, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
+             "normalized": False, "special": special} for id, content, special in added],
+        "normalizer": {"type": "NFC"},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": "\\p{N}| ?\\p{L}+|\\s+(?!\\S)"},
+             "behavior": "Isolated", "invert": False},
+            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False,
+             "use_regex": False}]},
+        "post_processor": None,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False,
+                    "use_regex": False},
+        "model": {"type": "BPE", "dropout": None, "unk_token": None,
+                  "continuing_subword_prefix": "", "end_of_word_suffix": "", "fuse_unk": False,
+                  "byte_fallback": False, "vocab": vocab, "merges": merges},
+    }
+
+
+VOCAB = {token: id for id, token in enumerate("abnd12Ġü<|>imeoftlcst_")} | {"ab": 40, "Ġab": 41}
+ADDED = [(42, "<|im_end|>", True), (43, "<tool_call>", False)]
+save("tokenizer", "json", json.dumps(tokenizer(VOCAB, ["a b", "Ġ ab"], ADDED), ensure_ascii=False))
+save("tokenizer", "pairs", json.dumps(tokenizer(VOCAB, [["a", "b"]], []), ensure_ascii=False))
+save("tokenizer", "slow-regex", json.dumps(tokenizer(VOCAB, [], [])).replace(
+    r"\\p{N}| ?\\p{L}+|\\s+(?!\\S)", "(a|a|ab)*(?=c)c"))
+files = json.dumps(VOCAB), "#version: 0.2\na b\nĠ ab\n"
+config = {"added_tokens_decoder": {str(id): {"content": content, "special": special}
+                                   for id, content, special in ADDED}}
+save("tokenizer", "files", "\0".join([*files, json.dumps(config)]))
+save("tokenizer", "files-alone", "\0".join(files))
+save("tokenizer", "last-id", "\0".join([json.dumps({"a": 0xFFFFFFFF}), "a a\n"]))
+save("tokenizer", "far-id", json.dumps(tokenizer({"a": 0xFFFFFFFF}, [], [(0xFFFFFFFE, "b", True)])))
+
+# Chat templates: ours, the released one, and programs that do not end, grow, or look elsewhere.
+
+save("template", "default", (REPO / "model/src/chat/default_template.jinja").read_bytes())
+released = json.loads((TINY / "flat-f32/chat_template.json").read_text())
+save("template", "released", released["chat_template"])
+for number, template in enumerate([
+    "{% for i in range(99999) %}{% for i in range(99999) %}{{ i }}{% endfor %}{% endfor %}",
+    "{% macro f(n) %}{{ f(n + 1) }}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}",
+    "{% set n = namespace(s='a', l=[1]) %}{% for i in range(90) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+    "{% set n = namespace(l=[]) %}{% for i in range(99) %}{% set n.l = [n.l] %}{% endfor %}{{ n.l }}",
+    "{% set n = namespace() %}{% set n.x = n %}{{ n }}",
+    "{% include '/etc/passwd' %}{{ open('/etc/passwd').read() }}",
+    "{{ ''.__class__.__mro__ }}{{ debug() }}{{ [1]|tojson(indent=1000000000) }}",
+    "{% set s = 'ab' * 9999999 %}{% for i in range(99999) %}{{ s|length }}{% endfor %}",
+    "{% set s = 'ab' * 9999999 %}{% for i in range(99999) %}{{ s is lower }}{% endfor %}",
+    "{% set d = dict() %}{{ messages|map(attribute='role')|join(',') }}{{ messages|selectattr('x')|list }}",
+    "{% for m in messages recursive %}{{ loop([m]) }}{% endfor %}",
+    "{% for k, v in {'a': [1, 2]}.items() %}{{ k }}{{ v[::-1]|last }}{% continue %}{% endfor %}",
+    "{% call(x) g() %}{{ x }}{% endcall %}{% macro g() %}{{ caller(1) }}{% endmacro %}",
+    "{{ messages[0].content.split('.')[0].strip().upper().replace('B', 'b') }}{{ raise_exception('x') }}",
+    "{{ '%s' % 1 }}{{ '{}'.format(1) }}{{ 2 ** 99999 }}{{ 1 // 0 }}{{ -9223372036854775808 // -1 }}",
+]):
+    save("template", f"program-{number}", template)
+
+# Answers, in the forms models write them: those of the families' makers, and near misses.
+
+CALL = '<tool_call>\n{"name": "click", "arguments": {"x": 1, "y": [2.5, null]}}\n</tool_call>'
+save("tool_calls", "one", f"I click.\n{CALL}")
+save("tool_calls", "two", f"{CALL}\n{CALL} done")
+save("tool_calls", "unfinished", CALL[:-14] + "<tool_ca")
+save("tool_calls", "mended", '<tool_call>{"name": "f", "arguments": "{\\"a\\": 1,}"}}</tool_call>')
+save("tool_calls", "nested", "<tool_call>" + "[" * 400)
+for name, answer in {
+    "json": '{"action": "left_click", "coordinate": [120, 44]}',
+    "computer": '<tool_call>\n{"name": "computer_use", "arguments": {"action": "left_click_drag", '
+                '"coordinate": [1, 2], "coordinate2": [3, 4]}}\n</tool_call>',
+    "mobile": '<thinking>t</thinking>\n<tool_call>\n{"name": "mobile_use", "arguments": {"action": '
+              '"swipe", "coordinate": [1, 2], "coordinate2": [3, 4]}}\n</tool_call>\n'
+              '<conclusion>c</conclusion>',
+    "keys": '{"action": "key", "keys": ["ctrl", "shift", "t"]}',
+    "scroll": "```json\n{'action': 'scroll', 'coordinate': [5, 6], 'pixels': -3,}\n```",
+    "box": '{"action": "left_click", "coordinate": [[1, 2, 3, 4]]} {"bbox_2d": [1, 2, 3, 4]}',
+    "ui-tars": "Thought: t\nAction: click(start_box='<|box_start|>(12,34)<|box_end|>')",
+    "ui-tars-text": "Thought: t\nAction: type(content='a\\'b\\n')\nAction: finished(content='x')",
+    "ui-tars-drag": "Action: drag(start_box='(1,2)', end_box='(3,4)') hotkey(key='ctrl c')",
+    "ui-venus": "<think>t</think><action>Scroll(start=(1,2), end=(3,4), direction='down')</action>"
+                "<conclusion>c</conclusion>",
+    "pyautogui": "## Thought:\nt\n## Action:\na\n## Code:\n```python\npyautogui.moveTo(x=1, y=2)\n"
+                 "pyautogui.dragTo(3, 4, duration=0.5)\npyautogui.hotkey(['ctrl', 'c'])\n```",
+    "pyautogui-write": "```python\npyautogui.write(message='a\\x41', interval=.1)\n"
+                       "computer.terminate(status='success')\n```",
+    "huge": '{"action": "wait", "time": 1e308, "coordinate": [-2147483649, 99999999999999999999]}',
+    "nested": '{"action": ' + "[" * 400,
+    "chord": "ctrl+shift+F13",
+}.items():
+    save("action", name, answer)
+
+# The data files of families, without their comments.
+
+for path in (REPO / "agent/src/family").glob("*.toml"):
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    save("family", path.stem, "\n".join(lines))
+save("family", "nested", "a = " + "[" * 400)
+save("family", "dotted", ".".join("a" * 400) + " = 1")
+
+# Replies of servers.
+
+
+def chunk(**choice):
+    return json.dumps({"choices": [choice]})
+
+
+def stream(*events):
+    return "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
+
+
+LOGPROB = {"content": [{"token": "a", "bytes": [97], "logprob": -0.5, "top_logprobs": [
+    {"token": "b", "logprob": -1}]}]}
+save("reply", "stream", stream(chunk(delta={"role": "assistant", "content": ""}),
+                               chunk(delta={"content": "aé"}, logprobs=LOGPROB),
+                               chunk(delta={}, finish_reason="stop", stop_reason="END"),
+                               '{"choices": [], "usage": {"prompt_tokens": 4}}'))
+save("reply", "calls", stream(
+    chunk(delta={"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "{"}}]}),
+    chunk(delta={"tool_calls": [{"index": 1000000000, "function": {"arguments": "}"}}]})))
+save("reply", "comments", ": ping\r\nevent: x\r\nid: 1\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n")
+save("reply", "body", json.dumps({"choices": [{"message": {"content": "x", "tool_calls": []},
+                                               "finish_reason": "length"}], "usage": {}}))
+save("reply", "error", json.dumps({"error": {"message": "no", "code": 500}}))
+save("reply", "detail", json.dumps({"detail": [{"msg": "field required"}]}))
+save("reply", "html", "<html>502 Bad Gateway</html>")
+save("reply", "nested", "data: " + "[" * 400 + "\n\n")
+save("reply", "not-utf-8", b"data: \xff\xfe\n\n")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+save("listing", "hub", json.dumps({"sha": COMMIT, "siblings": [
+    {"rfilename": "a.json", "size": 3, "blobId": COMMIT},
+    {"rfilename": "b", "lfs": {"sha256": "a" * 64, "size": 9}}]}))
+for number, name in enumerate(["../x", "/etc/passwd", "C:\\x", "a/../../x", "a\u0000", "é/è"]):
+    save("listing", f"elsewhere-{number}", json.dumps(
+        {"sha": COMMIT, "siblings": [{"rfilename": name, "size": 1 << 63}]}, ensure_ascii=False))
+save("listing", "models", json.dumps({"data": [{"id": "m", "owned_by": "handsight", "handsight": {
+    "prompt_profile": "p", "min_pixels": 1, "max_pixels": 2, "parameters": 3}}]}))
+
+# Constraints.
+
+for name, schema in {
+    "object": {"type": "object", "properties": {"a": {"type": "integer", "minimum": 3},
+               "b": {"enum": ["x", "y"]}}, "required": ["a"], "additionalProperties": False},
+    "array": {"type": "array", "items": {"type": "number", "exclusiveMaximum": 7},
+              "minItems": 1, "maxItems": 3, "prefixItems": [{"const": None}]},
+    "text": {"type": "string", "pattern": "^a+b?$", "maxLength": 9, "format": "date"},
+    "recursive": {"$defs": {"t": {"properties": {"c": {"$ref": "#/$defs/t"}}}},
+                  "$ref": "#/$defs/t"},
+    "circular": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]},
+    "nothing": {"allOf": [{"const": 1}, {"const": 2}]},
+    "never": {"type": "object", "properties": {"a": False}, "required": ["a"]},
+    "any": {"anyOf": [{"type": "null"}, {"not": {}}, True], "x-guidance": {"item_separator": ","}},
+    "elsewhere": {"$ref": "file:///etc/passwd"},
+    "many": {"type": "string", "minLength": 100000, "maxLength": 100001},
+}.items():
+    save("grammar", name, json.dumps(schema))
+for number, regex in enumerate(["[a-c]+\\d{2,4}(x|yy)?", "((a{1000}){1000}){1000}", "[^\\s\\S]",
+                                "(?i)é\\p{L}*", "(a|a)*b", "(" * 200]):
+    save("grammar", f"regex-{number}", "r" + regex)
+for number, lark in enumerate(['start: "a" b+\nb: /[0-9]/ | start\n', 'start: start "a"\n',
+                               'start: %json {"type": "integer"}\n', "start: nothing\n",
+                               '%import "/etc/passwd"\nstart: A\nA: "x"{3,5}\n']):
+    save("grammar", f"lark-{number}", "l" + lark)
+
+# Pictures.
+
+
+def png(width, height, kind=2, depth=8, rows=b""):
+    def block(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + block(b"IHDR", head) + block(b"IDAT", zlib.compress(rows))
+            + block(b"IEND", b""))
+
+
+def bmp(width, height, bits=24, data=b"\0" * 16):
+    return (b"BM" + struct.pack("<IHHI", 54 + len(data), 0, 0, 54)
+            + struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, 0, 0, 0, 0, 0, 0) + data)
+
+
+for path in (FIXTURES / "media").iterdir():
+    save("image", path.name, path.read_bytes())
+save("image", "small.png", png(2, 2, rows=b"\0" + b"\x01" * 6 + b"\0" + b"\x02" * 6))
+save("image", "small.bmp", bmp(2, 2))
+save("image", "top-down.bmp", bmp(2, -2))
+save("image", "palette.bmp", bmp(2, 1, 1))
+save("image", "bomb.png", png(60000, 60000))
+save("image", "long.png", png(1, 1 << 31 - 1))
+save("image", "bomb.bmp", bmp(60000, 60000))
+save("image", "bomb.gif", b"GIF89a\xff\xff\xff\xff\x80\0\0" + b"\0" * 6 + b",\0\0\0\0\xff\xff\xff\xff\0\x02\0;")
+# A megapixel of nothing in a few hundred bytes: allowed, and no more than that.
+save("image", "dense.png", png(1024, 1024, kind=0, rows=b"\0" * 1025 * 1024))
+save("image", "animated.webp", b"RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\xff\xff\xff\xff\xff\xffANIM\x06\0\0\0\0\0\0\0\0\0")
+
+
+def animation(frames, size=4, delay=10, disposal=0):
+    head = b"GIF89a" + struct.pack("<HHBBB", size, size, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+    head += b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
+    for number in range(frames):
+        head += b"!\xf9\x04" + struct.pack("<BHBB", disposal << 2 | 1, delay, 0, 0)
+        head += b"," + struct.pack("<HHHHB", 0, 0, size, size, 0)
+        head += bytes([2, 5]) + bytes([0x84, 0x8F, 0xA9, 0x0B, number % 8]) + b"\0"
+    return head + b";"
+
+
+save("gif", "moving", animation(4))
+save("gif", "large", animation(4, size=256))
+save("gif", "restoring", animation(5, delay=0, disposal=3))
+save("gif", "slow", animation(3, delay=65535, disposal=2))
+save("gif", "uneven", animation(2, delay=7) [:-1] + animation(2, delay=65521)[32:])
+save("gif", "single", animation(1))
+save("gif", "part", (FIXTURES / "media/part.gif").read_bytes())

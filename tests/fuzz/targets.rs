@@ -1,0 +1,220 @@
+//! What is fuzzed: every reader of what comes from outside, as a function of bytes.
+//!
+//! The same functions are run in two ways. `cargo fuzz` searches for new inputs, guided by coverage
+//! (CONTRIBUTING.md says how); `tests/fuzz/short.rs` replays the corpus and some mutations of it in
+//! every `make test`. A function that returns has passed: a refusal is a good answer, a panic, a
+//! lost property, too much time or too much memory is a fault.
+
+pub mod mutate;
+
+use std::path::PathBuf;
+
+use handsight_actions::{
+    Action, AnswerForm, Dialect, Key, ModelPoint, Size, parse_action_with_pointer, print_action,
+    python_json, told,
+};
+use handsight_agent::untrusted as agent;
+use handsight_model::chat::tools::{AnswerSplitter, Piece, split_answer};
+use handsight_model::chat::{ChatTemplate, Message, Part, Role, ToolCall};
+use handsight_model::media::image::{DecodeLimits, decode};
+use handsight_model::media::video::VideoOptions;
+use handsight_model::untrusted as model;
+use handsight_model::{Constraint, untrusted::Grammars};
+use serde_json::{Value, json};
+
+/// One thing that is fuzzed.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name, which is that of its corpus, too.
+    pub name: &'static str,
+    /// What is done with an input.
+    pub run: fn(&[u8]),
+    /// How many mutations the short run tries.
+    pub mutations: u32,
+    /// The most memory one input may take, in MiB.
+    pub memory_mib: usize,
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "gguf", run: gguf, mutations: 3000, memory_mib: 64 },
+    Target { name: "safetensors", run: safetensors, mutations: 3000, memory_mib: 64 },
+    Target { name: "config", run: config, mutations: 4000, memory_mib: 64 },
+    Target { name: "tokenizer", run: tokenizer, mutations: 1000, memory_mib: 64 },
+    Target { name: "template", run: template, mutations: 500, memory_mib: 512 },
+    Target { name: "tool_calls", run: tool_calls, mutations: 3000, memory_mib: 64 },
+    Target { name: "action", run: action, mutations: 3000, memory_mib: 64 },
+    Target { name: "family", run: family, mutations: 3000, memory_mib: 64 },
+    Target { name: "reply", run: reply, mutations: 4000, memory_mib: 64 },
+    Target { name: "listing", run: listing, mutations: 4000, memory_mib: 64 },
+    Target { name: "grammar", run: grammar, mutations: 300, memory_mib: 512 },
+    Target { name: "image", run: image, mutations: 3000, memory_mib: 256 },
+    Target { name: "gif", run: gif, mutations: 500, memory_mib: 256 },
+];
+
+/// Returns the folder with the corpus of all targets.
+pub fn corpus() -> PathBuf {
+    // This file is compiled in two packages, one in the folder of the other.
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let own = here.join("corpus");
+    if own.is_dir() { own } else { here.join("fuzz/corpus") }
+}
+
+/// A GGUF file: the head, and what a model is made of.
+pub fn gguf(bytes: &[u8]) {
+    let _ = model::parse_gguf(bytes);
+}
+
+/// A safetensors file: the header, and all tensors.
+pub fn safetensors(bytes: &[u8]) {
+    let _ = model::safetensors(bytes);
+}
+
+/// Any of the small JSON files of a checkpoint.
+pub fn config(bytes: &[u8]) {
+    if let Ok(json) = str::from_utf8(bytes) {
+        let _ = model::configs(json);
+    }
+}
+
+/// The files of a tokenizer, then text in which it should find its tokens.
+pub fn tokenizer(bytes: &[u8]) {
+    let _ = model::tokenizer(bytes, "ab <|im_end|>ünd 12 <tool_call>");
+}
+
+/// A chat template, rendered with a conversation that has everything.
+pub fn template(bytes: &[u8]) {
+    let Ok(source) = str::from_utf8(bytes) else { return };
+    if let Ok(template) = ChatTemplate::new(source) {
+        for prompts in [true, false] {
+            let _ = template.render(&conversation(), prompts);
+        }
+    }
+}
+
+fn conversation() -> Vec<Message> {
+    let call = ToolCall { name: "click".to_owned(), arguments: json!({"x": 1, "y": [2.5, "é"]}) };
+    let content = vec![Part::Image { image: 0 }, Part::Text { text: "Hi <there>".to_owned() }];
+    vec![
+        Message::text(Role::System, "Be brief."),
+        Message::new(Role::User, content),
+        Message { tool_calls: vec![call], ..Message::text(Role::Assistant, " done\n") },
+        Message::text(Role::Tool, "{\"ok\": true}"),
+        Message::new(Role::User, vec![Part::Video { video: 0 }]),
+    ]
+}
+
+/// An answer with calls: it means the same however it comes in.
+pub fn tool_calls(bytes: &[u8]) {
+    let answer = String::from_utf8_lossy(bytes);
+    let whole = split_answer(&answer);
+    for size in [1, 3, 7] {
+        let mut splitter = AnswerSplitter::default();
+        let mut pieces = Vec::new();
+        let mut part = String::new();
+        for (index, char) in answer.chars().enumerate() {
+            part.push(char);
+            if index % size == size - 1 {
+                pieces.extend(splitter.push(&std::mem::take(&mut part)));
+            }
+        }
+        pieces.extend(splitter.push(&part));
+        pieces.extend(splitter.finish());
+        let (mut text, mut calls) = (String::new(), Vec::new());
+        for piece in pieces {
+            match piece {
+                Piece::Text(more) => text.push_str(&more),
+                Piece::Call(call) => calls.push(call),
+            }
+        }
+        assert_eq!((text, calls), whole, "in parts of {size}");
+    }
+    for call in &whole.1 {
+        let _ = python_json(&call.arguments);
+    }
+}
+
+/// What a model answers, in every dialect.
+pub fn action(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = Key::parse_chord(&text);
+    for form in ["({x},{y})", "click(start_box='({x},{y},{x2},{y2})')"] {
+        let form = AnswerForm::read(form).expect("a good form");
+        let _ = form.find(&text);
+    }
+    let screen = Size { width: 1920, height: 1080 };
+    for &dialect in Dialect::ALL {
+        let _ = told(&text, dialect);
+        for pointer in [None, Some(ModelPoint { x: 3, y: 4 })] {
+            let Ok(reply) = parse_action_with_pointer(&text, dialect, pointer) else { continue };
+            if dialect == Dialect::Json {
+                // Our own form loses nothing.
+                let printed = print_action(&reply.action, dialect);
+                let again = parse_action_with_pointer(&printed, dialect, None);
+                assert_eq!(again.expect("we read what we write").action, reply.action, "{printed}");
+            }
+            let on_screen: Action<ModelPoint> = reply.action;
+            let _ = on_screen
+                .map_points(|point| handsight_actions::PixelPoint { x: point.x, y: point.y })
+                .validate(screen);
+        }
+    }
+}
+
+/// A family's data file.
+pub fn family(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes) {
+        let _ = agent::family(text);
+    }
+}
+
+/// What a model's server answers: a stream, a body or an error.
+pub fn reply(bytes: &[u8]) {
+    let _ = agent::reply(bytes);
+}
+
+/// What a hub says is in a repository, and what a server says are its models.
+pub fn listing(bytes: &[u8]) {
+    let _ = model::hub_listing(bytes);
+    let _ = agent::model_list(bytes);
+}
+
+/// A constraint: `r` and a regular expression, `l` and a Lark grammar, or a JSON Schema. The last
+/// byte decides on the way an answer takes.
+pub fn grammar(bytes: &[u8]) {
+    thread_local! {
+        static GRAMMARS: Grammars = Grammars::new().expect("the embedded vocabulary is one");
+    }
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    let constraint = match text.split_at_checked(1) {
+        Some(("r", regex)) => Constraint::Regex(regex.to_owned()),
+        Some(("l", lark)) => Constraint::Lark(lark.to_owned()),
+        _ => match serde_json::from_str::<Value>(text) {
+            Ok(schema) => Constraint::JsonSchema(schema),
+            Err(_) => return,
+        },
+    };
+    let mut state = usize::from(bytes.last().copied().unwrap_or(0));
+    let choose = |allowed: usize| {
+        state = state.wrapping_mul(31).wrapping_add(7);
+        state % allowed
+    };
+    GRAMMARS.with(|grammars| {
+        let _ = grammars.walk(&constraint, 24, choose);
+    });
+}
+
+/// A picture of any kind.
+pub fn image(bytes: &[u8]) {
+    let limits = DecodeLimits { max_bytes: 1 << 20, max_side: 2048, max_pixels: 1 << 20 };
+    if let Ok(picture) = decode("(memory)", bytes, &limits) {
+        assert!(u64::from(picture.width()) * u64::from(picture.height()) <= limits.max_pixels);
+    }
+}
+
+/// An animation.
+pub fn gif(bytes: &[u8]) {
+    let frame_limits = DecodeLimits { max_bytes: 1 << 20, max_side: 512, max_pixels: 1 << 16 };
+    let options = VideoOptions { frame_limits, ..VideoOptions::default() };
+    let _ = model::gif(bytes, &options);
+}
