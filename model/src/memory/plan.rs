@@ -98,8 +98,9 @@ impl Sizes {
         let Config { vision, text, .. } = config;
         let VisionConfig { hidden_size, intermediate_size, .. } = *vision;
         // The residual twice and normed; queries, keys and values as they come; queries and keys by
-        // heads; the attention; the MLP's inside. The pixels are gone by then.
-        let per_patch = 9 * hidden_size + intermediate_size;
+        // heads; the attention; a little more for what is between; the MLP's inside. The pixels are
+        // gone by then.
+        let per_patch = 10 * hidden_size + intermediate_size;
         let TextConfig { hidden_size, intermediate_size, .. } = *text;
         let per_token = 10 * hidden_size + 2 * intermediate_size;
         Self {
