@@ -4,6 +4,8 @@
 //! serves several clients gives each device a thread. Waiting belongs to the caller: a device that
 //! is asked to `wait` returns at once, and `answer` and `terminate` change no screen either.
 
+#[cfg(feature = "android")]
+pub mod android;
 #[cfg(feature = "desktop")]
 pub mod desktop;
 pub mod fake;

@@ -38,6 +38,10 @@ pub mod schema;
 pub mod screenshot;
 
 pub use action::{Action, ActionSpace, Direction, InvalidAction, Status, SystemButton, Verb};
+#[cfg(feature = "android")]
+pub use device::android::{
+    AndroidFault, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels,
+};
 #[cfg(feature = "desktop")]
 pub use device::desktop::{DesktopDevice, DesktopOptions, Monitor, monitors};
 pub use device::fake::{FakeDevice, FakeFault, FakeScreen};

@@ -2,6 +2,7 @@
 
 mod ask;
 mod bench;
+mod devices;
 mod model;
 mod models;
 mod policy;
@@ -10,6 +11,7 @@ mod server;
 
 pub(crate) use ask::{AskArgs, GenerateArgs};
 pub(crate) use bench::BenchArgs;
+pub(crate) use devices::{DevicesArgs, DevicesCommand, FakeAndroidArgs};
 pub(crate) use model::{LoadArgs, ModelArgs, Prompt, TalkArgs};
 pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsCompareArgs, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs,
@@ -58,8 +60,8 @@ pub(crate) enum Command {
     Act(ActArgs),
     /// Take a screenshot.
     Screenshot(ScreenshotArgs),
-    /// List the monitors that can be observed and acted on.
-    Devices,
+    /// List the screens that can be observed and acted on: monitors and phones.
+    Devices(DevicesArgs),
     /// Prove capture, pointer, keyboard, model and traces, and say how to mend what fails.
     Doctor(DoctorArgs),
     /// Look after safety policies, which say what may be done to a screen.

@@ -32,7 +32,7 @@ pub(crate) fn dispatch(
         Command::Ask(args) => ask::run(&args, printer, environment),
         Command::Act(args) => act::run(&args, printer, environment),
         Command::Screenshot(args) => screenshot::run(&args, printer, environment),
-        Command::Devices => devices::run(printer, environment),
+        Command::Devices(args) => devices::run(&args, printer, environment),
         Command::Doctor(args) => doctor::run(&args, printer, environment),
         Command::Policy(args) => policy::run(&args.command, printer, environment),
         Command::Schema(args) => schema::run(&args, printer),

@@ -1,5 +1,6 @@
 //! What several integration tests need: the binary, goldens and fixtures, real applications.
 
+pub mod adb;
 pub mod apps;
 pub mod binary;
 pub mod embedded_eval;

@@ -1,14 +1,28 @@
-//! `devices`: the monitors that can be observed and acted on.
+//! `devices`: the monitors that can be observed and acted on, and a phone to try things out on.
+
+mod fake_android;
 
 use handsight_actions::{Monitor, monitors};
 use serde_json::{Value, json};
 
+use crate::args::{DevicesArgs, DevicesCommand};
 use crate::failure::{Exit, Failure};
 use crate::open;
 use crate::print::Printer;
 use crate::settings::Environment;
 
-pub(crate) fn run(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    args: &DevicesArgs,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    match &args.command {
+        None => list(printer, environment),
+        Some(DevicesCommand::FakeAndroid(args)) => fake_android::run(args, printer),
+    }
+}
+
+fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
     let display = environment.display.as_deref();
     let monitors = monitors(display).map_err(|error| open::no_desktop(error, environment))?;
     let values: Vec<Value> = monitors.iter().enumerate().map(value).collect();

@@ -19,7 +19,7 @@ fn help_lists_the_commands() {
       ask         Ask a question about pictures and videos
       act         Do one action to a screen
       screenshot  Take a screenshot
-      devices     List the monitors that can be observed and acted on
+      devices     List the screens that can be observed and acted on: monitors and phones
       doctor      Prove capture, pointer, keyboard, model and traces, and say how to mend what fails
       policy      Look after safety policies, which say what may be done to a screen
       schema      Print the JSON Schema of actions and safety policies
@@ -251,13 +251,37 @@ fn help_of_devices() {
     assert_snapshot!(handsight().snapshot(&["devices", "--help"]), @r"
     exit code: 0
     --- stdout ---
-    List the monitors that can be observed and acted on
+    List the screens that can be observed and acted on: monitors and phones
 
-    Usage: handsight devices [OPTIONS]
+    Usage: handsight devices [OPTIONS] [COMMAND]
+
+    Commands:
+      fake-android  Be a phone that other programs can reach over ADB, to try things out on
+      help          Print this message or the help of the given subcommand(s)
 
     Options:
           --json  Print one JSON object on stdout instead of text for people
       -h, --help  Print help
+    ");
+}
+
+#[test]
+fn help_of_devices_fake_android() {
+    assert_snapshot!(handsight().snapshot(&["devices", "fake-android", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Be a phone that other programs can reach over ADB, to try things out on
+
+    Usage: handsight devices fake-android [OPTIONS]
+
+    Options:
+          --addr <IP:PORT>  Where to listen, on this machine only; a port of 0 takes a free one
+                            [default: 127.0.0.1:6555]
+          --size <WxH>      The size of its screen, upright [default: 360x640]
+          --density <N>     Pixels to an inch [default: 160]
+          --auth            Ask each client for a key, and accept it
+          --json            Print one JSON object on stdout instead of text for people
+      -h, --help            Print help
     ");
 }
 
