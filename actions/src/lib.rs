@@ -57,8 +57,9 @@ pub use guard::{
 pub use key::{Key, UnknownKey};
 pub use observation::{Observation, Place, Window, WindowAt};
 pub use parse::{
-    Answer, AnswerForm, AnswerPiece, CallForm, Coordinate, Dialect, ParseError, ParsedReply, Told,
-    call_forms, parse_action, parse_action_with_pointer, print_action, python_json, told,
+    Answer, AnswerForm, AnswerPiece, CallForm, Coordinate, Dialect, Fault, Mend, NamedPlace,
+    ParseError, ParsedReply, PlaceList, Shape, ShapeKind, Told, call_forms, parse_action,
+    parse_action_with_pointer, print_action, python_json, read_box, read_places, told,
 };
 pub use schema::{action_schema, public_schema, tool_schema, tool_signature};
 pub use screenshot::Screenshot;

@@ -1,6 +1,7 @@
 //! Description → point: where on a picture something is.
 
 mod closer;
+pub mod list;
 
 use handsight_actions::{
     Action, ActionSpace, Answer, Dialect, Frame, ModelPoint, ParseError, PixelPoint, Rect, Size,
@@ -369,6 +370,6 @@ fn half(length: u32) -> i32 {
     i32::try_from(length / 2).unwrap_or(0)
 }
 
-fn invalid(reply: &str, error: &ParseError) -> PolicyError {
+pub(crate) fn invalid(reply: &str, error: &ParseError) -> PolicyError {
     PolicyError::InvalidReply { reply: reply.to_owned(), problem: error.to_string() }
 }

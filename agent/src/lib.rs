@@ -33,6 +33,7 @@
 
 pub mod agreement;
 pub mod annotate;
+pub mod document;
 pub mod episode;
 mod error;
 pub mod family;
@@ -48,9 +49,11 @@ pub mod untrusted;
 pub mod vision_model;
 
 pub use agreement::{Agreement, Reference, Screen};
+pub use document::{Document, read_document};
 pub use episode::{Controls, Episode, EpisodeEvent, EpisodeObserver, EpisodeOptions, run_episode};
 pub use error::EpisodeError;
 pub use family::{Family, FamilyError, Surface};
+pub use grounding::list::{ListOptions, Thing, Things, ground_all};
 pub use grounding::{Grounding, GroundingError, ground};
 pub use handsight_model::CancelFlag;
 pub use history::StepSummary;

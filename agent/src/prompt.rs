@@ -16,7 +16,7 @@ use handsight_model::{ImageInput, Message, Part, PixelLimits, Request, Role};
 use image::RgbImage;
 
 pub use self::profile::PromptProfile;
-use crate::family::{AgentPrompt, GroundPrompt, Hole, Layout};
+use crate::family::{AgentPrompt, AskPrompt, GroundPrompt, Hole, Layout};
 use crate::history::StepSummary;
 use crate::policy::Turn;
 
@@ -71,6 +71,18 @@ pub(crate) fn build_ground(
         hole => screen.value(hole),
     });
     single(&system, user, image, limits)
+}
+
+/// Returns the prompt that asks for all things of a description on a picture, or for all of it.
+pub(crate) fn build_ask(
+    ask: &AskPrompt,
+    description: Option<&str>,
+    image: RgbImage,
+    limits: PixelLimits,
+) -> Prompt {
+    let value = |_| Cow::Borrowed(description.unwrap_or_default());
+    let user = ask.user_for_all.as_ref().unwrap_or(&ask.user).fill(value);
+    single(&ask.system.fill(value), user, image, limits)
 }
 
 /// One picture, one text.

@@ -27,19 +27,19 @@ pub(crate) fn open_model(
     // A server may run the embedded checkpoint, too.
     let trained_on = model.card().prompt_profile.and_then(|name| PromptProfile::from_name(&name));
     if trained_on.is_some_and(|profile| profile.as_str() == PromptProfile::embedded().as_str()) {
-        return Err(cannot_talk());
+        return Err(cannot("answer questions"));
     }
     Ok((model, profile))
 }
 
 /// Refuses the embedded checkpoint before anything is read for it.
-pub(crate) fn refuse_embedded(args: &ModelArgs) -> Result<(), Failure> {
-    if args.model == "embedded" { Err(cannot_talk()) } else { Ok(()) }
+pub(crate) fn refuse_embedded(args: &ModelArgs, task: &str) -> Result<(), Failure> {
+    if args.model == "embedded" { Err(cannot(task)) } else { Ok(()) }
 }
 
-fn cannot_talk() -> Failure {
-    let message = "the embedded model knows how to act on a screen, and cannot answer questions";
-    Failure::bad_input(message.to_owned()).with_hint(
+fn cannot(task: &str) -> Failure {
+    let message = format!("the embedded model knows how to act on a screen, and cannot {task}");
+    Failure::bad_input(message).with_hint(
         "`handsight models pull qwen2.5-vl-3b` fetches one that can; then add `--model \
          qwen2.5-vl-3b`",
     )

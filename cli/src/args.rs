@@ -3,6 +3,7 @@
 mod ask;
 mod bench;
 mod devices;
+mod ground;
 mod model;
 mod models;
 mod policy;
@@ -12,6 +13,7 @@ mod server;
 pub(crate) use ask::{AskArgs, GenerateArgs};
 pub(crate) use bench::BenchArgs;
 pub(crate) use devices::{DevicesArgs, DevicesCommand, FakeAndroidArgs};
+pub(crate) use ground::GroundArgs;
 pub(crate) use model::{LoadArgs, ModelArgs, Prompt, TalkArgs};
 pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsCompareArgs, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs,
@@ -52,7 +54,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Pursue a goal on a screen.
     Run(RunArgs),
-    /// Find the thing of a description on a picture.
+    /// Find the things of a description on a picture, or read a document.
     Ground(GroundArgs),
     /// Ask a question about pictures and videos.
     Ask(AskArgs),
@@ -114,23 +116,6 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
-}
-
-/// `ground`.
-#[derive(Debug, Args)]
-pub(crate) struct GroundArgs {
-    /// The picture: PNG, JPEG, WebP, BMP or GIF.
-    pub(crate) image: PathBuf,
-
-    /// What to find, such as `Save button`.
-    pub(crate) description: String,
-
-    /// Write the picture with the point marked to this PNG file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
 }
 
 /// `act`.

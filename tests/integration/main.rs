@@ -11,6 +11,7 @@ mod embedded;
 mod engine;
 mod episode;
 mod fuzz;
+mod grounding;
 mod media;
 mod models;
 mod parity;

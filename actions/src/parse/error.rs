@@ -1,5 +1,6 @@
 //! Why a reply could not be read.
 
+use crate::geometry::Size;
 use crate::key::UnknownKey;
 
 /// Why no action could be read from a reply: what was wrong, and at which byte.
@@ -15,11 +16,24 @@ pub enum ParseError {
         expected: &'static str,
     },
 
+    /// There is nothing in the reply.
+    #[error("the reply is empty")]
+    Empty,
+
     /// There is no point or box in the reply where one was asked for.
     #[error("the reply names no place: expected `{expected}`")]
     NoPlace {
         /// The form that was expected.
         expected: String,
+    },
+
+    /// An entry of a list of places has none.
+    #[error("the entry at byte {offset} has no `{wanted}`")]
+    PlacelessEntry {
+        /// Where the entry begins.
+        offset: usize,
+        /// The field it should have.
+        wanted: &'static str,
     },
 
     /// The reply has more than one action, and nothing says which is meant.
@@ -126,6 +140,17 @@ pub enum Fault {
     /// A box has its corners the wrong way round.
     #[error("the box's right or bottom edge comes before its left or top edge")]
     InsideOut,
+    /// A box is so thin that it holds no pixel.
+    #[error("the box has no area")]
+    Flat,
+    /// A box or point does not lie on the image.
+    #[error("{place} lies outside the {size} image")]
+    Outside {
+        /// Its numbers.
+        place: String,
+        /// The size of the grid over the image.
+        size: Size,
+    },
     /// A point lies left of or above the image, or beyond any.
     #[error("{value} is not a pixel of the image")]
     NoPixel {

@@ -1,8 +1,8 @@
 //! A JSON reader for what models write.
 //!
 //! It keeps the offset of every value, for messages, and accepts a few slips that leave no doubt:
-//! trailing commas, doubled braces, single quotes, line breaks in strings, and braces missing at
-//! the very end. A text that ends inside a string, a number or an array is refused, because what
+//! trailing commas, doubled braces, single quotes, tuples, line breaks in strings, and braces missing
+//! at the very end. A text that ends inside a string, a number or an array is refused, because what
 //! is missing may change the value that is there.
 
 use super::error::{Fault, ParseError};
@@ -100,7 +100,11 @@ impl Reader<'_> {
         let offset = self.offset + self.at;
         let value = match self.peek() {
             Some('{') => self.object(depth)?,
-            Some('[') => self.array(depth)?,
+            Some('[') => self.array(']', depth)?,
+            Some('(') => {
+                self.note("a tuple");
+                self.array(')', depth)?
+            }
             Some(quote @ ('"' | '\'')) => Value::String(self.string(quote)?),
             Some('-' | '0'..='9') => self.number()?,
             _ => self.word()?,
@@ -169,13 +173,13 @@ impl Reader<'_> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, ParseError> {
+    fn array(&mut self, close: char, depth: usize) -> Result<Value, ParseError> {
         self.at += 1;
         let mut items = Vec::new();
         loop {
             self.skip_blanks();
             match self.peek() {
-                Some(']') => {
+                Some(c) if c == close => {
                     if !items.is_empty() {
                         self.note("a trailing comma");
                     }
@@ -188,11 +192,12 @@ impl Reader<'_> {
             self.skip_blanks();
             match self.peek() {
                 Some(',') => self.at += 1,
-                Some(']') => {
+                Some(c) if c == close => {
                     self.at += 1;
                     return Ok(Value::Array(items));
                 }
                 None => return Err(self.broken(Fault::CutOff { inside: "an array" })),
+                Some(_) if close == ')' => return Err(self.unexpected("`,` or `)`")),
                 Some(_) => return Err(self.unexpected("`,` or `]`")),
             }
         }

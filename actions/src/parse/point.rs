@@ -69,7 +69,7 @@ fn numbers(node: &Node, field: &str, repairs: &mut Vec<String>) -> Result<Vec<f6
 }
 
 /// Reads the numbers of a point or box that is written as text, with or without its tags.
-fn spelled_numbers(text: &str) -> Result<Vec<f64>, Fault> {
+pub(super) fn spelled_numbers(text: &str) -> Result<Vec<f64>, Fault> {
     const TAGS: [&str; 6] =
         ["<|box_start|>", "<|box_end|>", "<point>", "</point>", "<bbox>", "</bbox>"];
     let mut inner = text.to_owned();

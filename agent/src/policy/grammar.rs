@@ -4,6 +4,7 @@
 //! are a help, not a check: a reply is parsed and validated as if it had been written freely.
 
 mod calls;
+mod list;
 mod place;
 
 use std::fmt::Write;
@@ -11,6 +12,7 @@ use std::fmt::Write;
 use handsight_actions::{ActionSpace, Dialect, Key, Size, Verb, action_schema, tool_schema};
 use serde_json::{Value, json};
 
+pub(crate) use self::list::{document, places};
 pub(crate) use self::place::{bounded, coordinates, place};
 use crate::family::{AgentPrompt, Layout};
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use handsight_actions::{Dialect, Frame, Size};
+use handsight_actions::{Dialect, Frame, ShapeKind, Size};
 use handsight_model::PixelLimits;
 
-use crate::family::{AgentPrompt, Family, FamilyError, GroundPrompt, Layout, Surface};
+use crate::family::{AgentPrompt, AskPrompt, Family, FamilyError, GroundPrompt, Layout, Surface};
 
 /// How a checkpoint is talked to: its family, and the kind of screen there is.
 #[derive(Clone, Debug)]
@@ -147,6 +147,39 @@ impl PromptProfile {
         self.family
             .grounding(self.surface)
             .ok_or_else(|| self.cannot("find a thing by its description"))
+    }
+
+    /// Returns how it is asked for all things of a description.
+    ///
+    /// # Errors
+    ///
+    /// [`FamilyError::CannotDo`] if its family was not trained to list them.
+    pub(crate) fn places(&self, kind: ShapeKind) -> Result<&AskPrompt, FamilyError> {
+        let (ask, task) = match kind {
+            ShapeKind::Boxes => (&self.family.boxes, "list things by their boxes"),
+            ShapeKind::Points => (&self.family.points, "list things by their points"),
+        };
+        ask.as_ref().ok_or_else(|| self.cannot(task))
+    }
+
+    /// Returns how it is asked to read a document.
+    ///
+    /// # Errors
+    ///
+    /// [`FamilyError::CannotDo`] if its family was not trained to write one down.
+    pub(crate) fn document(&self) -> Result<&AskPrompt, FamilyError> {
+        let document = self.family.document.as_ref();
+        document.ok_or_else(|| self.cannot("write documents down with their boxes"))
+    }
+
+    /// Says whether it can be asked for lists of things of that kind, or for documents if there is
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// [`FamilyError::CannotDo`] if not.
+    pub fn check_lists(&self, kind: Option<ShapeKind>) -> Result<(), FamilyError> {
+        kind.map_or_else(|| self.document(), |kind| self.places(kind)).map(|_| ())
     }
 
     fn cannot(&self, task: &'static str) -> FamilyError {

@@ -36,7 +36,7 @@ pub(crate) fn run(
     printer: &Printer,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
-    answer::refuse_embedded(&args.model)?;
+    answer::refuse_embedded(&args.model, "answer questions")?;
     let (names, question) = split(args)?;
     let schema = args.schema.as_deref().map(read_schema).transpose()?;
     let images = names.iter().map(|name| open::image(name)).collect::<Result<Vec<_>, _>>()?;

@@ -15,7 +15,7 @@ fn help_lists_the_commands() {
 
     Commands:
       run         Pursue a goal on a screen
-      ground      Find the thing of a description on a picture
+      ground      Find the things of a description on a picture, or read a document
       ask         Ask a question about pictures and videos
       act         Do one action to a screen
       screenshot  Take a screenshot
@@ -103,37 +103,44 @@ fn help_of_ground() {
     assert_snapshot!(handsight().snapshot(&["ground", "--help"]), @r"
     exit code: 0
     --- stdout ---
-    Find the thing of a description on a picture
+    Find the things of a description on a picture, or read a document
 
-    Usage: handsight ground [OPTIONS] <IMAGE> <DESCRIPTION>
+    Usage: handsight ground [OPTIONS] <IMAGE> [DESCRIPTION]
 
     Arguments:
       <IMAGE>        The picture: PNG, JPEG, WebP, BMP or GIF
-      <DESCRIPTION>  What to find, such as `Save button`
+      [DESCRIPTION]  What to find, such as `Save button`
 
     Options:
-          --out <FILE>        Write the picture with the point marked to this PNG file
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
-                              that `models list` shows, or a server's, `http://host/v1#name` [default:
-                              embedded]
-          --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
-          --compute <WHERE>   Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
-                              `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
-                              [default: cpu] [alias: --device-map]
-          --memory <SIZE>     The most memory to take, such as `6GB`; by default what is free
-          --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
-                              in f32
-          --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
-          --exact             Compute in f32 even where weights are quantised, on the CPU: slower, and
-                              closer to the reference
-          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
-                              its name tells
-          --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
-                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
-          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
-                              family
-          --json              Print one JSON object on stdout instead of text for people
-      -h, --help              Print help
+          --boxes                Find all such things, and tell the box around each
+          --points               Find all such things, and tell a point on each
+          --document             Read the picture as a document: headings, paragraphs and tables, with
+                                 the box of each
+          --annotated <OUT.png>  Write the picture with all places marked to this PNG file
+          --html <OUT.html>      Write the document as a web page to this file
+          --max-tokens <N>       The most tokens of a list, 2048 by default, or of a document, 8192
+          --model <MODEL>        The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a
+                                 name that `models list` shows, or a server's, `http://host/v1#name`
+                                 [default: embedded]
+          --mmproj <FILE>        The vision tower's file of a model in GGUF, if it is not the one beside
+                                 it
+          --compute <WHERE>      Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
+                                 `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or
+                                 `auto` [default: cpu] [alias: --device-map]
+          --memory <SIZE>        The most memory to take, such as `6GB`; by default what is free
+          --dtype <DTYPE>        What weights are kept in; by default as they are stored, and small
+                                 models in f32
+          --quantize <TYPE>      Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
+          --exact                Compute in f32 even where weights are quantised, on the CPU: slower,
+                                 and closer to the reference
+          --family <NAME>        The family of fine-tunes the model is of, or a .toml file; by default
+                                 what its name tells
+          --prompt <PROFILE>     How to talk to the model; by default as its family or config.json says,
+                                 for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+          --max-pixels <N>       The most pixels of a picture the model sees; by default what suits its
+                                 family
+          --json                 Print one JSON object on stdout instead of text for people
+      -h, --help                 Print help
 
     Model on a server:
           --server-timeout <TIME>       How long one answer may take, repetitions included [default: 5m]

@@ -220,3 +220,52 @@ fn an_answer_is_a_place_on_the_grid_or_that_there_is_none() {
         }
     }
 }
+
+#[test]
+fn a_list_holds_nothing_but_places_on_the_grid() {
+    use handsight_actions::{Fault, ParseError, ShapeKind, read_places};
+    let one = "```json\n[\n\t{\"bbox_2d\": [0, 0, 308, 196], \"label\": \"a\\\"b\"}";
+    for (kind, before) in [
+        (ShapeKind::Boxes, "```json\n[\n"),
+        (ShapeKind::Boxes, one),
+        (ShapeKind::Points, "```json\n[\n\t{\"point_2d\": [30"),
+        (ShapeKind::Points, "```json\n[]"),
+    ] {
+        for seed in 0..3 {
+            let (text, stop) = write(places(kind, FRAME), before, seed);
+            let list = read_places(&text, kind, FRAME).unwrap();
+            assert_eq!(list.is_cut_off, stop == StopReason::Length, "{text}");
+            for refused in &list.refused {
+                let is_flat = matches!(refused, ParseError::Field { fault: Fault::Flat, .. });
+                assert!(is_flat, "{refused} in {text}");
+            }
+            let in_form = list
+                .repairs
+                .iter()
+                .all(|mend| mend.starts_with("swapped corners") || mend.starts_with("left out"));
+            assert!(in_form, "{:?} in {text}", list.repairs);
+        }
+    }
+}
+
+#[test]
+fn the_boxes_of_a_document_lie_on_the_grid_and_its_words_are_free() {
+    use crate::document::read_document_html;
+    use handsight_actions::Frame;
+    let frame = Frame { screenshot: FRAME, model: FRAME };
+    for seed in 0..4 {
+        let before =
+            "```html\n<html><body>\n<h1>data-box & data-bbox= \u{e9}</h1>\n<p data-bbox=\"";
+        let (text, _) = write(document(FRAME), before, seed);
+        let after = &text[before.len()..];
+        let numbers: Vec<u32> = after
+            .split(['"', ' '])
+            .take(4)
+            .map(|number| number.parse().unwrap_or_else(|_| panic!("{after:?}")))
+            .collect();
+        let within =
+            numbers[0] <= 308 && numbers[1] <= 196 && numbers[2] <= 308 && numbers[3] <= 196;
+        assert!(within && after.len() > 12, "{after:?}");
+        assert_eq!(read_document_html(&text, frame).unwrap().elements[0].tag, "h1");
+    }
+}
