@@ -97,7 +97,9 @@ fn together(engine: &Engine, new_tokens: usize, cancel: &CancelFlag) -> Result<f
         pass()?;
     }
     let seconds = start.elapsed().as_secs_f64();
-    sequences.into_iter().for_each(|sequence| drop(engine.finish(sequence)));
+    for sequence in sequences {
+        engine.finish(sequence);
+    }
     Ok((TOGETHER * new_tokens) as f64 / seconds.max(1e-9))
 }
 

@@ -2,7 +2,7 @@
 //! the square of the sequence.
 //!
 //! On the CPU it is a kernel of ours; elsewhere tensor operations in tiles of query rows, or
-//! FlashAttention (cargo feature `flash-attn`).
+//! `FlashAttention` (cargo feature `flash-attn`).
 
 #[cfg(feature = "flash-attn")]
 mod flash;
