@@ -59,6 +59,14 @@ bench-peers: ## Measure a step of an agent beside llama.cpp and transformers, wh
 		--work $(PEERS) --size $(SIZE) --transformers \
 		--llama-cpp $(PEERS)/llama_cpp_python-0.3.36 $(PEERS)/build/bin $(ARGS)
 
+# Its own workspace, with the versions of ours.
+fuzz: ## Search for inputs that break a reader: make fuzz TARGET=gguf (needs nightly and cargo-fuzz)
+	cp Cargo.lock tests/fuzz/Cargo.lock
+	mkdir -p tests/fuzz/found/$(TARGET)
+	cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . --sanitizer none $(TARGET) \
+	  $(or $(ARGS),found/$(TARGET) corpus/$(TARGET)) -- -timeout=20 -rss_limit_mb=2048 -max_len=16384 \
+	  $(if $(MAX_TIME),-max_total_time=$(MAX_TIME))
+
 eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_eval
 	cargo run --release --quiet --package handsight-tests --example embedded_episodes
@@ -74,4 +82,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test deps bench bench-peers eval golden doc release
+.PHONY: help demo test deps bench bench-peers fuzz eval golden doc release

@@ -13,6 +13,7 @@ mod error;
 mod file;
 pub(crate) mod template;
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -167,10 +168,12 @@ impl Family {
         let path = Path::new(name);
         if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
             let read = |source| FamilyError::Read { source };
-            if fs::metadata(path).map_err(read)?.len() > MAX_FILE {
+            let file = fs::File::open(path).map_err(read)?;
+            let mut text = String::new();
+            file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(read)?;
+            if text.len() as u64 > MAX_FILE {
                 return Err(FamilyError::TooLarge { file: name.to_owned(), limit: MAX_FILE });
             }
-            let text = fs::read_to_string(path).map_err(read)?;
             return Ok(Arc::new(file::read(&text, name)?));
         }
         let found = ALL.iter().find(|family| family.name.eq_ignore_ascii_case(name));

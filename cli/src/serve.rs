@@ -19,6 +19,7 @@ mod jobs;
 mod listen;
 mod media;
 mod metrics;
+mod places;
 mod request;
 mod routes;
 mod stream;

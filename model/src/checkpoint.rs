@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::chat::{ChatTemplate, DEFAULT_TEMPLATE};
 use crate::error::ModelError;
+use crate::files;
 use crate::gguf;
 use crate::processor::Processor;
 use crate::qwen2_5_vl::config::Config;
@@ -265,7 +266,7 @@ fn stop_ids(generation: Option<&str>, tokenizer: &Tokenizer) -> Result<Vec<u32>,
 
 /// The text of a file of the folder, or nothing if there is none.
 fn read(dir: &Path, name: &str) -> Result<Option<String>, ModelError> {
-    match fs::read_to_string(dir.join(name)) {
+    match files::read_text(&dir.join(name)) {
         Ok(text) => Ok(Some(text)),
         Err(err) if err.kind() == std::io::ErrorKind::NotFound && dir.is_dir() => Ok(None),
         Err(source) => Err(ModelError::Read { source }),

@@ -25,6 +25,7 @@ use std::sync::Mutex;
 use fs_err as fs;
 
 use crate::error::ModelError;
+use crate::files;
 use crate::tokenizer::Tokenizer;
 use config::Known;
 use container::Container;
@@ -127,7 +128,7 @@ fn texts(files: &[OpenFile]) -> Result<(Texts, Tokenizer), ModelError> {
 }
 
 fn open_file(path: &Path) -> Result<OpenFile, ModelError> {
-    let file = fs::File::open(path).map_err(|source| ModelError::Read { source })?;
+    let file = files::open(path).map_err(|source| ModelError::Read { source })?;
     let len = file.metadata().map_err(|source| ModelError::Read { source })?.len();
     let name = path.display().to_string();
     let container = container::read(std::io::BufReader::new(&file), len, &name)?;

@@ -44,6 +44,7 @@ mod constraint;
 mod device_map;
 mod engine;
 mod error;
+mod files;
 mod gguf;
 mod kernels;
 mod measure;

@@ -50,12 +50,13 @@ fn main() -> Result<()> {
         let _ = MEMORY.set_limit(usize::MAX);
         report(panic);
     }));
-    let run = move || match name.strip_prefix("test-") {
-        None => run(target, Path::new(&current)),
-        Some(_) => {
-            MAX_SECONDS.store(1, Ordering::Relaxed);
-            try_input(target, b"input", Path::new(&current))
+    let run = move || {
+        let current = Path::new(&current);
+        if !name.starts_with("test-") {
+            return run(target, current);
         }
+        MAX_SECONDS.store(1, Ordering::Relaxed);
+        try_input(target, b"input", current)
     };
     let runner = std::thread::Builder::new().stack_size(STACK).spawn(run)?;
     // What it panicked with is on stderr.

@@ -4,6 +4,7 @@
 //! (CONTRIBUTING.md says how); `tests/fuzz/short.rs` replays the corpus and some mutations of it in
 //! every `make test`. A function that returns has passed: a refusal is a good answer, a panic, a
 //! lost property, too much time or too much memory is a fault.
+#![expect(clippy::missing_panics_doc, reason = "to panic is how a target tells of a fault")]
 
 pub mod mutate;
 

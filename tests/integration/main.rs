@@ -12,6 +12,7 @@ mod engine;
 mod episode;
 mod fuzz;
 mod grounding;
+mod hostile;
 mod media;
 mod models;
 mod parity;

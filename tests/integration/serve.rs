@@ -19,15 +19,15 @@ use handsight_tests::wait::{ANSWERING, STARTING, wait_until};
 use serde_json::{Value, json};
 
 /// A running server, ended when this is dropped.
-struct Server {
-    program: Program,
-    addr: String,
+pub(crate) struct Server {
+    pub(crate) program: Program,
+    pub(crate) addr: String,
     binary: Binary,
 }
 
 impl Server {
     /// Starts a server of the embedded model on a free port.
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let binary = Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"));
         let mut all = vec!["serve", "--addr", "127.0.0.1:0"];
         all.extend(args);
@@ -53,19 +53,19 @@ impl Server {
         Self { program, addr, binary }
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.binary.dir().join("log")).unwrap()
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], None)
     }
 
-    fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
         self.send("POST", path, &[], Some(&body.to_string()))
     }
 
-    fn send(
+    pub(crate) fn send(
         &self,
         method: &str,
         path: &str,
@@ -115,7 +115,7 @@ impl Server {
 }
 
 /// A question whose answer is short.
-fn ask() -> Value {
+pub(crate) fn ask() -> Value {
     json!({
         "model": "embedded",
         "messages": [{"role": "user", "content": "click \"Save\""}],
@@ -129,7 +129,7 @@ fn long(tokens: usize) -> Value {
 }
 
 /// Returns an object with the fields of another put over its own.
-fn with(mut value: Value, fields: &Value) -> Value {
+pub(crate) fn with(mut value: Value, fields: &Value) -> Value {
     for (name, field) in fields.as_object().unwrap() {
         value[name] = field.clone();
     }

@@ -57,6 +57,22 @@ impl Program {
         self.child.stdout.take()
     }
 
+    /// Returns the most memory the program has had at once, in bytes, where the system tells.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it has ended.
+    pub fn peak_memory(&self) -> Result<Option<u64>> {
+        let path = format!("/proc/{}/status", self.child.id());
+        if !std::path::Path::new("/proc").is_dir() {
+            return Ok(None);
+        }
+        let status = fs_err::read_to_string(path)?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        Ok(kib.map(|kib| kib << 10))
+    }
+
     /// Whether the program has not ended.
     ///
     /// # Errors

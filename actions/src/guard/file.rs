@@ -5,6 +5,7 @@
 //! worse than none.
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, schema_for};
@@ -178,11 +179,15 @@ impl SafetyPolicy {
     /// [`SafetyPolicyError`], with line and column where the text is at fault.
     pub fn open(path: &Path) -> Result<Self, SafetyPolicyError> {
         let unreadable = |source| SafetyPolicyError::Read { source };
-        let bytes = fs_err::metadata(path).map_err(unreadable)?.len();
+        let file = fs_err::File::open(path).map_err(unreadable)?;
+        // What a device says of its length is not what it gives.
+        let len = file.metadata().map_err(unreadable)?.len();
+        let mut text = String::new();
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+        let bytes = len.max(text.len() as u64);
         if bytes > MAX_BYTES {
             return Err(SafetyPolicyError::TooLong { path: path.to_owned(), bytes });
         }
-        let text = fs_err::read_to_string(path).map_err(unreadable)?;
         Self::parse(&text, path)
     }
 

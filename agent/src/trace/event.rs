@@ -6,7 +6,8 @@
 
 use handsight_actions::{Action, Frame, ModelPoint, PixelPoint, Rect, Size};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One line of a trace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,11 +67,19 @@ pub struct TracedDevice {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ImageRef {
     /// The SHA-256 of the PNG file, in hexadecimal; the file is `images/<sha256>.png`.
+    #[serde(deserialize_with = "digits")]
     pub sha256: String,
     /// Its width in pixels.
     pub width: u32,
     /// Its height in pixels.
     pub height: u32,
+}
+
+/// Reads what names a picture. It becomes a part of a path, so it must be nothing else.
+fn digits<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
+    let text = String::deserialize(text)?;
+    let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then_some(text).ok_or_else(|| D::Error::custom("a picture's name is no SHA-256"))
 }
 
 /// See [`TraceEvent::StepStarted`].

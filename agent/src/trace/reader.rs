@@ -1,5 +1,6 @@
 //! Reads a trace back, also one whose process was killed while it wrote.
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -47,7 +48,7 @@ pub struct TracedStep {
 /// is no damage.
 pub fn read_trace(dir: &Path) -> Result<Trace, TraceError> {
     let path = dir.join(TRACE_FILE);
-    let bytes = fs::read(&path).map_err(|source| match source.kind() {
+    let bytes = read(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => TraceError::Missing { dir: dir.to_owned() },
         _ => TraceError::Read { source },
     })?;
@@ -89,6 +90,21 @@ impl Trace {
             Err(source) => Err(TraceError::Read { source }),
         }
     }
+}
+
+/// The most bytes of a trace without its pictures; a step takes some thousand.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Reads the file whole.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let problem = format!("`{}` has more than {} MiB", path.display(), MAX_BYTES >> 20);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
+    Ok(bytes)
 }
 
 /// Refuses a trace of a newer version before its unknown events can be mistaken for damage.

@@ -1,5 +1,6 @@
 //! `ask`: a question about pictures and videos, answered in words or in JSON of a schema.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -113,11 +114,12 @@ fn read_schema(path: &Path) -> Result<Value, Failure> {
         Failure::new(Exit::BadInput, anyhow::Error::new(error).context("could not read the schema"))
             .with_hint("check the path after `--schema`")
     };
-    let size = fs::metadata(path).map_err(unread)?.len();
-    if size > MAX_SCHEMA {
-        return Err(wrong(format!("has {size} bytes, and a schema at most {MAX_SCHEMA}")));
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(unread)?;
+    file.take(MAX_SCHEMA + 1).read_to_end(&mut bytes).map_err(unread)?;
+    if bytes.len() as u64 > MAX_SCHEMA {
+        return Err(wrong(format!("is too long: a schema has at most {MAX_SCHEMA} bytes")));
     }
-    let bytes = fs::read(path).map_err(unread)?;
     let schema: Value =
         serde_json::from_slice(&bytes).map_err(|error| wrong(format!("is not JSON: {error}")))?;
     match schema {

@@ -1,5 +1,6 @@
 //! `serve`: the model for other programs, over HTTP.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use fs_err as fs;
@@ -65,7 +66,11 @@ pub(crate) fn run(
 
 /// Reads the token, which is one line of visible characters.
 fn read_token(path: &Path) -> Result<String, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| Failure::new(Exit::BadInput, error))?;
+    let unread = |error| Failure::new(Exit::BadInput, error);
+    let mut text = String::new();
+    // One byte more than a token and a line end may have.
+    let most = MAX_TOKEN as u64 + 3;
+    fs::File::open(path).map_err(unread)?.take(most).read_to_string(&mut text).map_err(unread)?;
     let token = text.trim();
     let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
     if token.is_empty() || token.len() > MAX_TOKEN || !is_token(token) {

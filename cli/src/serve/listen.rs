@@ -3,22 +3,23 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
-use axum::routing::future::RouteFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
-/// The most connections at once; others wait until one closes.
+use super::places::{Places, Seat, Watched};
+
+/// The most connections at once.
 const MAX_CONNECTIONS: usize = 256;
 
 /// How long a client may take to send its headers, and to send the next request.
@@ -36,14 +37,10 @@ pub(super) async fn serve(
     router: Router,
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new(MAX_CONNECTIONS);
     let open = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            () = &mut stop => break,
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
@@ -53,44 +50,54 @@ pub(super) async fn serve(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let connection = open.watch(connection(stream, peer, router.clone()));
+        let place = tokio::select! {
+            place = places.take() => place,
+            () = &mut stop => break,
+        };
+        let client = Client { peer, router: router.clone(), seat: place.seat() };
+        let connection = open.watch(connection(stream, client));
         tokio::spawn(async move {
-            // A connection that breaks is the client's affair.
-            let _ = connection.await;
-            drop(place);
+            tokio::select! {
+                // A connection that breaks is the client's affair.
+                _ = connection => {}
+                () = place.dismissed() => {}
+            }
         });
     }
     open
 }
 
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-) -> http1::Connection<TokioIo<TcpStream>, Client> {
+fn connection(stream: TcpStream, client: Client) -> http1::Connection<TokioIo<TcpStream>, Client> {
     // Tokens are small, and each is to arrive when it is there.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), Client { peer, router })
+        .serve_connection(TokioIo::new(stream), client)
 }
 
 /// Answers one client: the routes, which are told who asks.
 struct Client {
     peer: SocketAddr,
     router: Router,
+    seat: Arc<Seat>,
 }
 
 impl Service<Request<Incoming>> for Client {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = RouteFuture<Infallible>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
+        let seat = Arc::clone(&self.seat);
+        let request = request.map(|body| Body::new(Watched::request(body, Arc::clone(&seat))));
         // Routes are always ready.
-        tower_service::Service::call(&mut self.router.clone(), request)
+        let answer = tower_service::Service::call(&mut self.router.clone(), request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            Ok(answer.map(|body| Body::new(Watched::answer(body, seat))))
+        })
     }
 }

@@ -19,6 +19,7 @@ use super::write::{PlannedTensor, head, padded_len, tensor};
 use super::{is_gguf, mmproj_name};
 use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
+use crate::files;
 use crate::request::CancelFlag;
 use crate::weights::TensorSource;
 
@@ -125,7 +126,7 @@ fn output_paths(input: &Path, out: &Path) -> Result<[PathBuf; 2], ModelError> {
 
 fn extras(folder: &Path) -> Result<Extras, ModelError> {
     let read = |name: &str| -> Result<Map<String, Json>, ModelError> {
-        let text = match fs::read_to_string(folder.join(name)) {
+        let text = match files::read_text(&folder.join(name)) {
             Ok(text) => text,
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Map::new()),
             Err(source) => return Err(ModelError::Read { source }),

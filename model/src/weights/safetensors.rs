@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::{Data, Loaded, StoredTensor, StoredType, TensorInfo, TensorSource, original_name};
 use crate::error::ModelError;
+use crate::files;
 
 /// The largest header read, as the format allows.
 const MAX_HEADER: u64 = 100_000_000;
@@ -55,7 +56,7 @@ impl Safetensors {
     pub(crate) fn open(dir: &Path) -> Loaded<Self> {
         let mut all = Self { files: Vec::new(), tensors: BTreeMap::new(), places: HashMap::new() };
         for path in weight_files(dir)? {
-            let file = fs::File::open(&path).map_err(|source| ModelError::Read { source })?;
+            let file = files::open(&path).map_err(|source| ModelError::Read { source })?;
             all.add(path.display().to_string(), Bytes::File(file))?;
         }
         Ok(all)
@@ -234,7 +235,7 @@ pub(crate) fn weight_files(dir: &Path) -> Loaded<Vec<PathBuf>> {
         let missing = || ModelError::MissingFile { dir: dir.to_owned(), what: "model.safetensors" };
         return single.exists().then(|| vec![single]).ok_or_else(missing);
     }
-    let text = fs::read_to_string(&index).map_err(|source| ModelError::Read { source })?;
+    let text = files::read_text(&index).map_err(|source| ModelError::Read { source })?;
     let index: Index = serde_json::from_str(&text)
         .map_err(|source| ModelError::Json { file: INDEX.to_owned(), source })?;
     let mut names: Vec<_> = index.weight_map.into_values().collect();

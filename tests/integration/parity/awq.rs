@@ -1,4 +1,4 @@
-//! A checkpoint that AutoAWQ packed: what transformers computes from the weights that AutoAWQ's own
+//! A checkpoint that `AutoAWQ` packed: what transformers computes from the weights that `AutoAWQ`'s own
 //! code reads in it.
 
 use handsight_model::{Engine, EngineOptions};
