@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::action::{Action, ActionSpace, InvalidAction, Verb};
 use crate::geometry::{PixelPoint, Size};
 use crate::guard::Refusal;
+use crate::halt::HaltCause;
 use crate::key::Key;
 use crate::observation::{Observation, Place, WindowAt};
 
@@ -43,8 +44,9 @@ pub trait Device: Send {
     /// is done.
     ///
     /// # Errors
-    /// Nothing was done on [`DeviceError::Invalid`] and [`DeviceError::Unsupported`]. After any
-    /// other error a part may have been done; no key or button is left held.
+    /// Nothing was done on [`DeviceError::Invalid`], [`DeviceError::Unsupported`] and
+    /// [`DeviceError::Refused`]. After any other error a part may have been done; no key or button
+    /// is left held.
     fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError>;
 
     /// Says whether [`perform`](Self::perform) would do the action now, and does nothing.
@@ -235,6 +237,15 @@ pub enum DeviceError {
         verb: Verb,
     },
 
+    /// Input was halted, before the action or in the middle of it; nothing is left pressed.
+    #[error("device `{device}` was told to stop: {cause}")]
+    Halted {
+        /// The device's name.
+        device: String,
+        /// Who or what halted it.
+        cause: HaltCause,
+    },
+
     /// The keyboard has no such key; nothing was pressed.
     #[error("the keyboard of device `{device}` has no key `{key}`")]
     NoSuchKey {
@@ -306,6 +317,7 @@ impl DeviceError {
             Self::Invalid { .. }
             | Self::Unsupported { .. }
             | Self::Declined { .. }
+            | Self::Halted { .. }
             | Self::Image { .. }
             | Self::File(_) => return None,
         };

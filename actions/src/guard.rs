@@ -44,6 +44,7 @@ pub use self::refusal::Refusal;
 use crate::action::{Action, ActionSpace};
 use crate::device::{Device, DeviceError, DeviceInfo, admit};
 use crate::geometry::PixelPoint;
+use crate::halt::{Halt, HaltState};
 use crate::observation::{Observation, Place, WindowAt};
 
 /// How much of what was typed is kept for the rules about text, in characters. A text that is denied
@@ -88,6 +89,7 @@ pub struct Guard {
     done: VecDeque<Duration>,
     typed: String,
     thought: Option<String>,
+    halt: Halt,
 }
 
 impl Guard {
@@ -103,7 +105,15 @@ impl Guard {
             done: VecDeque::new(),
             typed: String::new(),
             thought: None,
+            halt: Halt::default(),
         }
+    }
+
+    /// Returns the guard with a switch that stops all input.
+    #[must_use]
+    pub fn heeding(mut self, halt: Halt) -> Self {
+        self.halt = halt;
+        self
     }
 
     /// Returns the guard with somebody to ask.
@@ -193,6 +203,15 @@ impl Guard {
         }
     }
 
+    fn check_going(&self) -> Result<(), DeviceError> {
+        match self.halt.state() {
+            HaltState::Going => Ok(()),
+            HaltState::Paused(cause) | HaltState::Stopped(cause) => {
+                Err(DeviceError::Halted { device: self.device.info().name, cause })
+            }
+        }
+    }
+
     fn refused(&self, action: &Action<PixelPoint>, source: Refusal) -> DeviceError {
         DeviceError::Refused { device: self.device.info().name, verb: action.verb(), source }
     }
@@ -241,6 +260,9 @@ impl Device for Guard {
             }
             // The answer took a while, in which another window may have come up.
             self.judge(action)?;
+        }
+        if Deed::of(action).acts() {
+            self.check_going()?;
         }
         // A reason is for one action.
         self.thought = None;

@@ -31,6 +31,7 @@ pub mod action;
 pub mod device;
 pub mod geometry;
 pub mod guard;
+pub mod halt;
 pub mod key;
 pub mod observation;
 pub mod parse;
@@ -42,8 +43,10 @@ pub use action::{Action, ActionSpace, Direction, InvalidAction, Status, SystemBu
 pub use device::android::{
     AndroidFault, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels,
 };
+#[cfg(all(feature = "desktop", target_os = "linux"))]
+pub use device::desktop::Rescue;
 #[cfg(feature = "desktop")]
-pub use device::desktop::{DesktopDevice, DesktopOptions, Monitor, monitors};
+pub use device::desktop::{DesktopDevice, DesktopOptions, Monitor, WatchOptions, monitors};
 pub use device::fake::{FakeDevice, FakeFault, FakeScreen};
 pub use device::still::StillDevice;
 pub use device::{Device, DeviceError, DeviceInfo, DeviceKind};
@@ -54,6 +57,7 @@ pub use geometry::{
 pub use guard::{
     Approval, Guard, Question, Refusal, SafetyPolicy, SafetyPolicyError, policy_schema,
 };
+pub use halt::{Halt, HaltCause, HaltState, Reaction};
 pub use key::{Key, UnknownKey};
 pub use observation::{Observation, Place, Window, WindowAt};
 pub use parse::{

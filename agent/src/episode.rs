@@ -11,14 +11,15 @@ mod tests;
 
 use std::time::Duration;
 
-use handsight_actions::Device;
+use handsight_actions::{Device, Halt};
 use handsight_model::CancelFlag;
 
 pub use self::observer::{EpisodeEvent, EpisodeObserver};
 use crate::error::EpisodeError;
-use crate::policy::{Decision, Policy};
+use crate::policy::Policy;
 use crate::settle::SettleOptions;
 use crate::trace::event::{StopReason, Usage};
+use crate::user::User;
 
 /// The longest goal, in characters; about a page.
 pub const MAX_GOAL_CHARS: usize = 4000;
@@ -60,11 +61,12 @@ impl Default for EpisodeOptions {
 pub struct Controls<'a> {
     /// Is told of everything as it happens; a failing observer ends the episode.
     pub observer: &'a mut dyn EpisodeObserver,
-    /// Returns whether the action may be performed. Not asked in a dry run, nor about actions that
-    /// do nothing to the device.
-    pub confirm: &'a mut dyn FnMut(&Decision) -> bool,
+    /// Is asked before actions, and waited for while input is paused.
+    pub user: &'a mut dyn User,
     /// Ends the episode soon after it is set.
     pub cancel: &'a CancelFlag,
+    /// The switch that the device heeds: while it is paused, the episode waits.
+    pub halt: &'a Halt,
 }
 
 /// How an episode ended.

@@ -5,7 +5,7 @@
 //! seen, decided and done goes into a *trace* that reports are built from.
 //!
 //! ```
-//! use handsight_actions::{Action, FakeDevice, FakeScreen, PixelPoint, Rect, Size, Status};
+//! use handsight_actions::{Action, FakeDevice, FakeScreen, Halt, PixelPoint, Rect, Size, Status};
 //! use handsight_agent::{
 //!     Controls, EpisodeOptions, ScriptedPolicy, SettleOptions, StopReason, run_episode,
 //! };
@@ -21,8 +21,12 @@
 //! ]);
 //! let options =
 //!     EpisodeOptions { settle: SettleOptions::immediate(), ..EpisodeOptions::default() };
-//! let mut controls =
-//!     Controls { observer: &mut (), confirm: &mut |_| true, cancel: &CancelFlag::default() };
+//! let mut controls = Controls {
+//!     observer: &mut (),
+//!     user: &mut (),
+//!     cancel: &CancelFlag::default(),
+//!     halt: &Halt::default(),
+//! };
 //! let episode =
 //!     run_episode(&mut device, &mut policy, "click \"OK\"", &options, &mut controls)?;
 //! assert_eq!(episode.stop_reason, StopReason::ClaimedSuccess);
@@ -33,6 +37,8 @@
 
 pub mod agreement;
 pub mod annotate;
+#[cfg(unix)]
+pub mod control;
 pub mod document;
 pub mod episode;
 mod error;
@@ -46,6 +52,7 @@ pub mod settle;
 pub mod trace;
 #[doc(hidden)]
 pub mod untrusted;
+pub mod user;
 pub mod vision_model;
 
 pub use agreement::{Agreement, Reference, Screen};
@@ -65,4 +72,5 @@ pub use remote::{Address, ApiKey, RemoteError, RemoteModel, RemoteOptions, Schem
 pub use settle::SettleOptions;
 pub use trace::event::{Outcome, StopReason, Usage};
 pub use trace::{Trace, TraceError, TraceRecorder, read_trace};
+pub use user::User;
 pub use vision_model::{AnswerError, ModelCard, VisionModel};

@@ -19,7 +19,7 @@ pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsCompareArgs, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs,
     ModelsQuantizeArgs, ModelsRmArgs, ModelsVerifyArgs,
 };
-pub(crate) use policy::{PolicyArgs, PolicyCommand, PolicyCommandArgs};
+pub(crate) use policy::{ControlArgs, PolicyArgs, PolicyCommand, PolicyCommandArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 
@@ -66,6 +66,12 @@ pub(crate) enum Command {
     Devices(DevicesArgs),
     /// Prove capture, pointer, keyboard, model and traces, and say how to mend what fails.
     Doctor(DoctorArgs),
+    /// End runs that are under way: nothing more is sent, and nothing stays pressed.
+    Stop(ControlArgs),
+    /// Pause runs that are under way.
+    Pause(ControlArgs),
+    /// Let paused runs go on.
+    Resume(ControlArgs),
     /// Look after safety policies, which say what may be done to a screen.
     Policy(PolicyCommandArgs),
     /// Print the JSON Schema of actions and safety policies.
@@ -80,6 +86,12 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Measure how fast a model is on this machine.
     Bench(BenchArgs),
+    /// Let go of everything on a display when the parent is no more.
+    #[command(hide = true)]
+    Watchdog {
+        /// The display.
+        display: String,
+    },
 }
 
 /// `run`.

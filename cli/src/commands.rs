@@ -3,6 +3,8 @@
 mod act;
 mod ask;
 mod bench;
+#[cfg(unix)]
+mod control;
 mod devices;
 mod doctor;
 mod ground;
@@ -13,6 +15,9 @@ mod schema;
 mod screenshot;
 mod serve;
 mod trace;
+
+#[cfg(unix)]
+use handsight_agent::control::ControlCommand;
 
 use crate::args::Command;
 use crate::demo;
@@ -34,6 +39,21 @@ pub(crate) fn dispatch(
         Command::Screenshot(args) => screenshot::run(&args, printer, environment),
         Command::Devices(args) => devices::run(&args, printer, environment),
         Command::Doctor(args) => doctor::run(&args, printer, environment),
+        #[cfg(unix)]
+        Command::Stop(args) => control::run(ControlCommand::Stop, &args, printer, environment),
+        #[cfg(unix)]
+        Command::Pause(args) => control::run(ControlCommand::Pause, &args, printer, environment),
+        #[cfg(unix)]
+        Command::Resume(args) => control::run(ControlCommand::Resume, &args, printer, environment),
+        #[cfg(not(unix))]
+        Command::Stop(_) | Command::Pause(_) | Command::Resume(_) => {
+            Err(Failure::bad_input("runs cannot be reached on this system".to_owned())
+                .with_hint("press Ctrl-C where the run was started"))
+        }
+        #[cfg(target_os = "linux")]
+        Command::Watchdog { display } => crate::watchdog::watch(&display),
+        #[cfg(not(target_os = "linux"))]
+        Command::Watchdog { .. } => Ok(Exit::Done),
         Command::Policy(args) => policy::run(&args.command, printer, environment),
         Command::Schema(args) => schema::run(&args, printer),
         Command::Demo(args) => demo::run(&args, printer, environment),

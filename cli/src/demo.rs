@@ -48,8 +48,9 @@ pub(crate) fn run(
     let case = window::case(args.window);
     let stage = Stage::set(args, printer, environment, &interrupt)?;
     let options = DesktopOptions { monitor: None, display: Some(stage.display.clone()) };
-    let device = Box::new(DesktopDevice::open(&options)?);
-    let mut device = interrupt.share(device, Some(&stage.display));
+    interrupt.be_reachable(printer, environment);
+    let device = DesktopDevice::open(&options)?.heeding(interrupt.halt.clone());
+    let mut device = interrupt.share(Box::new(device), Some(&stage.display), environment);
     let mut window = open_window(case, &stage, &mut device, printer, &interrupt)?;
 
     let dir = args.trace.clone().unwrap_or_else(new_run);
@@ -57,8 +58,12 @@ pub(crate) fn run(
     let mut live = Live::new(printer);
     let mut observer = (&mut recorder, &mut live);
     let options = EpisodeOptions { max_steps: 12, images_in_history, ..EpisodeOptions::default() };
-    let mut controls =
-        Controls { observer: &mut observer, confirm: &mut |_| true, cancel: &interrupt.cancel };
+    let mut controls = Controls {
+        observer: &mut observer,
+        user: &mut (),
+        cancel: &interrupt.cancel,
+        halt: &interrupt.halt,
+    };
     let episode = run_episode(&mut device, &mut policy, case.goal, &options, &mut controls)?;
     printer.note(&live::verdict(&episode, printer));
     let outcome = window.outcome(&interrupt.cancel);

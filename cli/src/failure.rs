@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use handsight_actions::{DeviceError, SafetyPolicyError};
+#[cfg(unix)]
+use handsight_agent::control::ControlError;
 use handsight_agent::{
     AnswerError, EpisodeError, FamilyError, GroundingError, PolicyError, RemoteError, StopReason,
     TraceError,
@@ -131,6 +133,13 @@ impl From<DeviceError> for Failure {
     }
 }
 
+#[cfg(unix)]
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        Self::new(Exit::Unavailable, error)
+    }
+}
+
 impl From<SafetyPolicyError> for Failure {
     fn from(error: SafetyPolicyError) -> Self {
         let hint = error.hint().map(str::to_owned);
@@ -238,6 +247,7 @@ fn exit_of_episode(error: &EpisodeError) -> Exit {
 fn exit_of_device(error: &DeviceError) -> Exit {
     match error {
         DeviceError::Declined { .. } => Exit::NotAchieved,
+        DeviceError::Halted { .. } => Exit::Interrupted,
         DeviceError::NoSuchMonitor { .. }
         | DeviceError::Invalid { .. }
         | DeviceError::Unsupported { .. }

@@ -1,41 +1,80 @@
-//! Ctrl-C: the first one asks the command to stop, the second one stops the process.
+//! What stops a command: Ctrl-C, `handsight stop`, the stop file, keys, the user's own hand.
 //!
-//! Neither leaves a key or a button held, nor a program running that this one started.
+//! All of them set one [`Halt`], which the device heeds in the middle of an action. Once it is
+//! stopped the command ends; a second Ctrl-C ends the process. Nothing leaves a key or a button
+//! held, nor a program running that this one started.
 
-#[cfg(target_os = "linux")]
-mod force;
-
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use handsight_actions::Rescue;
 use handsight_actions::{
-    Action, Device, DeviceError, DeviceInfo, Observation, PixelPoint, Place, WindowAt,
+    Action, Device, DeviceError, DeviceInfo, Halt, HaltCause, HaltState, Observation, PixelPoint,
+    Place, WindowAt,
 };
+#[cfg(unix)]
+use handsight_agent::control::ControlSocket;
 use handsight_agent::settle::pause;
 use handsight_model::CancelFlag;
 
 use crate::failure::{Exit, Failure};
-use crate::print::Printer;
+use crate::print::{Printer, Style};
+use crate::settings::Environment;
+#[cfg(target_os = "linux")]
+use crate::watchdog::Watchdog;
 
-/// How long the second Ctrl-C waits for an action under way before it lets go of everything.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long an action under way may take to notice that it was stopped, before everything is let go
+/// of past it.
+const PATIENCE: Duration = Duration::from_millis(80);
+
+/// How often it is looked whether something stopped the command, and how often for the stop file.
+const BEAT: Duration = Duration::from_millis(10);
+const BEATS_PER_FILE: u32 = 4;
 
 /// What is to be done before the process may be ended from outside.
 type Task = Box<dyn FnMut() + Send>;
 
 /// Listens for Ctrl-C.
 pub(crate) struct Interrupt {
-    /// Set by the first Ctrl-C.
+    /// Set when the command is to end.
     pub(crate) cancel: CancelFlag,
+    /// Set when nothing more is to be sent to a device.
+    pub(crate) halt: Halt,
+    /// What is done when the process is ended at once.
     tasks: Arc<Mutex<Vec<Task>>>,
+    /// What lets go of everything as soon as the halt is a stop.
+    releases: Arc<Mutex<Vec<Task>>>,
+    stop_file: Arc<Mutex<Option<PathBuf>>>,
+    #[cfg(unix)]
+    socket: Mutex<Option<ControlSocket>>,
+    #[cfg(target_os = "linux")]
+    watchdogs: Mutex<Vec<Watchdog>>,
 }
 
 impl Interrupt {
     /// Starts to listen, also for the signals that end a process or close its terminal.
     pub(crate) fn listen(printer: &Printer) -> Result<Self, Failure> {
-        let interrupt = Self { cancel: CancelFlag::default(), tasks: Arc::default() };
-        let (cancel, tasks) = (interrupt.cancel.clone(), Arc::clone(&interrupt.tasks));
-        let printer = printer.clone();
+        let interrupt = Self {
+            cancel: CancelFlag::default(),
+            tasks: Arc::default(),
+            releases: Arc::default(),
+            stop_file: Arc::default(),
+            #[cfg(unix)]
+            socket: Mutex::default(),
+            #[cfg(target_os = "linux")]
+            watchdogs: Mutex::default(),
+            halt: Halt::default(),
+        };
+        interrupt.listen_for_signals()?;
+        interrupt.look_out(printer);
+        Ok(interrupt)
+    }
+
+    fn listen_for_signals(&self) -> Result<(), Failure> {
+        let (cancel, halt, tasks) =
+            (self.cancel.clone(), self.halt.clone(), Arc::clone(&self.tasks));
         let unavailable = |error: std::io::Error| {
             let error = anyhow::Error::new(error).context("could not listen for Ctrl-C");
             Failure::new(Exit::Unavailable, error)
@@ -50,13 +89,72 @@ impl Interrupt {
         };
         std::thread::spawn(move || {
             runtime.block_on(signals.next());
+            halt.stop(HaltCause::Signal);
             cancel.cancel();
-            printer.note("\ninterrupted: stopping after what is under way; again to stop at once");
             runtime.block_on(signals.next());
             locked(&tasks).iter_mut().for_each(|task| task());
             exit_at_once();
         });
-        Ok(interrupt)
+        Ok(())
+    }
+
+    /// Looks out for whatever stops the command, and ends it.
+    fn look_out(&self, printer: &Printer) {
+        let (cancel, halt, printer) = (self.cancel.clone(), self.halt.clone(), printer.clone());
+        let (releases, stop_file) = (Arc::clone(&self.releases), Arc::clone(&self.stop_file));
+        std::thread::spawn(move || {
+            let (mut beats, mut was_paused) = (0_u32, false);
+            loop {
+                let state = halt.state();
+                if let HaltState::Paused(cause) = state
+                    && !was_paused
+                {
+                    printer.note(&format!("\n{} {cause}", printer.paint(Style::Yellow, "paused:")));
+                }
+                was_paused = matches!(state, HaltState::Paused(_));
+                if let HaltState::Stopped(cause) = state {
+                    cancel.cancel();
+                    locked(&releases).iter_mut().for_each(|release| release());
+                    let again = "Ctrl-C again ends the process at once";
+                    let what = match cause {
+                        HaltCause::Signal => "interrupted".to_owned(),
+                        cause => format!("stopped: {cause}"),
+                    };
+                    printer.note(&format!("\n{what}; {again}"));
+                    return;
+                }
+                beats = beats.wrapping_add(1);
+                if beats.is_multiple_of(BEATS_PER_FILE)
+                    && let Some(file) = locked(&stop_file).as_deref()
+                    && fs_err::symlink_metadata(file).is_ok()
+                {
+                    halt.stop(HaltCause::File);
+                    continue;
+                }
+                pause(BEAT, &CancelFlag::default());
+            }
+        });
+    }
+
+    /// Makes this process reachable for `handsight stop`, `pause` and `resume`.
+    pub(crate) fn be_reachable(&self, printer: &Printer, environment: &Environment) {
+        #[cfg(unix)]
+        if let Some(dir) = &environment.runtime {
+            match ControlSocket::listen(dir, &self.halt) {
+                Ok(socket) => *locked(&self.socket) = Some(socket),
+                Err(error) => {
+                    let error = with_causes(&error);
+                    printer.note(&format!("`handsight stop` cannot reach this run: {error}"));
+                }
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = (printer, environment);
+    }
+
+    /// Stops everything when this file is there.
+    pub(crate) fn stop_on(&self, file: PathBuf) {
+        *locked(&self.stop_file) = Some(file);
     }
 
     /// Sees to it that `task` is done should the process be stopped at once.
@@ -64,17 +162,30 @@ impl Interrupt {
         locked(&self.tasks).push(Box::new(task));
     }
 
-    /// Takes care of a device: should the process be stopped at once, it lets go of everything.
+    /// Takes care of a device: should it not let go of everything by itself, that is done for it.
     ///
     /// `display` is the X display of a device that has one.
-    pub(crate) fn share(&self, device: Box<dyn Device>, display: Option<&str>) -> SharedDevice {
+    pub(crate) fn share(
+        &self,
+        device: Box<dyn Device>,
+        display: Option<&str>,
+        environment: &Environment,
+    ) -> SharedDevice {
         let device = SharedDevice(Arc::new(Mutex::new(device)));
-        let (shared, display) = (device.clone(), display.map(str::to_owned));
-        self.before_exit(move || {
-            if !shared.release_soon() {
-                release_by_force(display.as_deref());
-            }
-        });
+        let force = Arc::new(Force::prepare(display));
+        for list in [&self.releases, &self.tasks] {
+            let (shared, force) = (device.clone(), Arc::clone(&force));
+            locked(list).push(Box::new(move || {
+                if !shared.release_soon() {
+                    force.release();
+                }
+            }));
+        }
+        #[cfg(target_os = "linux")]
+        if let (Some(program), Some(display)) = (&environment.program, display) {
+            // Without it only a kill that cannot be caught is not provided for.
+            locked(&self.watchdogs).extend(Watchdog::start(program, display));
+        }
         device
     }
 
@@ -116,16 +227,40 @@ impl SharedDevice {
 
 /// Lets go of everything past the thread that is in the middle of an action.
 #[cfg(target_os = "linux")]
-fn release_by_force(display: Option<&str>) {
-    if let Some(display) = display {
-        // The process ends next, whether this worked or not.
-        let _ = force::release_everything(display);
+struct Force(Option<Mutex<Rescue>>);
+
+#[cfg(target_os = "linux")]
+impl Force {
+    fn prepare(display: Option<&str>) -> Self {
+        // A display that cannot be reached a second time is let go of by its own device only.
+        Self(display.and_then(|display| Rescue::prepare(display).ok()).map(Mutex::new))
+    }
+
+    fn release(&self) {
+        if let Some(rescue) = &self.0 {
+            let _ = locked(rescue).release();
+        }
     }
 }
 
 /// Elsewhere the system lets go of what a process held when it ends.
 #[cfg(not(target_os = "linux"))]
-fn release_by_force(_: Option<&str>) {}
+struct Force;
+
+#[cfg(not(target_os = "linux"))]
+impl Force {
+    fn prepare(_: Option<&str>) -> Self {
+        Self
+    }
+
+    fn release(&self) {}
+}
+
+#[cfg(unix)]
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{error}{cause}")
+}
 
 impl Device for SharedDevice {
     fn info(&self) -> DeviceInfo {

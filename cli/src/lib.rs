@@ -4,6 +4,7 @@
 
 mod answer;
 mod args;
+mod attend;
 mod commands;
 mod demo;
 mod failure;
@@ -14,6 +15,8 @@ mod open;
 mod print;
 mod serve;
 mod settings;
+#[cfg(target_os = "linux")]
+mod watchdog;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};

@@ -9,8 +9,8 @@ pub(crate) use media::{image, video};
 use std::path::Path;
 
 use handsight_actions::{
-    DesktopDevice, DesktopOptions, Device, DeviceError, Guard, Observation, SafetyPolicy,
-    StillDevice,
+    DesktopDevice, DesktopOptions, Device, DeviceError, Guard, Halt, Observation, SafetyPolicy,
+    StillDevice, WatchOptions,
 };
 use handsight_agent::{
     Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, VisionModel,
@@ -24,10 +24,12 @@ use crate::model_spec::ModelSpec;
 use crate::print::Printer;
 use crate::settings::Environment;
 
-/// Opens the device that was named.
+/// Opens the device that was named; its input stops with `halt`, and as `watch` says.
 pub(crate) fn device(
     target: &TargetArgs,
+    watch: Option<WatchOptions>,
     environment: &Environment,
+    halt: &Halt,
 ) -> Result<Box<dyn Device>, Failure> {
     match &target.device {
         DeviceArg::Still(_) if target.monitor.is_some() => {
@@ -35,7 +37,7 @@ pub(crate) fn device(
                 .with_hint("leave out `--monitor`"))
         }
         DeviceArg::Still(path) => Ok(Box::new(StillDevice::open(path)?)),
-        DeviceArg::Desktop => desktop(target.monitor, environment),
+        DeviceArg::Desktop => desktop(target.monitor, watch, environment, halt),
     }
 }
 
@@ -49,18 +51,31 @@ pub(crate) fn guarded(
     interrupt: &Interrupt,
 ) -> Result<Guard, Failure> {
     let display = environment.display.as_deref().filter(|_| target.is_real());
-    let device = interrupt.share(device(target, environment)?, display);
-    Ok(policy::guard(Box::new(device), safety, printer, &interrupt.cancel))
+    interrupt.be_reachable(printer, environment);
+    if let Some(file) = &safety.stop.file {
+        interrupt.stop_on(file.clone());
+    }
+    let watch = Some(policy::watch(&safety));
+    let device = device(target, watch, environment, &interrupt.halt)?;
+    let device = interrupt.share(device, display, environment);
+    Ok(policy::guard(Box::new(device), safety, printer, interrupt))
 }
 
 /// Opens a monitor of the desktop.
 pub(crate) fn desktop(
     monitor: Option<usize>,
+    watch: Option<WatchOptions>,
     environment: &Environment,
+    halt: &Halt,
 ) -> Result<Box<dyn Device>, Failure> {
     let options = DesktopOptions { monitor, display: environment.display.clone() };
-    let device = DesktopDevice::open(&options);
-    Ok(Box::new(device.map_err(|error| no_desktop(error, environment))?))
+    let device = DesktopDevice::open(&options).map_err(|error| no_desktop(error, environment))?;
+    let mut device = device.heeding(halt.clone());
+    if let Some(watch) = watch {
+        // Where the user cannot be watched, Ctrl-C and `handsight stop` remain.
+        device.watch_user(watch)?;
+    }
+    Ok(Box::new(device))
 }
 
 /// Explains an error of the desktop with what is known of the session.

@@ -1,11 +1,11 @@
 //! The only printing: data on stdout, everything for people on stderr.
 
+mod input;
 mod progress;
 
 pub(crate) use progress::Progress;
 
 use std::io::{self, ErrorKind, Write};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use handsight_model::CancelFlag;
@@ -165,24 +165,21 @@ impl Printer {
     /// An end of the input or an interrupt is a no.
     pub(crate) fn ask(&self, question: &str, cancel: &CancelFlag) -> bool {
         let _ = write!(io::stderr().lock(), "{} [y/N] ", self.paint(Style::Bold, question));
-        let (answers, answer) = mpsc::channel();
-        // A read cannot be interrupted, so it gets a thread, which ends with the process if need be.
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            let read = io::stdin().read_line(&mut line);
-            let _ = answers.send(read.map(|_| line));
-        });
-        while !cancel.is_cancelled() {
-            match answer.recv_timeout(TICK) {
-                Ok(Ok(line)) => {
-                    return matches!(line.trim().to_lowercase().as_str(), "y" | "yes");
-                }
-                Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-            }
+        let answer = input::line(TICK, || cancel.is_cancelled());
+        if answer.is_none() {
+            self.note("");
         }
-        self.note("");
-        false
+        answer.is_some_and(|line| matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Asks for a line on the terminal; `None` at the end of the input, and when it is given up.
+    pub(crate) fn line(&self, question: &str, give_up: impl Fn() -> bool) -> Option<String> {
+        let _ = write!(io::stderr().lock(), "{}: ", self.paint(Style::Bold, question));
+        let answer = input::line(TICK, give_up);
+        if answer.is_none() {
+            self.note("");
+        }
+        answer
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) struct Environment {
     pub(crate) hub: HubOptions,
     /// The folder for what is made anew when it is gone: `handsight` in the user's cache folder.
     pub(crate) cache: Option<PathBuf>,
+    /// The folder for what lives as long as the user's session: sockets of runs under way.
+    pub(crate) runtime: Option<PathBuf>,
+    /// This program's own file.
+    pub(crate) program: Option<PathBuf>,
     /// The folder for what the user wrote: `handsight` in their configuration folder.
     pub(crate) config: Option<PathBuf>,
     /// The keys of model servers.
@@ -77,6 +81,8 @@ impl Environment {
             interactive: terminal && std::io::stdin().is_terminal(),
             hub: hub(),
             cache: user_caches().map(|caches| caches.join("handsight")),
+            runtime: runtime(),
+            program: std::env::current_exe().ok(),
             config: user_configuration().map(|folder| folder.join("handsight")),
             keys: Keys { handsight: key("HANDSIGHT_API_KEY"), openai: key("OPENAI_API_KEY") },
             api_key: text_variable("HANDSIGHT_API_KEY").map(Secret),
@@ -129,6 +135,12 @@ fn seconds(name: &str) -> Option<Duration> {
 /// Returns the user's cache folder: `XDG_CACHE_HOME`, else `.cache` in the home folder.
 fn user_caches() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+}
+
+/// Returns the folder for sockets: in `XDG_RUNTIME_DIR`, else beside what is cached.
+fn runtime() -> Option<PathBuf> {
+    let cached = || user_caches().map(|caches| caches.join("handsight/run"));
+    folder("XDG_RUNTIME_DIR").map(|folder| folder.join("handsight")).or_else(cached)
 }
 
 /// Returns the user's configuration folder: `XDG_CONFIG_HOME`, else `.config` in the home folder.

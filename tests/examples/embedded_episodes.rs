@@ -6,6 +6,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Result;
+use handsight_actions::Halt;
 use handsight_agent::{CancelFlag, Controls, EpisodeOptions, run_episode};
 use handsight_scenarios::score::Rate;
 use handsight_tests::apps::Form;
@@ -67,8 +68,12 @@ fn main() -> Result<()> {
         let server = XServer::start_managed("560x420x24")?;
         let mut form = Form::open(&server, &task.fields, task.button)?;
         let mut device = server.device()?;
-        let mut controls =
-            Controls { observer: &mut (), confirm: &mut |_| true, cancel: &CancelFlag::default() };
+        let mut controls = Controls {
+            observer: &mut (),
+            user: &mut (),
+            cancel: &CancelFlag::default(),
+            halt: &Halt::default(),
+        };
         let episode = run_episode(&mut device, &mut policy, &task.goal, &options, &mut controls)?;
         let found = form.outcome().map(|(_, printed)| printed).unwrap_or_default();
         let reached = found == task.printed;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use fs_err as fs;
-use handsight_actions::{Action, Status};
+use handsight_actions::{Action, Halt, Status};
 use handsight_agent::trace::TRACE_FILE;
 use handsight_agent::{
     CancelFlag, Controls, EpisodeOptions, ScriptedPolicy, StopReason, Trace, TraceRecorder,
@@ -21,7 +21,7 @@ use handsight_tests::page::Page;
 use handsight_tests::program::Program;
 use handsight_tests::wait::{ANSWERING, STARTING, wait_until};
 use handsight_tests::xserver::XServer;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The screen the embedded model knows best.
@@ -89,8 +89,9 @@ fn a_scripted_episode_fills_in_a_page_in_chromium() {
     let mut recorder = TraceRecorder::create(&dir.path().join("trace")).unwrap();
     let mut controls = Controls {
         observer: &mut recorder,
-        confirm: &mut |_| true,
+        user: &mut (),
         cancel: &CancelFlag::default(),
+        halt: &Halt::default(),
     };
     let (mut device, goal) = (server.device().unwrap(), "save José & remember them");
     let options = EpisodeOptions::default();
@@ -157,23 +158,4 @@ fn an_interrupt_ends_the_episode_and_leaves_nothing_held() {
     assert_eq!(trace.stopped.as_ref().unwrap().stop_reason, StopReason::Interrupted);
     let goal = trace.started.goal.clone();
     check_whole(&goal, &trace);
-}
-
-#[test]
-fn two_interrupts_let_go_of_a_button_that_is_held_for_long() {
-    let server = XServer::start("320x200x24").unwrap();
-    let press = json!({ "action": "long_press", "coordinate": [60, 50], "time": 9.0 });
-    let handsight = handsight();
-    let mut command = handsight.command(&["act", &press.to_string()]);
-    let said = handsight.dir().join("stderr.txt");
-    server.adopt(command.stderr(fs::File::create(&said).unwrap().into_parts().0));
-    let mut act = Program::start(&mut command).unwrap();
-    wait_until("the button never went down", STARTING, || server.holds_button()).unwrap();
-    act.signal("INT").unwrap();
-    // Two signals that come at once would count as one.
-    wait_until("nobody heard it", ANSWERING, || Ok(has_line(&said, "interrupted"))).unwrap();
-    act.signal("INT").unwrap();
-    let output = act.wait(ANSWERING).unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    server.check_nothing_held().unwrap();
 }

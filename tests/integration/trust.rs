@@ -3,6 +3,7 @@
 
 mod injection;
 mod policy;
+mod stop;
 
 use std::path::PathBuf;
 

@@ -51,6 +51,7 @@ impl Binary {
         }
         // Nor is the safety policy that the user has.
         command.env("XDG_CONFIG_HOME", self.dir.path().join("config"));
+        command.env("XDG_RUNTIME_DIR", self.dir.path().join("runtime"));
         command.env("HF_HOME", self.dir.path().join("huggingface"));
         command
     }

@@ -19,13 +19,16 @@ use enigo::Button;
 
 use self::mouse::Mouse;
 #[cfg(not(target_os = "linux"))]
-use self::native::{Keyboard, Screen};
+use self::native::{Keyboard, Screen, Watch};
 use self::pause::pause;
 #[cfg(target_os = "linux")]
-use self::x11::{Keyboard, Screen};
+pub use self::x11::Rescue;
+#[cfg(target_os = "linux")]
+use self::x11::{Keyboard, Screen, Watch};
 use super::{Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
 use crate::action::{Action, ActionSpace};
 use crate::geometry::{DesktopPoint, MonitorLayout, PixelPoint, Size};
+use crate::halt::{Halt, HaltState, Reaction};
 use crate::key::Key;
 use crate::observation::{Observation, Place, Window, WindowAt};
 use crate::screenshot::Screenshot;
@@ -37,6 +40,15 @@ pub struct DesktopOptions {
     pub monitor: Option<usize>,
     /// The X11 display; the one the environment names, if absent. Other systems have but one.
     pub display: Option<String>,
+}
+
+/// What a device that is watched does when the user takes over.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct WatchOptions {
+    /// Keys that stop all input for good when they are down together.
+    pub chord: Option<Vec<Key>>,
+    /// What a moved mouse, a pressed button and a typed key do.
+    pub user_input: Reaction,
 }
 
 /// One monitor of a desktop.
@@ -109,6 +121,8 @@ pub struct DesktopDevice {
     /// The size of screenshots, which is the monitor's unless the system scales them.
     size: Size,
     last_click: Option<(Instant, PixelPoint)>,
+    halt: Halt,
+    watch: Option<Watch>,
 }
 
 impl DesktopDevice {
@@ -137,7 +151,49 @@ impl DesktopDevice {
             size: monitor.layout.size,
             monitor,
             last_click: None,
+            halt: Halt::default(),
+            watch: None,
         })
+    }
+
+    /// Returns the device with a switch that stops all input, also in the middle of an action.
+    #[must_use]
+    pub fn heeding(mut self, halt: Halt) -> Self {
+        self.mouse.heed(halt.clone());
+        self.keyboard.heed(halt.clone());
+        self.halt = halt;
+        self
+    }
+
+    /// Watches the user's own input from now on, and halts the device as `options` say.
+    ///
+    /// Returns whether this desktop can be watched; only an X server with `XInput` 2.1 can.
+    ///
+    /// # Errors
+    /// [`DeviceError::NoDisplay`] or [`DeviceError::Lost`] if the display is gone.
+    pub fn watch_user(&mut self, options: WatchOptions) -> Result<bool, DeviceError> {
+        self.watch = Watch::start(self.screen.display(), options, self.halt.clone())?;
+        Ok(self.watch.is_some())
+    }
+
+    /// Performs an action as the watch's own doing.
+    fn act_watched(&mut self, action: &Action<PixelPoint>) -> Result<(), Failure> {
+        if let Some(watch) = &self.watch {
+            watch.begin()?;
+        }
+        let done = if self.halt.is_set() {
+            Err(Failure::Refused("input was halted".into()))
+        } else {
+            self.act(action)
+        };
+        if done.is_err() {
+            // A display that is gone holds no keys.
+            let _ = self.release();
+        }
+        if let Some(watch) = &self.watch {
+            watch.end()?;
+        }
+        done
     }
 
     /// Returns the monitor as it was last seen.
@@ -290,15 +346,14 @@ impl Device for DesktopDevice {
     fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
         self.refresh("perform an action")?;
         admit(&self.info(), action)?;
-        self.act(action).map_err(|failure| {
-            // The first error is the one to report; a display that is gone holds no keys.
-            let _ = self.release();
-            match failure {
-                Failure::Refused(source) => {
-                    DeviceError::Input { device: self.name.clone(), verb: action.verb(), source }
-                }
-                failure => failure.while_asked(&self.name, "perform an action"),
+        self.act_watched(action).map_err(|failure| match (failure, self.halt.state()) {
+            (Failure::Refused(_), HaltState::Paused(cause) | HaltState::Stopped(cause)) => {
+                DeviceError::Halted { device: self.name.clone(), cause }
             }
+            (Failure::Refused(source), HaltState::Going) => {
+                DeviceError::Input { device: self.name.clone(), verb: action.verb(), source }
+            }
+            (failure, _) => failure.while_asked(&self.name, "perform an action"),
         })
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{Chord, Hours, Limit, Pattern, Region, WindowRule};
 use crate::action::Verb;
+use crate::halt::Reaction;
 
 /// The version of the format this build reads.
 pub const POLICY_VERSION: u32 = 1;
@@ -44,12 +45,30 @@ pub struct SafetyPolicy {
     /// What is never allowed, in any mode.
     #[serde(default)]
     pub deny: Option<Rules>,
+    /// What stops or pauses all input, beside Ctrl-C and `handsight stop`.
+    #[serde(default)]
+    pub stop: Stop,
     /// How many actions there may be in a time, in any mode; all of these hold.
     #[serde(default)]
     pub limits: Vec<Limit>,
     /// When actions are allowed, in any mode; one of these must hold. Always, if there are none.
     #[serde(default)]
     pub hours: Vec<Hours>,
+}
+
+/// What stops or pauses all input.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// Keys that stop a run for good when they are down together; on X11.
+    #[serde(default)]
+    pub chord: Option<Chord>,
+    /// What it does when the user moves the mouse or types while nothing is performed; on X11.
+    #[serde(default)]
+    pub user_input: Reaction,
+    /// A file that stops a run for good when it is there.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
 }
 
 /// How much is allowed.

@@ -181,6 +181,7 @@ impl JsonSchema for Pattern {
 #[serde(try_from = "String")]
 pub struct Chord {
     written: String,
+    pressed: Vec<Key>,
     keys: BTreeSet<String>,
 }
 
@@ -189,7 +190,7 @@ impl TryFrom<String> for Chord {
 
     fn try_from(written: String) -> Result<Self, String> {
         let keys = Key::parse_chord(&written).map_err(|error| error.to_string())?;
-        Ok(Self { keys: names(&keys), written })
+        Ok(Self { keys: names(&keys), pressed: keys, written })
     }
 }
 
@@ -202,6 +203,11 @@ impl Chord {
     /// Whether all of its keys are among these.
     pub fn is_in(&self, keys: &[Key]) -> bool {
         self.keys.is_subset(&names(keys))
+    }
+
+    /// Returns its keys, in the order in which they were written.
+    pub fn keys(&self) -> &[Key] {
+        &self.pressed
     }
 
     /// Returns it as it was written.

@@ -351,7 +351,7 @@ fn what_is_wrong_is_named_with_its_place() {
     );
     refused(
         "mode: observe\nalow: {}",
-        ", line 2, column 1: unknown field `alow`, expected one of version, mode, ask, risky, allow, deny, limits, hours",
+        ", line 2, column 1: unknown field `alow`, expected one of version, mode, ask, risky, allow, deny, stop, limits, hours",
     );
     refused(
         "mode: confirm\ndeny:\n  text: ['a', '(b']",
@@ -427,6 +427,9 @@ fn the_schema_names_what_the_file_may_hold() {
     let schema = policy_schema().to_value();
     let mut fields: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
     fields.sort();
-    assert_eq!(fields, ["allow", "ask", "deny", "hours", "limits", "mode", "risky", "version"]);
+    assert_eq!(
+        fields,
+        ["allow", "ask", "deny", "hours", "limits", "mode", "risky", "stop", "version"]
+    );
     assert_eq!(schema["additionalProperties"], false);
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use handsight_actions::{
-    Action, Device, DeviceError, DeviceInfo, InvalidAction, Observation, Status, Verb,
+    Action, Device, DeviceError, DeviceInfo, HaltState, InvalidAction, Observation, Status, Verb,
 };
 
 use super::repeat::RepeatDetector;
@@ -101,6 +101,9 @@ impl Running<'_, '_> {
 
     /// Takes one step: observe, decide, act.
     fn step(&mut self) -> Result<Flow<()>, EpisodeError> {
+        if !self.is_going() {
+            return Ok(Flow::Stop(Stop::because(StopReason::Interrupted)));
+        }
         let watched = observe_still(self.device, &self.options.settle, self.controls.cancel);
         let settled = match watched {
             Ok(settled) => settled,
@@ -242,7 +245,9 @@ impl Running<'_, '_> {
                 outcome
             }
         };
-        if outcome == Outcome::Declined {
+        if !self.is_going() {
+            stop = Some(Stop::because(StopReason::Interrupted));
+        } else if outcome == Outcome::Declined {
             // The user may have answered the question with Ctrl-C.
             let interrupted = self.controls.cancel.is_cancelled();
             let reason = if interrupted { StopReason::Interrupted } else { StopReason::Declined };
@@ -271,13 +276,29 @@ impl Running<'_, '_> {
             pause(Duration::from_secs_f64(time.max(0.0)), self.controls.cancel);
             return Ok(Outcome::Performed);
         }
-        if !(self.controls.confirm)(decision) || self.controls.cancel.is_cancelled() {
+        if !self.controls.user.confirm(decision) || self.controls.cancel.is_cancelled() {
             return Ok(Outcome::Declined);
         }
         self.device.intend(&decision.thought);
         match self.device.perform(&decision.action) {
             Ok(()) => Ok(Outcome::Performed),
             Err(error) => outcome_of(error),
+        }
+    }
+
+    /// Waits while input is paused; returns whether the episode goes on.
+    fn is_going(&mut self) -> bool {
+        let Controls { user, halt, cancel, .. } = &mut *self.controls;
+        match halt.state() {
+            HaltState::Going => true,
+            HaltState::Stopped(_) => false,
+            HaltState::Paused(cause) => {
+                let goes_on = user.paused(cause, halt, cancel);
+                if goes_on {
+                    halt.resume();
+                }
+                goes_on && !halt.is_set()
+            }
         }
     }
 
@@ -353,6 +374,9 @@ impl Running<'_, '_> {
 pub(super) const REPEATED: &str = "the same action on the same screen changed nothing the last time; choose \
                         another action, or terminate with status failure";
 
+/// What the policy is told of an action during which the user took over.
+const HALTED: &str = "a part of it may have been done, and the screen may have changed since";
+
 /// Why a well-formed action is not tried.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
@@ -368,6 +392,9 @@ enum Refusal {
 fn outcome_of(error: DeviceError) -> Result<Outcome, DeviceError> {
     match error {
         DeviceError::Declined { .. } => Ok(Outcome::Declined),
+        DeviceError::Halted { .. } => {
+            Ok(Outcome::Failed(format!("{}: {HALTED}", with_source(&error))))
+        }
         DeviceError::Refused { .. } => Ok(Outcome::Refused(with_source(&error))),
         error if nothing_was_done(&error) => Ok(Outcome::Failed(with_source(&error))),
         error => Err(error),

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use handsight_actions::{
-    Action, ActionSpace, Device, DeviceError, DeviceInfo, FakeDevice, FakeFault, FakeScreen,
-    Observation, PixelPoint, Rect, Size, Status, Verb,
+    Action, ActionSpace, Device, DeviceError, DeviceInfo, FakeDevice, FakeFault, FakeScreen, Guard,
+    Halt, HaltCause, Observation, PixelPoint, Rect, Size, Status, Verb,
 };
 use handsight_model::CancelFlag;
 
 use super::*;
+use crate::policy::Decision;
 use crate::policy::scripted::{ScriptedPolicy, ScriptedReply};
 use crate::trace::TraceError;
 
@@ -45,6 +46,15 @@ fn options() -> EpisodeOptions {
     EpisodeOptions { settle: SettleOptions::immediate(), ..EpisodeOptions::default() }
 }
 
+/// Says no to every right click.
+struct NoRightClicks;
+
+impl User for NoRightClicks {
+    fn confirm(&mut self, decision: &Decision) -> bool {
+        decision.action.verb() != Verb::RightClick
+    }
+}
+
 /// Writes one word per event.
 #[derive(Default)]
 struct Story(Vec<String>);
@@ -76,7 +86,8 @@ fn check(
     let mut policy = ScriptedPolicy::new(replies);
     let mut controls = Controls {
         observer: &mut story,
-        confirm: &mut |decision| decision.action.verb() != Verb::RightClick,
+        user: &mut NoRightClicks,
+        halt: &Halt::default(),
         cancel: &CancelFlag::default(),
     };
     let episode = run_episode(device, &mut policy, "a goal", options, &mut controls).unwrap();
@@ -150,7 +161,8 @@ fn an_action_off_the_screen_or_not_offered_is_never_performed() {
 fn the_policy_learns_why_its_reply_was_refused() {
     let mut policy = ScriptedPolicy::new([invalid("no action"), act(success())]);
     let cancel = CancelFlag::default();
-    let mut controls = Controls { observer: &mut (), confirm: &mut |_| true, cancel: &cancel };
+    let mut controls =
+        Controls { observer: &mut (), user: &mut (), cancel: &cancel, halt: &Halt::default() };
     run_episode(&mut device(), &mut policy, "a goal", &options(), &mut controls).unwrap();
     assert_eq!(policy.feedback(), ["no action"]);
 }
@@ -196,7 +208,8 @@ fn a_lost_device_ends_the_episode_with_its_error() {
     let mut device = device().with_fault(FakeFault::LostAtAction(0));
     let mut policy = ScriptedPolicy::actions([ok()]);
     let cancel = CancelFlag::default();
-    let mut controls = Controls { observer: &mut (), confirm: &mut |_| true, cancel: &cancel };
+    let mut controls =
+        Controls { observer: &mut (), user: &mut (), cancel: &cancel, halt: &Halt::default() };
     let episode =
         run_episode(&mut device, &mut policy, "a goal", &options(), &mut controls).unwrap();
     assert_eq!(episode.stop_reason, StopReason::DeviceLost);
@@ -263,8 +276,9 @@ fn nothing_is_performed_that_cannot_be_recorded() {
         let mut policy = ScriptedPolicy::actions([ok(), success()]);
         let mut controls = Controls {
             observer: &mut FullDisk(events),
-            confirm: &mut |_| true,
+            user: &mut (),
             cancel: &CancelFlag::default(),
+            halt: &Halt::default(),
         };
         let error =
             run_episode(&mut device, &mut policy, "a goal", &options(), &mut controls).unwrap_err();
@@ -282,4 +296,69 @@ fn a_goal_must_be_a_sentence() {
     let long = "x".repeat(100_000);
     let message = "the goal has 100000 characters and at most 4000 are allowed";
     assert_eq!(goal(&long), Err(message.to_owned()));
+}
+
+/// Lets the device go on after so many pauses, and then no more.
+struct Patient(u32);
+
+impl User for Patient {
+    fn paused(&mut self, cause: HaltCause, _: &Halt, _: &CancelFlag) -> bool {
+        assert_eq!(cause, HaltCause::UserInput);
+        self.0 = self.0.saturating_sub(1);
+        self.0 > 0
+    }
+}
+
+/// Takes the mouse while the policy decides.
+struct Busy<'h>(ScriptedPolicy, &'h Halt);
+
+impl Policy for Busy<'_> {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn decide(
+        &mut self,
+        turn: &crate::policy::Turn<'_>,
+        progress: &mut dyn FnMut(crate::policy::Progress<'_>),
+        cancel: &CancelFlag,
+    ) -> Result<Decision, crate::policy::PolicyError> {
+        self.1.pause(HaltCause::UserInput);
+        self.0.decide(turn, progress, cancel)
+    }
+}
+
+#[test]
+fn a_paused_device_is_waited_for_and_a_stale_action_is_not_done() {
+    let halt = Halt::default();
+    let policy = handsight_actions::SafetyPolicy::default();
+    let mut guard = Guard::new(Box::new(device()), policy).heeding(halt.clone());
+    let mut policy = Busy(ScriptedPolicy::actions([ok(), ok(), ok()]), &halt);
+    let mut story = Story::default();
+    let mut controls = Controls {
+        observer: &mut story,
+        user: &mut Patient(3),
+        cancel: &CancelFlag::default(),
+        halt: &halt,
+    };
+    let episode =
+        run_episode(&mut guard, &mut policy, "a goal", &options(), &mut controls).unwrap();
+    assert_eq!((episode.stop_reason, episode.steps), (StopReason::Interrupted, 3));
+    let failed = story.0.iter().filter(|line| line.contains("told to stop")).count();
+    assert_eq!(failed, 3, "{:?}", story.0);
+    assert!(halt.is_set());
+}
+
+#[test]
+fn a_stopped_device_ends_the_episode() {
+    let halt = Halt::default();
+    halt.stop(HaltCause::Chord);
+    let mut policy = ScriptedPolicy::actions([ok()]);
+    let mut controls =
+        Controls { observer: &mut (), user: &mut (), cancel: &CancelFlag::default(), halt: &halt };
+    let mut device = device();
+    let episode =
+        run_episode(&mut device, &mut policy, "a goal", &options(), &mut controls).unwrap();
+    assert_eq!((episode.stop_reason, episode.steps), (StopReason::Interrupted, 0));
+    assert_eq!(device.actions(), []);
 }

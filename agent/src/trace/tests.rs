@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fs_err as fs;
-use handsight_actions::{Action, FakeDevice, FakeScreen, PixelPoint, Rect, Size, Status};
+use handsight_actions::{Action, FakeDevice, FakeScreen, Halt, PixelPoint, Rect, Size, Status};
 use handsight_model::CancelFlag;
 
 use super::*;
@@ -28,8 +28,12 @@ fn record(dir: &Path) {
         EpisodeOptions { settle: SettleOptions::immediate(), ..EpisodeOptions::default() };
     let mut recorder = TraceRecorder::create(dir).unwrap();
     let cancel = CancelFlag::default();
-    let mut controls =
-        Controls { observer: &mut recorder, confirm: &mut |_| true, cancel: &cancel };
+    let mut controls = Controls {
+        observer: &mut recorder,
+        user: &mut (),
+        cancel: &cancel,
+        halt: &Halt::default(),
+    };
     run_episode(&mut device, &mut policy, "press OK", &options, &mut controls).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! The safety policy, as it was typed.
+//! The safety policy and what stops a run, as it was typed.
 
 use std::path::PathBuf;
 
@@ -11,6 +11,14 @@ pub(crate) struct PolicyArgs {
     /// user's configuration folder, if there is one.
     #[arg(long = "policy", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+/// `stop`, `pause` and `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ControlArgs {
+    /// The process; every run of this user, if absent.
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
 }
 
 /// `policy`.

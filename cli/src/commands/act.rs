@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use handsight_actions::{Action, Device, PixelPoint};
+use handsight_actions::{Action, Device, DeviceError, PixelPoint};
 use handsight_agent::settle::pause;
 use serde_json::json;
 
@@ -31,7 +31,15 @@ pub(crate) fn run(
         })?;
         device.check(&action)?;
     } else {
-        device.perform(&action)?;
+        device.perform(&action).map_err(|error| {
+            // What halted it is said where it was halted.
+            let halted = matches!(error, DeviceError::Halted { .. });
+            if halted && interrupt.cancel.is_cancelled() {
+                Failure::interrupted()
+            } else {
+                error.into()
+            }
+        })?;
         if let Action::Wait { time } = action {
             pause(Duration::from_secs_f64(time), &interrupt.cancel);
         }

@@ -2,12 +2,13 @@
 
 use handsight_actions::Device;
 use handsight_agent::{
-    Controls, Decision, Episode, EpisodeError, EpisodeOptions, ModelOptions, ModelPolicy,
-    SettleOptions, TraceRecorder, run_episode,
+    Controls, Episode, EpisodeError, EpisodeOptions, ModelOptions, ModelPolicy, SettleOptions,
+    TraceRecorder, run_episode,
 };
 use serde_json::{Value, json};
 
 use crate::args::{Confirm, DeviceArg, RunArgs};
+use crate::attend::AtTerminal;
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::live::{self, Live};
@@ -41,13 +42,15 @@ pub(crate) fn run(
         ..EpisodeOptions::default()
     };
     let asks = args.confirm == Confirm::Always;
-    let mut confirm = |decision: &Decision| {
-        !asks || printer.ask(&format!("perform {}?", decision.action), &interrupt.cancel)
-    };
+    let mut user = AtTerminal::new(printer, &interrupt.cancel, asks, environment.interactive);
     let mut live = Live::new(printer);
     let mut observer = (&mut recorder, &mut live);
-    let mut controls =
-        Controls { observer: &mut observer, confirm: &mut confirm, cancel: &interrupt.cancel };
+    let mut controls = Controls {
+        observer: &mut observer,
+        user: &mut user,
+        cancel: &interrupt.cancel,
+        halt: &interrupt.halt,
+    };
     let episode = run_episode(&mut device, &mut policy, &args.goal, &options, &mut controls);
     if let Some(recorder) = &recorder {
         let dir = recorder.dir().display();

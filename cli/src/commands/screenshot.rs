@@ -4,6 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use fs_err as fs;
+use handsight_actions::Halt;
 use image::{ImageFormat, RgbImage};
 use serde_json::json;
 
@@ -23,7 +24,7 @@ pub(crate) fn run(
         return Err(Failure::bad_input("`-` and `--json` both want stdout".to_owned())
             .with_hint("name a file to write the screenshot to"));
     }
-    let mut device = open::device(&args.target, environment)?;
+    let mut device = open::device(&args.target, None, environment, &Halt::default())?;
     let screenshot = device.observe()?.screenshot;
     if to_stdout {
         printer.bytes(&png(&screenshot.image)?)?;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use handsight_actions::guard::file::Mode;
-use handsight_actions::{Approval, Device, Guard, Question, SafetyPolicy};
-use handsight_agent::CancelFlag;
+use handsight_actions::{Approval, Device, Guard, Key, Question, SafetyPolicy, WatchOptions};
 
 use crate::args::PolicyArgs;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 use crate::print::{Printer, Style};
 use crate::settings::Environment;
 
@@ -26,22 +26,36 @@ pub(crate) fn read(args: &PolicyArgs, environment: &Environment) -> Result<Safet
     })
 }
 
+/// The keys that stop a run unless the rules name others.
+const STOP_CHORD: &str = "ctrl+alt+shift+escape";
+
+/// Returns how the user is watched under these rules.
+pub(crate) fn watch(policy: &SafetyPolicy) -> WatchOptions {
+    let chord = match &policy.stop.chord {
+        Some(chord) => chord.keys().to_vec(),
+        None => Key::parse_chord(STOP_CHORD).expect("these are keys"),
+    };
+    WatchOptions { chord: Some(chord), user_input: policy.stop.user_input }
+}
+
 /// Puts a device behind the rules; what they ask about is asked on the terminal.
 pub(crate) fn guard(
     device: Box<dyn Device>,
     policy: SafetyPolicy,
     printer: &Printer,
-    cancel: &CancelFlag,
+    interrupt: &Interrupt,
 ) -> Guard {
     if policy.mode == Mode::Observe {
         printer.note("the safety policy only lets the screen be looked at");
     }
-    let (printer, cancel) = (printer.clone(), cancel.clone());
-    Guard::new(device, policy).asking(move |question: &Question<'_>| {
-        if let Some(thought) = question.thought.filter(|thought| !thought.is_empty()) {
-            printer.note(&printer.paint(Style::Dim, &format!("it is meant to: {thought}")));
-        }
-        let asked = format!("perform {}? ({})", question.action, question.reason);
-        if printer.ask(&asked, &cancel) { Approval::Yes } else { Approval::No }
-    })
+    let (printer, cancel) = (printer.clone(), interrupt.cancel.clone());
+    Guard::new(device, policy).heeding(interrupt.halt.clone()).asking(
+        move |question: &Question<'_>| {
+            if let Some(thought) = question.thought.filter(|thought| !thought.is_empty()) {
+                printer.note(&printer.paint(Style::Dim, &format!("it is meant to: {thought}")));
+            }
+            let asked = format!("perform {}? ({})", question.action, question.reason);
+            if printer.ask(&asked, &cancel) { Approval::Yes } else { Approval::No }
+        },
+    )
 }

@@ -1,6 +1,6 @@
 //! Reports of recorded episodes.
 
-use handsight_actions::{Action, FakeDevice, FakeScreen, PixelPoint, Rect, Size, Status};
+use handsight_actions::{Action, FakeDevice, FakeScreen, Halt, PixelPoint, Rect, Size, Status};
 use handsight_agent::{
     CancelFlag, Controls, EpisodeOptions, ScriptedPolicy, ScriptedReply, SettleOptions,
     TraceRecorder, run_episode,
@@ -24,8 +24,12 @@ fn record(dir: &Path) {
         EpisodeOptions { settle: SettleOptions::immediate(), ..EpisodeOptions::default() };
     let mut recorder = TraceRecorder::create(dir).unwrap();
     let cancel = CancelFlag::default();
-    let mut controls =
-        Controls { observer: &mut recorder, confirm: &mut |_| true, cancel: &cancel };
+    let mut controls = Controls {
+        observer: &mut recorder,
+        user: &mut (),
+        cancel: &cancel,
+        halt: &Halt::default(),
+    };
     let goal = "press <script>alert(1)</script>";
     run_episode(&mut device, &mut policy, goal, &options, &mut controls).unwrap();
 }

@@ -21,6 +21,9 @@ fn help_lists_the_commands() {
       screenshot  Take a screenshot
       devices     List the screens that can be observed and acted on: monitors and phones
       doctor      Prove capture, pointer, keyboard, model and traces, and say how to mend what fails
+      stop        End runs that are under way: nothing more is sent, and nothing stays pressed
+      pause       Pause runs that are under way
+      resume      Let paused runs go on
       policy      Look after safety policies, which say what may be done to a screen
       schema      Print the JSON Schema of actions and safety policies
       demo        Watch the agent fill in a real window, and check the window's own word on it

@@ -5,7 +5,7 @@
 
 use std::process::Stdio;
 
-use handsight_actions::{Action, PixelPoint, Status};
+use handsight_actions::{Action, Halt, PixelPoint, Status};
 use handsight_agent::{
     CancelFlag, Controls, Decision, EpisodeOptions, Outcome, Policy, PolicyError, Progress,
     ScriptedPolicy, StopReason, TraceRecorder, Turn, read_trace, run_episode,
@@ -83,8 +83,9 @@ fn a_policy_that_obeys_the_page_is_refused_and_told_why() {
     let mut recorder = TraceRecorder::create(&dir.path().join("trace")).unwrap();
     let mut controls = Controls {
         observer: &mut recorder,
-        confirm: &mut |_| true,
+        user: &mut (),
         cancel: &CancelFlag::default(),
+        halt: &Halt::default(),
     };
     let mut device = guarded(&server, &rules(page.rect("reply").unwrap()));
     let options = EpisodeOptions::default();

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use enigo::{Axis, Button, Coordinate, Direction as Press, Enigo, Mouse as _, Settings};
 
-use super::pause::pause;
+use super::pause::{pause, pause_unless};
 use crate::action::Direction;
 use crate::device::Source;
 use crate::geometry::DesktopPoint;
+use crate::halt::Halt;
 
 /// How long enigo lets each press and release last on X11, in milliseconds.
 const X11_DELAY: u32 = 4;
@@ -24,7 +25,13 @@ const DRAG_TEMPO: Duration = Duration::from_millis(8);
 pub(super) struct Mouse {
     enigo: Enigo,
     held: Vec<Button>,
+    halt: Halt,
 }
+
+/// Input was halted; which is all that has to be known of it here.
+#[derive(Debug, thiserror::Error)]
+#[error("input was halted")]
+struct Halted;
 
 impl Mouse {
     /// Connects to the mouse; only X11 has displays to choose from.
@@ -35,10 +42,20 @@ impl Mouse {
             release_keys_when_dropped: false,
             ..Settings::default()
         };
-        Ok(Self { enigo: Enigo::new(&settings)?, held: Vec::new() })
+        Ok(Self { enigo: Enigo::new(&settings)?, held: Vec::new(), halt: Halt::default() })
+    }
+
+    /// Looks at this switch before every move and press.
+    pub(super) fn heed(&mut self, halt: Halt) {
+        self.halt = halt;
+    }
+
+    fn check_going(&self) -> Result<(), Source> {
+        if self.halt.is_set() { Err(Halted.into()) } else { Ok(()) }
     }
 
     pub(super) fn move_to(&mut self, point: DesktopPoint) -> Result<(), Source> {
+        self.check_going()?;
         Ok(self.enigo.move_mouse(point.x, point.y, Coordinate::Abs)?)
     }
 
@@ -60,8 +77,9 @@ impl Mouse {
     pub(super) fn hold(&mut self, point: DesktopPoint, time: Duration) -> Result<(), Source> {
         self.move_to(point)?;
         self.press(Button::Left)?;
-        pause(time);
-        self.release(Button::Left)
+        pause_unless(&self.halt, time);
+        self.release(Button::Left)?;
+        self.check_going()
     }
 
     pub(super) fn drag(&mut self, from: DesktopPoint, to: DesktopPoint) -> Result<(), Source> {
@@ -77,14 +95,17 @@ impl Mouse {
     }
 
     pub(super) fn scroll(&mut self, direction: Direction, notches: u32) -> Result<(), Source> {
-        let notches = i32::try_from(notches).unwrap_or(i32::MAX);
-        let (notches, axis) = match direction {
-            Direction::Up => (-notches, Axis::Vertical),
-            Direction::Down => (notches, Axis::Vertical),
-            Direction::Left => (-notches, Axis::Horizontal),
-            Direction::Right => (notches, Axis::Horizontal),
+        let (notch, axis) = match direction {
+            Direction::Up => (-1, Axis::Vertical),
+            Direction::Down => (1, Axis::Vertical),
+            Direction::Left => (-1, Axis::Horizontal),
+            Direction::Right => (1, Axis::Horizontal),
         };
-        Ok(self.enigo.scroll(notches, axis)?)
+        for _ in 0..notches {
+            self.check_going()?;
+            self.enigo.scroll(notch, axis)?;
+        }
+        Ok(())
     }
 
     /// Lets go of every button we hold; it forgets them even if that fails.
@@ -97,6 +118,7 @@ impl Mouse {
     }
 
     fn press(&mut self, button: Button) -> Result<(), Source> {
+        self.check_going()?;
         self.held.push(button);
         Ok(self.enigo.button(button, Press::Press)?)
     }

@@ -6,9 +6,10 @@
 use enigo::{Direction as Press, Enigo, Keyboard as _, Settings};
 use image::RgbImage;
 
-use super::{Failure, Monitor};
+use super::{Failure, Monitor, WatchOptions};
 use crate::device::{DeviceError, Source};
 use crate::geometry::{DesktopPoint, MonitorLayout, Rect, Size};
+use crate::halt::Halt;
 use crate::key::{Key, NamedKey};
 
 /// The monitors of the one desktop there is.
@@ -104,17 +105,50 @@ fn describe(monitor: &xcap::Monitor) -> Result<Monitor, xcap::XCapError> {
     })
 }
 
+/// How many characters are typed between two looks at the switch that stops input.
+const PIECE: usize = 16;
+
+/// A watch over the user's input, which is not to be had here.
+pub(super) struct Watch;
+
+impl Watch {
+    #[expect(clippy::unnecessary_wraps, reason = "as on X11")]
+    pub(super) fn start(_: &str, _: WatchOptions, _: Halt) -> Result<Option<Self>, DeviceError> {
+        Ok(None)
+    }
+
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on X11")]
+    pub(super) fn begin(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on X11")]
+    pub(super) fn end(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
 /// The keyboard, and which of its keys we hold.
 pub(super) struct Keyboard {
     enigo: Enigo,
     held: Vec<enigo::Key>,
+    halt: Halt,
 }
 
 impl Keyboard {
     pub(super) fn open(_: &Screen) -> Result<Self, Failure> {
         let settings = Settings { release_keys_when_dropped: false, ..Settings::default() };
         let enigo = Enigo::new(&settings).map_err(refused)?;
-        Ok(Self { enigo, held: Vec::new() })
+        Ok(Self { enigo, held: Vec::new(), halt: Halt::default() })
+    }
+
+    /// Looks at this switch before every piece of text.
+    pub(super) fn heed(&mut self, halt: Halt) {
+        self.halt = halt;
+    }
+
+    fn check_going(&self) -> Result<(), Failure> {
+        if self.halt.is_set() { Err(Failure::Refused("input was halted".into())) } else { Ok(()) }
     }
 
     /// Types a text; line feeds and tabs are keys.
@@ -131,12 +165,19 @@ impl Keyboard {
     }
 
     fn write_plain(&mut self, text: &str) -> Result<(), Failure> {
-        if text.is_empty() { Ok(()) } else { self.enigo.text(text).map_err(refused) }
+        // In pieces, so that no more than one is typed after input was halted.
+        let characters: Vec<char> = text.chars().collect();
+        for piece in characters.chunks(PIECE) {
+            self.check_going()?;
+            self.enigo.text(&piece.iter().collect::<String>()).map_err(refused)?;
+        }
+        Ok(())
     }
 
     pub(super) fn chord(&mut self, screen: &Screen, keys: &[Key]) -> Result<(), Failure> {
         let known = |&key: &Key| native_key(key).ok_or(Failure::NoSuchKey(key));
         let keys = keys.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+        self.check_going()?;
         for key in keys {
             self.held.push(key);
             self.enigo.key(key, Press::Press).map_err(refused)?;

@@ -14,6 +14,8 @@ mod keyboard;
 mod keymap;
 mod keysym;
 mod pixels;
+mod rescue;
+mod watch;
 mod windows;
 
 use std::time::{Duration, Instant};
@@ -27,6 +29,8 @@ use x11rb::protocol::xtest;
 use self::capture::Capture;
 use self::connection::Connection;
 pub(super) use self::keyboard::Keyboard;
+pub use self::rescue::Rescue;
+pub(super) use self::watch::Watch;
 use self::windows::Found;
 use super::pause::pause;
 use super::{Failure, Monitor};

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use fs_err as fs;
 use handsight_actions::{
-    Action, Device, FakeDevice, FakeScreen, Monitor, PixelPoint, Rect, Size, Status, monitors,
+    Action, Device, FakeDevice, FakeScreen, Halt, Monitor, PixelPoint, Rect, Size, Status, monitors,
 };
 use handsight_agent::{
     CancelFlag, Controls, EpisodeOptions, ScriptedPolicy, SettleOptions, TraceRecorder, ground,
@@ -39,7 +39,11 @@ pub(super) fn screen(
     let has_device = has_display
         && report.check("capture", || {
             let display = environment.display.as_deref();
-            let mut opened = interrupt.share(open::desktop(monitor, environment)?, display);
+            let mut opened = interrupt.share(
+                open::desktop(monitor, None, environment, &interrupt.halt)?,
+                display,
+                environment,
+            );
             let proof = capture(&mut opened)?;
             device = Some(opened);
             Ok(proof)
@@ -196,8 +200,9 @@ fn record(dir: &Path) -> Result<String, Failure> {
         EpisodeOptions { settle: SettleOptions::immediate(), ..EpisodeOptions::default() };
     let mut controls = Controls {
         observer: &mut recorder,
-        confirm: &mut |_| true,
+        user: &mut (),
         cancel: &CancelFlag::default(),
+        halt: &Halt::default(),
     };
     run_episode(&mut device, &mut policy, "click \"Next\"", &options, &mut controls)?;
     let trace = read_trace(dir)?;

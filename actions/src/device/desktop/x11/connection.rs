@@ -69,6 +69,15 @@ impl Connection {
         Err(fail(&display, failed.unwrap_or_else(nowhere).into()))
     }
 
+    /// Waits until the server has something to tell, but only so long.
+    pub(super) fn wait_for_input(&self, limit: Duration) -> Result<(), Failure> {
+        let limit = Timespec::try_from(limit).map_err(|error| Failure::Lost(error.into()))?;
+        match poll(&mut [PollFd::new(&self.x.stream().0, PollFlags::IN)], Some(&limit)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(Failure::Lost(error.into())),
+        }
+    }
+
     /// Sends what is buffered and waits until the server has done it.
     pub(super) fn sync(&self) -> Result<(), Failure> {
         x11rb::wrapper::ConnectionExt::sync(&self.x).map_err(Failure::from)

@@ -17,7 +17,8 @@ use super::connection::Connection;
 use super::keymap::{Keymap, Stroke};
 use super::keysym::{self, Keysym};
 use crate::device::desktop::Failure;
-use crate::device::desktop::pause::pause;
+use crate::device::desktop::pause::{pause, pause_unless};
+use crate::halt::Halt;
 use crate::key::{Key, NamedKey};
 
 /// How long the server lets each key event wait, in milliseconds. With none, some programs lose
@@ -33,8 +34,9 @@ const CATCHING_UP: Duration = Duration::from_millis(300);
 const CATCHING_UP_EACH: Duration = Duration::from_millis(5);
 /// Characters beyond this many are taken to have been read in the meantime.
 const CATCHING_UP_MOST: u32 = 200;
-/// After how many characters to wait for the server, so that no wait is long.
-const BURST: usize = 32;
+/// After how many characters to wait for the server, so that no wait is long, and no more than these
+/// are still typed after input was halted: 64 ms at most.
+const BURST: usize = 8;
 
 /// The keyboard of an X display, and what we changed of it.
 pub(in crate::device::desktop) struct Keyboard {
@@ -46,6 +48,7 @@ pub(in crate::device::desktop) struct Keyboard {
     /// How many characters were typed since programs last had time to catch up.
     unread: u32,
     held: Vec<u8>,
+    halt: Halt,
 }
 
 #[derive(Clone, Copy)]
@@ -71,7 +74,23 @@ impl Keyboard {
         if keymap.spares().is_empty() {
             return Err(Failure::KeyboardFull);
         }
-        Ok(Self { keymap, layout: 0, taught: Vec::new(), unread: 0, held: Vec::new() })
+        Ok(Self {
+            keymap,
+            layout: 0,
+            taught: Vec::new(),
+            unread: 0,
+            held: Vec::new(),
+            halt: Halt::default(),
+        })
+    }
+
+    /// Looks at this switch before every stroke.
+    pub(in crate::device::desktop) fn heed(&mut self, halt: Halt) {
+        self.halt = halt;
+    }
+
+    fn check_going(&self) -> Result<(), Failure> {
+        if self.halt.is_set() { Err(Failure::Refused("input was halted".into())) } else { Ok(()) }
     }
 
     /// Types a text.
@@ -93,6 +112,7 @@ impl Keyboard {
             self.teach_all(connection, chunk)?;
             for burst in chunk.chunks(BURST) {
                 for &character in burst {
+                    self.check_going()?;
                     self.stroke(connection, character)?;
                 }
                 connection.sync()?;
@@ -128,6 +148,7 @@ impl Keyboard {
             return Err(Failure::NoSuchKey(key));
         }
         self.teach_all(connection, &characters)?;
+        self.check_going()?;
         for &key in keys {
             let keycodes = match key {
                 Key::Char(character) => self.keycodes(character),
@@ -242,7 +263,7 @@ impl Keyboard {
             teach(connection, keycode, keysym)?;
         }
         connection.sync()?;
-        pause(LEARNING);
+        pause_unless(&self.halt, LEARNING);
         Ok(())
     }
 
@@ -322,12 +343,12 @@ fn fake(connection: &Connection, event: u8, keycode: u8) -> Result<(), Failure> 
 
 /// Makes a key write a keysym, with Shift and without. With one keysym only, the server would
 /// make up the other from its case.
-fn teach(connection: &Connection, keycode: u8, keysym: Keysym) -> Result<(), Failure> {
+pub(super) fn teach(connection: &Connection, keycode: u8, keysym: Keysym) -> Result<(), Failure> {
     connection.x.change_keyboard_mapping(1, keycode, 2, &[keysym, keysym])?;
     Ok(())
 }
 
-fn read_keymap(connection: &Connection) -> Result<Keymap, Failure> {
+pub(super) fn read_keymap(connection: &Connection) -> Result<Keymap, Failure> {
     let setup = connection.x.setup();
     let (first, last) = (setup.min_keycode, setup.max_keycode);
     let mapping = connection.x.get_keyboard_mapping(first, last - first + 1)?;

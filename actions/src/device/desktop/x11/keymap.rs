@@ -72,6 +72,12 @@ impl Keymap {
         keysyms.iter().find_map(find).map(|(keycode, _)| keycode)
     }
 
+    /// Returns every key that has one of these keysyms without any modifier.
+    pub(super) fn all_keys(&self, keysyms: &[Keysym]) -> Vec<u8> {
+        let has = |(_, row): &(u8, &[Keysym])| keysyms.contains(&row[0]);
+        self.rows().filter(has).map(|(keycode, _)| keycode).collect()
+    }
+
     /// Returns a key that turns Shift on.
     pub(super) fn shift(&self) -> Option<u8> {
         self.key(&keysym::SHIFTS).or_else(|| self.modifiers.first()?.first().copied())
