@@ -86,8 +86,8 @@ def write(package: Path) -> dict[str, dict[str, np.ndarray]]:
         )
         for part in ("qweight", "qzeros", "scales"):
             stored[f"{name}.{part}"] = getattr(packed, part).contiguous()
-        meant = dequantize(packed.qweight, packed.qzeros, packed.scales, BITS, GROUP)
-        module.weight.copy_(meant.t().float())
+        meant = dequantize(packed.qweight, packed.qzeros, packed.scales.float(), BITS, GROUP)
+        module.weight.copy_(meant.t())
     for name, tensor in model.state_dict().items():
         stem, kind = name.rsplit(".", 1)
         if kind != "weight" or f"{stem}.qweight" not in stored:

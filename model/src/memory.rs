@@ -12,7 +12,8 @@ pub use plan::MemoryPlan;
 pub fn available_memory() -> u64 {
     let mut system = System::new();
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-    let group = system.cgroup_limits().map(|limits| limits.free_memory);
+    // Files that the system keeps in memory count for the group, but give way to what needs room.
+    let group = system.cgroup_limits().map(|group| group.total_memory.saturating_sub(group.rss));
     system.available_memory().min(group.unwrap_or(u64::MAX))
 }
 

@@ -245,6 +245,7 @@ impl Running<'_, '_> {
                 outcome
             }
         };
+        let was_held = self.controls.halt.state() != HaltState::Going;
         if !self.is_going() {
             stop = Some(Stop::because(StopReason::Interrupted));
         } else if outcome == Outcome::Declined {
@@ -256,7 +257,10 @@ impl Running<'_, '_> {
         let took = begun.elapsed();
         let step = self.steps;
         self.tell(&EpisodeEvent::Acted { step, decision: &decision, outcome: &outcome, took })?;
-        self.repeats.record(&observation.screenshot, &decision.action);
+        // An action that was held back says nothing of what it does to the screen.
+        if !was_held {
+            self.repeats.record(&observation.screenshot, &decision.action);
+        }
         self.remember(decision, observation, outcome);
         Ok(stop.map_or(Flow::Go(()), Flow::Stop))
     }

@@ -42,7 +42,7 @@ fn a_policy_is_checked_with_line_and_column() {
     exit code: 2
     --- stderr ---
     error: could not read the safety policy
-      caused by: failed to query resolved metadata `none.yaml`: No such file or directory (os error 2)
+      caused by: failed to open file `none.yaml`: No such file or directory (os error 2)
     hint: check the path of the safety policy
     ");
     assert_snapshot!(handsight.snapshot(&["policy", "check"]), @r"
