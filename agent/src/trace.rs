@@ -116,6 +116,9 @@ impl TraceError {
                 };
                 Some(format!("{how}; the trace is complete up to this point"))
             }
+            Self::Read { .. } => Some(
+                "a trace is a folder that `--trace` wrote, with its files as they were".to_owned(),
+            ),
             Self::Newer { .. } => Some("read it with a newer version of Handsight".to_owned()),
             _ => None,
         }

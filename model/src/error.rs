@@ -270,6 +270,10 @@ impl ModelError {
             Self::Mmproj { .. } => Some(
                 "put the mmproj file of the same model beside it, or name one with `--mmproj FILE`",
             ),
+            Self::Template { .. } => Some(
+                "the chat template must be the checkpoint's own, as it was released, and take \
+                 messages of these roles",
+            ),
             Self::MissingTensor { .. } | Self::TensorShape { .. } => {
                 Some("config.json and the weights must come from the same checkpoint")
             }

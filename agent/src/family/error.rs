@@ -32,6 +32,14 @@ pub enum FamilyError {
         /// The most bytes allowed.
         limit: u64,
     },
+    /// A file is nested too deeply to be one.
+    #[error("`{file}` does not describe a family: more than {limit} brackets stand in each other")]
+    TooDeep {
+        /// The file.
+        file: String,
+        /// The deepest nesting allowed.
+        limit: usize,
+    },
     /// A file is not of the form of a family.
     #[error("`{file}` does not describe a family")]
     Toml {
@@ -78,8 +86,13 @@ impl FamilyError {
             ),
             Self::Read { .. }
             | Self::TooLarge { .. }
+            | Self::TooDeep { .. }
             | Self::Toml { .. }
-            | Self::Invalid { .. } => None,
+            | Self::Invalid { .. } => Some(
+                "a family is one small .toml file such as those in `agent/src/family`, which \
+                 `--family` names"
+                    .to_owned(),
+            ),
         }
     }
 }

@@ -103,6 +103,7 @@ struct Ask {
 
 /// Reads a family's file; `origin` is what errors call it.
 pub(super) fn read(text: &str, origin: &str) -> Result<Family, FamilyError> {
+    refuse_deep(origin, text)?;
     let file: File = toml::from_str(text).map_err(|source| FamilyError::Toml {
         file: origin.to_owned(),
         source: Box::new(source),
@@ -245,4 +246,22 @@ impl Check<'_> {
         }
         Ok(prompt)
     }
+}
+/// The deepest nesting of brackets in a file; those in texts count, too, and are mostly closed.
+const MAX_DEPTH: usize = 100;
+
+/// Refuses what is nested too deeply: the parser's time grows with the square of it.
+fn refuse_deep(file: &str, text: &str) -> Result<(), FamilyError> {
+    let mut depth = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(FamilyError::TooDeep { file: file.to_owned(), limit: MAX_DEPTH });
+        }
+    }
+    Ok(())
 }

@@ -104,6 +104,9 @@ impl MediaError {
             Self::UnknownFormat { .. } => {
                 Some("videos are given with `--video`; other images have to be converted first")
             }
+            Self::Decode { .. } => {
+                Some("the file may be damaged, or too large: open it elsewhere and save it anew")
+            }
             Self::TooManyBytes { .. } | Self::TooLarge { .. } => {
                 Some("make it smaller, or cut out the part that matters")
             }
