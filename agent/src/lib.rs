@@ -39,6 +39,7 @@ pub mod agreement;
 pub mod annotate;
 #[cfg(unix)]
 pub mod control;
+pub mod conversation;
 pub mod document;
 pub mod episode;
 mod error;
@@ -56,6 +57,7 @@ pub mod user;
 pub mod vision_model;
 
 pub use agreement::{Agreement, Reference, Screen};
+pub use conversation::{Conversation, Said};
 pub use document::{Document, read_document};
 pub use episode::{Controls, Episode, EpisodeEvent, EpisodeObserver, EpisodeOptions, run_episode};
 pub use error::EpisodeError;

@@ -5,12 +5,11 @@ use std::hash::BuildHasher;
 
 use handsight_agent::{AnswerError, PromptProfile, VisionModel};
 use handsight_model::{
-    CancelFlag, Completion, GenerateOptions, ModelError, Request, Sampling, StopReason,
+    CancelFlag, Completion, GenerateOptions, ModelError, Request, Sampling, StopReason, TokenInfo,
 };
 
 use crate::args::{GenerateArgs, ModelArgs};
 use crate::failure::{Exit, Failure};
-use crate::interrupt::Interrupt;
 use crate::open;
 use crate::print::Printer;
 use crate::settings::Environment;
@@ -20,10 +19,12 @@ pub(crate) fn open_model(
     args: &ModelArgs,
     printer: &Printer,
     environment: &Environment,
-    interrupt: &Interrupt,
+    cancel: &CancelFlag,
 ) -> Result<(Box<dyn VisionModel>, PromptProfile), Failure> {
-    let (model, profile) = open::model(args, printer, environment, &interrupt.cancel)?;
-    interrupt.check()?;
+    let (model, profile) = open::model(args, printer, environment, cancel)?;
+    if cancel.is_cancelled() {
+        return Err(Failure::interrupted());
+    }
     // A server may run the embedded checkpoint, too.
     let trained_on = model.card().prompt_profile.and_then(|name| PromptProfile::from_name(&name));
     if trained_on.is_some_and(|profile| profile.as_str() == PromptProfile::embedded().as_str()) {
@@ -63,33 +64,41 @@ pub(crate) fn options(args: &GenerateArgs) -> GenerateOptions {
     }
 }
 
-/// Has the model answer. People see the answer as it comes; with `--json` nothing is printed.
+/// Has the model answer a request, and shows the answer.
 pub(crate) fn stream(
     model: &dyn VisionModel,
     request: &Request,
     printer: &Printer,
     cancel: &CancelFlag,
 ) -> Result<Completion, Failure> {
+    let is_held = request.constraint.is_some();
+    show(printer, cancel, is_held, |tell| model.answer(request, tell, cancel))
+}
+
+/// Shows what `answer` tells. People see the answer as it comes; with `--json` nothing is printed.
+/// `is_held` says whether it is held to a form of the user's.
+pub(crate) fn show(
+    printer: &Printer,
+    cancel: &CancelFlag,
+    is_held: bool,
+    answer: impl FnOnce(&mut dyn FnMut(&TokenInfo)) -> Result<Completion, AnswerError>,
+) -> Result<Completion, Failure> {
     let mut spinner = Some(printer.spinner("looking"));
     let (mut printed, mut ends_line) = (Ok(()), true);
-    let answer = model.answer(
-        request,
-        &mut |token| {
-            if printer.json() || token.text.is_empty() || printed.is_err() {
-                return;
-            }
-            // The spinner must be gone before the answer begins on its line.
-            spinner = None;
-            ends_line = token.text.ends_with('\n');
-            printed = printer.bytes(token.text.as_bytes());
-        },
-        cancel,
-    );
+    let answer = answer(&mut |token| {
+        if printer.json() || token.text.is_empty() || printed.is_err() {
+            return;
+        }
+        // The spinner must be gone before the answer begins on its line.
+        spinner = None;
+        ends_line = token.text.ends_with('\n');
+        printed = printer.bytes(token.text.as_bytes());
+    });
     drop(spinner);
     if !ends_line && printed.is_ok() {
         printed = printer.bytes(b"\n");
     }
-    let answer = answer.map_err(|error| failed(error, request, cancel))?;
+    let answer = answer.map_err(|error| failed(error, is_held, cancel))?;
     printed?;
     if answer.stop == StopReason::Length {
         let count = answer.stats.completion_tokens;
@@ -99,13 +108,13 @@ pub(crate) fn stream(
 }
 
 /// Explains why there is no answer.
-fn failed(error: AnswerError, request: &Request, cancel: &CancelFlag) -> Failure {
+fn failed(error: AnswerError, is_held: bool, cancel: &CancelFlag) -> Failure {
     if cancel.is_cancelled() {
         return Failure::interrupted();
     }
     let is_constraint = matches!(&error, AnswerError::Model(ModelError::Constraint { .. }));
     let failure = Failure::from(error);
-    if is_constraint && request.constraint.is_some() {
+    if is_constraint && is_held {
         let exit = Exit::BadInput;
         return Failure { exit, ..failure }
             .with_hint("check the schema or expression that the answer is to follow");

@@ -2,6 +2,7 @@
 
 mod ask;
 mod bench;
+mod chat;
 mod devices;
 mod ground;
 mod model;
@@ -12,6 +13,7 @@ mod server;
 
 pub(crate) use ask::{AskArgs, GenerateArgs};
 pub(crate) use bench::BenchArgs;
+pub(crate) use chat::ChatArgs;
 pub(crate) use devices::{DevicesArgs, DevicesCommand, FakeAndroidArgs};
 pub(crate) use ground::GroundArgs;
 pub(crate) use model::{LoadArgs, ModelArgs, Prompt, TalkArgs};
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Ground(GroundArgs),
     /// Ask a question about pictures and videos.
     Ask(AskArgs),
+    /// Talk about pictures and videos, over several turns.
+    Chat(ChatArgs),
     /// Do one action to a screen.
     Act(ActArgs),
     /// Take a screenshot.

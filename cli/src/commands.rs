@@ -3,6 +3,7 @@
 mod act;
 mod ask;
 mod bench;
+mod chat;
 #[cfg(unix)]
 mod control;
 mod devices;
@@ -35,6 +36,7 @@ pub(crate) fn dispatch(
         Command::Run(args) => run::run(&args, printer, environment),
         Command::Ground(args) => ground::run(&args, printer, environment),
         Command::Ask(args) => ask::run(&args, printer, environment),
+        Command::Chat(args) => chat::run(&args, printer, environment),
         Command::Act(args) => act::run(&args, printer, environment),
         Command::Screenshot(args) => screenshot::run(&args, printer, environment),
         Command::Devices(args) => devices::run(&args, printer, environment),

@@ -75,18 +75,7 @@ impl Interrupt {
     fn listen_for_signals(&self) -> Result<(), Failure> {
         let (cancel, halt, tasks) =
             (self.cancel.clone(), self.halt.clone(), Arc::clone(&self.tasks));
-        let unavailable = |error: std::io::Error| {
-            let error = anyhow::Error::new(error).context("could not listen for Ctrl-C");
-            Failure::new(Exit::Unavailable, error)
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(unavailable)?;
-        let mut signals = {
-            let _entered = runtime.enter();
-            Signals::new().map_err(unavailable)?
-        };
+        let (runtime, mut signals) = signals()?;
         std::thread::spawn(move || {
             runtime.block_on(signals.next());
             halt.stop(HaltCause::Signal);
@@ -195,6 +184,63 @@ impl Interrupt {
     }
 }
 
+/// Ctrl-C in a conversation: the first one stops the answer under way, and one without an answer under
+/// way ends the process.
+#[derive(Clone, Default)]
+pub(crate) struct AnswerInterrupt(Arc<Mutex<Option<CancelFlag>>>);
+
+impl AnswerInterrupt {
+    /// Starts to listen. What asks a process to end does so at once, after `before_exit`.
+    pub(crate) fn listen(mut before_exit: impl FnMut() + Send + 'static) -> Result<Self, Failure> {
+        let interrupt = Self::default();
+        let answer = interrupt.clone();
+        let (runtime, mut signals) = signals()?;
+        std::thread::spawn(move || {
+            loop {
+                let signal = runtime.block_on(signals.told());
+                let stops = signal == Signal::Interrupt && answer.stop();
+                if !stops {
+                    before_exit();
+                    exit_at_once();
+                }
+            }
+        });
+        Ok(interrupt)
+    }
+
+    /// Returns the flag with which Ctrl-C stops the answer that begins now.
+    pub(crate) fn begin(&self) -> CancelFlag {
+        locked(&self.0).insert(CancelFlag::default()).clone()
+    }
+
+    /// Says that no answer is under way any more.
+    pub(crate) fn end(&self) {
+        *locked(&self.0) = None;
+    }
+
+    /// Stops the answer; returns whether there was one that was not being stopped already.
+    fn stop(&self) -> bool {
+        let answer = locked(&self.0);
+        let under_way = answer.as_ref().filter(|answer| !answer.is_cancelled());
+        under_way.inspect(|answer| answer.cancel()).is_some()
+    }
+}
+
+/// Returns the signals that ask a process to stop, and what waits for them.
+fn signals() -> Result<(tokio::runtime::Runtime, Signals), Failure> {
+    let unavailable = |error: std::io::Error| {
+        let error = anyhow::Error::new(error).context("could not listen for Ctrl-C");
+        Failure::new(Exit::Unavailable, error)
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::new().map_err(unavailable)?
+    };
+    Ok((runtime, signals))
+}
+
 #[expect(clippy::exit, reason = "the thread with the work does not answer, and was let go of")]
 fn exit_at_once() -> ! {
     std::process::exit(Exit::Interrupted.code().into())
@@ -296,6 +342,22 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Signals {
+    /// Waits for one of them.
+    pub(crate) async fn next(&mut self) {
+        self.told().await;
+    }
+}
+
+/// What asked a process to stop.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// The system, or a terminal that closed.
+    End,
+}
+
 /// The signals that ask a process to stop.
 #[cfg(unix)]
 pub(crate) struct Signals {
@@ -315,11 +377,11 @@ impl Signals {
         })
     }
 
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn told(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::End,
+            _ = self.hang_up.recv() => Signal::End,
         }
     }
 }
@@ -335,10 +397,11 @@ impl Signals {
         Ok(Self)
     }
 
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn told(&mut self) -> Signal {
         // Without a signal to wait for, waiting for ever is right.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        Signal::Interrupt
     }
 }

@@ -4,7 +4,7 @@ mod family;
 mod media;
 pub(crate) mod policy;
 
-pub(crate) use media::{image, video};
+pub(crate) use media::{image, image_file, video};
 
 use std::path::Path;
 

@@ -149,7 +149,7 @@ fn user_configuration() -> Option<PathBuf> {
 }
 
 /// Puts the home folder in the place of a leading `~`, which only shells replace.
-fn without_tilde(path: &Path) -> PathBuf {
+pub(crate) fn without_tilde(path: &Path) -> PathBuf {
     let home = || std::env::home_dir().filter(|_| path.starts_with("~"));
     match (path.strip_prefix("~"), home()) {
         (Ok(rest), Some(home)) => home.join(rest),

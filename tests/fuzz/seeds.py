@@ -249,6 +249,38 @@ for name, answer in {
 }.items():
     save("action", name, answer)
 
+ENTRY = '{"bbox_2d": [10, 20, 30, 40], "label": "Save"}'
+for name, answer in {
+    "list": "```json\n[\n\t" + ENTRY + ',\n\t{"bbox_2d": [504, 252, 1008, 504], "label": "b", "n": 1}\n]\n```',
+    "points": '[{"point_2d": [12, 34], "label": "a"}, {"x": 1, "y": 2, "name": "b"}]',
+    "row": ENTRY + "\n" + ENTRY,
+    "wrapped": '{"objects": [' + ENTRY + '], "Cancel": [[1, 2, 3, 4], [5, 6, 7, 8]]}',
+    "python": "[{'box': (10, 20, 30, 40), 'label': None,}, {'bbox': '1, 2, 3, 4'}]",
+    "corners": '[{"x1": 1, "y1": 2, "x2": 30, "y2": 40}, {"bbox": [[1, 2], [3, 4]]}]',
+    "bare": "[[10, 20, 30, 40], [50, 60, 70, 80]] (12, 34)",
+    "outside": '[{"bbox_2d": [-5, 30, 2000, 10]}, {"bbox_2d": [2000, 1, 2001, 2]}, {"bbox_2d": [1e300, 0.1]}]',
+    "cut": "[" + ENTRY + ', {"bbox_2d": [10, 20',
+    "tags": "<|object_ref_start|>a<|object_ref_end|><|box_start|>(1,2),(30,40)<|box_end|><box>(1,2)",
+    "xml": '<points x1="12" y1="34" x2="5.5" y2="6" alt="a">b</points><point x=\'1\' y="2">c</point>',
+    "nested": "[" * 400 + '{"a":' * 40,
+}.items():
+    save("places", name, answer)
+
+PAGE = (
+    '```html\n<html><body>\n<h1 data-bbox="10 20 200 50">A &amp; B<br/></h1>\n'
+    '<table data-bbox="10 210 300 300"><tr><th colspan="2">a<td>b</tr></table>'
+    '<ol><li data-bbox="300 310 10 340">one<li>two</ol><div class="formula">$x<y$ &lt;</div>\n'
+)
+for name, answer in {
+    "page": PAGE + "</body></html>\n```",
+    "cut": PAGE + '<p data-bbox="1 2',
+    "hostile": PAGE + "<script>alert(1)</script><p onclick=x class='\"><script>'>a<a href=x>b<style>",
+    "boxes": '<p data-bbox="1 2 3">a<p data-bbox="-1 0 99999 1e9">b<p data-bbox="9 9 9 9">c',
+    "deep": "<div>" * 300 + "<p>x",
+    "signs": "<p>a<b</p><p>1 < 2 <</p><!-- <p> --><!DOCTYPE x><1><p",
+}.items():
+    save("document", name, answer)
+
 # The data files of families, without their comments.
 
 for path in (REPO / "agent/src/family").glob("*.toml"):

@@ -11,9 +11,10 @@ pub mod mutate;
 use std::path::PathBuf;
 
 use handsight_actions::{
-    Action, AnswerForm, Dialect, Key, ModelPoint, Size, parse_action_with_pointer, print_action,
-    python_json, told,
+    Action, AnswerForm, Dialect, Frame, Key, ModelPoint, Shape, ShapeKind, Size,
+    parse_action_with_pointer, print_action, python_json, read_places, told,
 };
+use handsight_agent::document::read_document_html;
 use handsight_agent::untrusted as agent;
 use handsight_model::chat::tools::{AnswerSplitter, Piece, split_answer};
 use handsight_model::chat::{ChatTemplate, Message, Part, Role, ToolCall};
@@ -45,6 +46,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "template", run: template, mutations: 500, memory_mib: 512 },
     Target { name: "tool_calls", run: tool_calls, mutations: 3000, memory_mib: 64 },
     Target { name: "action", run: action, mutations: 3000, memory_mib: 64 },
+    Target { name: "places", run: places, mutations: 3000, memory_mib: 64 },
+    Target { name: "document", run: document, mutations: 2000, memory_mib: 64 },
     Target { name: "family", run: family, mutations: 3000, memory_mib: 64 },
     Target { name: "reply", run: reply, mutations: 4000, memory_mib: 64 },
     Target { name: "listing", run: listing, mutations: 4000, memory_mib: 64 },
@@ -159,6 +162,53 @@ pub fn action(bytes: &[u8]) {
                 .map_points(|point| handsight_actions::PixelPoint { x: point.x, y: point.y })
                 .validate(screen);
         }
+    }
+}
+
+/// A list of boxes or points: what is taken of it lies on the picture, and in the reply.
+///
+/// # Panics
+///
+/// If it does not.
+pub fn places(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let grid = Size { width: 1092, height: 728 };
+    for kind in [ShapeKind::Boxes, ShapeKind::Points] {
+        let Ok(list) = read_places(&text, kind, grid) else { continue };
+        for place in list.places {
+            let lies_inside = match place.shape {
+                Shape::Box(area) => kind == ShapeKind::Boxes && area.is_inside(grid),
+                Shape::Point(point) => kind == ShapeKind::Points && grid.contains(point),
+            };
+            assert!(lies_inside, "{:?}", place.shape);
+            assert!(text.get(place.span.clone()).is_some(), "{:?} of {text:?}", place.span);
+        }
+    }
+}
+
+/// A document: its boxes lie on the picture, and its page is one, with nothing but harmless tags.
+///
+/// # Panics
+///
+/// If they do not.
+pub fn document(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let screenshot = Size { width: 1000, height: 700 };
+    let frame = Frame { screenshot, model: Size { width: 1008, height: 700 } };
+    let Ok(document) = read_document_html(&text, frame) else { return };
+    for area in document.elements.iter().filter_map(|element| element.area) {
+        let (right, bottom) =
+            (i64::from(area.x) + i64::from(area.width), i64::from(area.y) + i64::from(area.height));
+        assert!(area.x >= 0 && area.y >= 0 && right <= 1000 && bottom <= 700, "{area:?}");
+    }
+    let own = Frame { screenshot, model: screenshot };
+    let again = read_document_html(&document.html, own).expect("we write pages");
+    assert!(again.refused.is_empty() && again.repairs.is_empty(), "{again:?}");
+    let body = document.html.split_once("<body>").expect("a page has a body").1;
+    for tag in body.split('<').skip(1) {
+        let name = tag.trim_start_matches('/');
+        let name: String = name.chars().take_while(char::is_ascii_alphanumeric).collect();
+        assert!(!["script", "style", "iframe", "a"].contains(&name.as_str()), "{tag}");
     }
 }
 

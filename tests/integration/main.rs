@@ -5,6 +5,7 @@
 mod android;
 mod ask;
 mod bad_input;
+mod chat;
 mod cli;
 mod desktop;
 mod embedded;

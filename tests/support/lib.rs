@@ -13,5 +13,6 @@ pub mod hub_server;
 pub mod page;
 pub mod program;
 pub mod random_checkpoint;
+pub mod terminal;
 pub mod wait;
 pub mod xserver;

@@ -25,7 +25,16 @@ impl Program {
     ///
     /// A program that is not installed is an error that says how to install it.
     pub fn start(command: &mut Command) -> Result<Self> {
-        Self::spawn(command, false)
+        Self::spawn(command, Stdio::null(), false)
+    }
+
+    /// Starts a program that reads this.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::start`].
+    pub fn start_with(command: &mut Command, stdin: Stdio) -> Result<Self> {
+        Self::spawn(command, stdin, false)
     }
 
     /// Starts a program that starts others, such as a browser.
@@ -34,12 +43,12 @@ impl Program {
     ///
     /// As [`Program::start`].
     pub fn start_group(command: &mut Command) -> Result<Self> {
-        Self::spawn(command.process_group(0).stderr(Stdio::null()), true)
+        Self::spawn(command.process_group(0).stderr(Stdio::null()), Stdio::null(), true)
     }
 
-    fn spawn(command: &mut Command, leads_group: bool) -> Result<Self> {
+    fn spawn(command: &mut Command, stdin: Stdio, leads_group: bool) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stdin(stdin).stdout(Stdio::piped());
         let child = command.spawn().map_err(|error| {
             let is_missing = error.kind() == ErrorKind::NotFound;
             let context = if is_missing {

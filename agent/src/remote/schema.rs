@@ -35,6 +35,7 @@ impl SchemaForm {
 
     /// Adds the schema to a request's body.
     pub(super) fn add_to(self, body: &mut Value, schema: &Value) {
+        let schema = &without_false(schema);
         match self {
             Self::JsonSchema => {
                 body["response_format"] = json!({
@@ -48,6 +49,27 @@ impl SchemaForm {
             }
             Self::NotSent => {}
         }
+    }
+}
+
+/// Returns the same schema without `"items": false` behind the items that are named one by one, which
+/// llama.cpp refuses: the most items that there may be say the same.
+fn without_false(schema: &Value) -> Value {
+    match schema {
+        Value::Array(schemas) => schemas.iter().map(without_false).collect(),
+        Value::Object(fields) => {
+            let named = fields.get("prefixItems").and_then(Value::as_array).map(Vec::len);
+            let mut fields: serde_json::Map<_, _> =
+                fields.iter().map(|(name, value)| (name.clone(), without_false(value))).collect();
+            if let Some(named) = named
+                && fields.get("items") == Some(&Value::Bool(false))
+            {
+                fields.shift_remove("items");
+                fields.entry("maxItems").or_insert_with(|| named.into());
+            }
+            fields.into()
+        }
+        other => other.clone(),
     }
 }
 
@@ -163,6 +185,27 @@ mod tests {
             let problem = checker.problem(answer).unwrap();
             assert!(problem.starts_with(expected), "{problem}");
         }
+    }
+
+    #[test]
+    fn a_list_that_is_closed_by_false_is_closed_by_its_length() {
+        let point = json!({ "type": "integer" });
+        let closed = json!({ "prefixItems": [point, point], "items": false, "minItems": 2 });
+        let schema = json!({ "anyOf": [{ "properties": { "coordinate": closed } }] });
+        let mut body = json!({});
+        SchemaForm::GuidedJson.add_to(&mut body, &schema);
+        let sent = &body["guided_json"]["anyOf"][0]["properties"]["coordinate"];
+        let expected = json!({ "prefixItems": [point, point], "minItems": 2, "maxItems": 2 });
+        assert_eq!(*sent, expected);
+        for (list, is_good) in
+            [(json!([1, 2]), true), (json!([1, 2, 3]), false), (json!([1]), false)]
+        {
+            for schema in [&closed, sent] {
+                assert_eq!(jsonschema::is_valid(schema, &list), is_good, "{schema} {list}");
+            }
+        }
+        let other = json!({ "items": false, "const": [false] });
+        assert_eq!(without_false(&other), other);
     }
 
     #[test]

@@ -155,6 +155,9 @@ pub struct Usage {
     pub prompt_tokens: u64,
     /// Those of them that stand for images.
     pub image_tokens: u64,
+    /// Those of them that were remembered from an earlier prompt.
+    #[serde(default)]
+    pub cached_tokens: u64,
     /// Tokens of the reply.
     pub completion_tokens: u64,
     /// Those of them that the grammar allowed only one choice for, so the model was not asked.
@@ -176,6 +179,7 @@ impl Usage {
     pub fn add(&mut self, other: &Self) {
         self.prompt_tokens += other.prompt_tokens;
         self.image_tokens += other.image_tokens;
+        self.cached_tokens += other.cached_tokens;
         self.completion_tokens += other.completion_tokens;
         self.forced_tokens += other.forced_tokens;
         self.forward_passes += other.forward_passes;

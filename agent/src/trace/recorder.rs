@@ -130,6 +130,7 @@ impl From<&Stats> for Usage {
         Self {
             prompt_tokens: stats.prompt_tokens as u64,
             image_tokens: stats.image_tokens as u64,
+            cached_tokens: stats.cached_tokens as u64,
             completion_tokens: stats.completion_tokens as u64,
             forced_tokens: stats.forced_tokens as u64,
             forward_passes: stats.forward_passes as u64,

@@ -48,7 +48,8 @@ pub(crate) fn run(
         .iter()
         .map(|path| open::video(path, own, args.fps, &interrupt.cancel))
         .collect::<Result<Vec<_>, _>>()?;
-    let (model, profile) = answer::open_model(&args.model, printer, environment, &interrupt)?;
+    let (model, profile) =
+        answer::open_model(&args.model, printer, environment, &interrupt.cancel)?;
     let limits = profile.limits();
     let seen = seen(args, names, &images, &videos, &model, limits)?;
 

@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure};
 pub(crate) fn image(name: &str) -> Result<RgbImage, Failure> {
     let limits = DecodeLimits::default();
     if name != "-" {
-        return Ok(open(Path::new(name), &limits)?);
+        return image_file(Path::new(name));
     }
     let bytes = read_bounded(io::stdin().lock(), "stdin", limits.max_bytes)?;
     if bytes.is_empty() {
@@ -22,6 +22,11 @@ pub(crate) fn image(name: &str) -> Result<RgbImage, Failure> {
             .with_hint("pipe one in, or name a file in the place of `-`"));
     }
     Ok(decode("stdin", &bytes, &limits)?)
+}
+
+/// Reads a picture from a file.
+pub(crate) fn image_file(path: &Path) -> Result<RgbImage, Failure> {
+    Ok(open(path, &DecodeLimits::default())?)
 }
 
 /// Reads the frames of a video file, an animated GIF or a folder.

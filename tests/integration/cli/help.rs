@@ -17,6 +17,7 @@ fn help_lists_the_commands() {
       run         Pursue a goal on a screen
       ground      Find the things of a description on a picture, or read a document
       ask         Ask a question about pictures and videos
+      chat        Talk about pictures and videos, over several turns
       act         Do one action to a screen
       screenshot  Take a screenshot
       devices     List the screens that can be observed and acted on: monitors and phones
