@@ -75,7 +75,7 @@ impl Case {
                 command.args(["--add-entry=First Name", "--add-entry=City"]);
                 command.args(["--ok-label=Save", "--cancel-label=Cancel"]);
                 // As much of the screen as the windows cover that the embedded model knows.
-                command.args(["--width=420", "--height=280"]);
+                command.args(["--width=420", "--height=300"]);
                 Ok(OpenWindow::Form(Program::start(&mut command, "zenity", interrupt)?))
             }
             DemoWindow::Chromium => {
