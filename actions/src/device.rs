@@ -23,6 +23,7 @@ use crate::guard::Refusal;
 use crate::halt::HaltCause;
 use crate::key::Key;
 use crate::observation::{Observation, Place, WindowAt};
+use crate::secret::{SecretRefusal, Secrets};
 
 /// One screen that can be observed and acted on.
 ///
@@ -63,6 +64,11 @@ pub trait Device: Send {
     /// person.
     fn intend(&mut self, _reason: &str) {}
 
+    /// Returns the secrets it types by their names, which no record may hold.
+    fn secrets(&self) -> Secrets {
+        Secrets::default()
+    }
+
     /// Returns the window that input to a place would reach.
     ///
     /// # Errors
@@ -78,6 +84,41 @@ pub trait Device: Send {
     /// # Errors
     /// [`DeviceError::Lost`] when there is nothing left to let go of them on.
     fn release_all(&mut self) -> Result<(), DeviceError>;
+}
+
+/// A device of a kind that is known at run time only.
+impl<D: Device + ?Sized> Device for Box<D> {
+    fn info(&self) -> DeviceInfo {
+        (**self).info()
+    }
+
+    fn observe(&mut self) -> Result<Observation, DeviceError> {
+        (**self).observe()
+    }
+
+    fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
+        (**self).perform(action)
+    }
+
+    fn check(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
+        (**self).check(action)
+    }
+
+    fn intend(&mut self, reason: &str) {
+        (**self).intend(reason);
+    }
+
+    fn secrets(&self) -> Secrets {
+        (**self).secrets()
+    }
+
+    fn window(&mut self, place: Place) -> Result<WindowAt, DeviceError> {
+        (**self).window(place)
+    }
+
+    fn release_all(&mut self) -> Result<(), DeviceError> {
+        (**self).release_all()
+    }
 }
 
 /// What a device is.
@@ -228,6 +269,15 @@ pub enum DeviceError {
         source: Refusal,
     },
 
+    /// A text with a secret in it may not be typed here, or cannot be; none of the secret was.
+    #[error("device `{device}` did not type the secret")]
+    Secret {
+        /// The device's name.
+        device: String,
+        /// Why.
+        #[source]
+        source: SecretRefusal,
+    },
     /// The user was asked about the action and said no; nothing was done.
     #[error("the user declined this `{verb}` on device `{device}`")]
     Declined {
@@ -314,7 +364,8 @@ impl DeviceError {
                 "another program has remapped every unused key; `setxkbmap us` restores the layout"
             }
             Self::Refused { .. } => "change the safety policy if the action is to be allowed",
-            Self::Invalid { .. }
+            Self::Secret { .. }
+            | Self::Invalid { .. }
             | Self::Unsupported { .. }
             | Self::Declined { .. }
             | Self::Halted { .. }

@@ -39,6 +39,7 @@ use jiff::Zoned;
 use jiff::civil::DateTime;
 
 pub use self::file::{SafetyPolicy, SafetyPolicyError, policy_schema};
+pub(crate) use self::judge::name as quoted;
 use self::judge::{Deed, Scene, Verdict};
 pub use self::refusal::Refusal;
 use crate::action::{Action, ActionSpace};
@@ -46,6 +47,7 @@ use crate::device::{Device, DeviceError, DeviceInfo, admit};
 use crate::geometry::PixelPoint;
 use crate::halt::{Halt, HaltState};
 use crate::observation::{Observation, Place, WindowAt};
+use crate::secret::Secrets;
 
 /// How much of what was typed is kept for the rules about text, in characters. A text that is denied
 /// is denied in pieces, too.
@@ -238,6 +240,10 @@ impl Device for Guard {
     fn intend(&mut self, reason: &str) {
         self.thought = Some(reason.to_owned());
         self.device.intend(reason);
+    }
+
+    fn secrets(&self) -> Secrets {
+        self.device.secrets()
     }
 
     fn window(&mut self, place: Place) -> Result<WindowAt, DeviceError> {

@@ -37,6 +37,7 @@ pub mod observation;
 pub mod parse;
 pub mod schema;
 pub mod screenshot;
+pub mod secret;
 
 pub use action::{Action, ActionSpace, Direction, InvalidAction, Status, SystemButton, Verb};
 #[cfg(feature = "android")]
@@ -67,3 +68,4 @@ pub use parse::{
 };
 pub use schema::{action_schema, public_schema, tool_schema, tool_signature};
 pub use screenshot::Screenshot;
+pub use secret::{SecretHand, SecretName, SecretRefusal, Secrets};

@@ -4,7 +4,9 @@ pub(crate) mod grammar;
 pub mod model;
 pub mod scripted;
 
-use handsight_actions::{Action, ActionSpace, Frame, ModelPoint, Observation, PixelPoint, Rect};
+use handsight_actions::{
+    Action, ActionSpace, Frame, ModelPoint, Observation, PixelPoint, Rect, Secrets,
+};
 use handsight_model::{CancelFlag, ModelError};
 
 use crate::family::FamilyError;
@@ -88,6 +90,27 @@ pub struct Decision {
     pub probability: Option<f64>,
     /// What the decision cost; `None` from a policy without a model.
     pub usage: Option<Usage>,
+}
+
+impl Decision {
+    /// Returns the decision with every value of a secret replaced by its name.
+    ///
+    /// A policy may have read one from the screen. What it then types is the secret by its name, so
+    /// that it goes only where that secret may go.
+    #[must_use]
+    pub(crate) fn redacted(mut self, secrets: &Secrets) -> Self {
+        let redact = |text: &mut String| *text = secrets.redact(text).into_owned();
+        redact(&mut self.thought);
+        redact(&mut self.reply);
+        self.repairs.iter_mut().for_each(redact);
+        match &mut self.action {
+            Action::Type { text } | Action::Answer { text } | Action::OpenApp { app: text } => {
+                redact(text);
+            }
+            _ => {}
+        }
+        self
+    }
 }
 
 /// Why a policy did not decide.

@@ -6,6 +6,7 @@
 //! version in its name.
 
 mod profile;
+pub(crate) mod stand_in;
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -100,7 +101,7 @@ fn single(system: &str, user: String, image: RgbImage, limits: PixelLimits) -> P
 /// It was never trained on feedback, so a refused reply changes nothing here; the policy draws
 /// another one instead.
 fn embedded(agent: &AgentPrompt, turn: &Turn<'_>) -> (Vec<Message>, Vec<RgbImage>) {
-    let mut text = turn.goal.to_owned();
+    let mut text = stand_in::with_stand_ins(turn.goal).into_owned();
     let done = done(turn.history);
     if !done.is_empty() {
         text.push_str("\nDone: ");

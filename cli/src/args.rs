@@ -21,7 +21,10 @@ pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsCompareArgs, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs,
     ModelsQuantizeArgs, ModelsRmArgs, ModelsVerifyArgs,
 };
-pub(crate) use policy::{ControlArgs, PolicyArgs, PolicyCommand, PolicyCommandArgs};
+pub(crate) use policy::{
+    ControlArgs, PolicyArgs, PolicyCommand, PolicyCommandArgs, SecretsArgs, SecretsCommand,
+    SecretsCommandArgs,
+};
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 
@@ -78,6 +81,8 @@ pub(crate) enum Command {
     Resume(ControlArgs),
     /// Look after safety policies, which say what may be done to a screen.
     Policy(PolicyCommandArgs),
+    /// List and check secrets, which a goal has by name only: `{{secret:bank}}`.
+    Secrets(SecretsCommandArgs),
     /// Print the JSON Schema of actions and safety policies.
     Schema(SchemaArgs),
     /// Watch the agent fill in a real window, and check the window's own word on it.
@@ -132,6 +137,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+
+    #[command(flatten)]
+    pub(crate) secrets: SecretsArgs,
 }
 
 /// `act`.
@@ -150,6 +158,9 @@ pub(crate) struct ActArgs {
 
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+
+    #[command(flatten)]
+    pub(crate) secrets: SecretsArgs,
 }
 
 /// `screenshot`.

@@ -14,6 +14,7 @@ mod policy;
 mod run;
 mod schema;
 mod screenshot;
+mod secrets;
 mod serve;
 mod trace;
 
@@ -57,6 +58,7 @@ pub(crate) fn dispatch(
         #[cfg(not(target_os = "linux"))]
         Command::Watchdog { .. } => Ok(Exit::Done),
         Command::Policy(args) => policy::run(&args.command, printer, environment),
+        Command::Secrets(args) => secrets::run(&args.command, printer, environment),
         Command::Schema(args) => schema::run(&args, printer),
         Command::Demo(args) => demo::run(&args, printer, environment),
         Command::Trace(args) => trace::run(&args.command, printer),

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Mutex;
 
+use handsight_actions::secret::SecretError;
 use handsight_actions::{DeviceError, SafetyPolicyError};
 #[cfg(unix)]
 use handsight_agent::control::ControlError;
@@ -147,6 +148,17 @@ impl From<SafetyPolicyError> for Failure {
     }
 }
 
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        let exit = match &error {
+            SecretError::Keyring { .. } => Exit::Unavailable,
+            _ => Exit::BadInput,
+        };
+        let hint = error.hint();
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let hint = error.hint().or_else(|| checkpoint_hint(&error)).map(str::to_owned);
@@ -253,6 +265,7 @@ fn exit_of_device(error: &DeviceError) -> Exit {
         | DeviceError::Unsupported { .. }
         | DeviceError::NoSuchKey { .. }
         | DeviceError::Refused { .. }
+        | DeviceError::Secret { .. }
         | DeviceError::Image { .. }
         | DeviceError::File(_) => Exit::BadInput,
         _ => Exit::Unavailable,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use handsight_actions::Rescue;
 use handsight_actions::{
     Action, Device, DeviceError, DeviceInfo, Halt, HaltCause, HaltState, Observation, PixelPoint,
-    Place, WindowAt,
+    Place, Secrets, WindowAt,
 };
 #[cfg(unix)]
 use handsight_agent::control::ControlSocket;
@@ -323,6 +323,10 @@ impl Device for SharedDevice {
 
     fn intend(&mut self, reason: &str) {
         locked(&self.0).intend(reason);
+    }
+
+    fn secrets(&self) -> Secrets {
+        locked(&self.0).secrets()
     }
 
     fn window(&mut self, place: Place) -> Result<WindowAt, DeviceError> {

@@ -3,6 +3,7 @@
 mod family;
 mod media;
 pub(crate) mod policy;
+pub(crate) mod secrets;
 
 pub(crate) use media::{image, image_file, video};
 
@@ -10,7 +11,7 @@ use std::path::Path;
 
 use handsight_actions::{
     DesktopDevice, DesktopOptions, Device, DeviceError, Guard, Halt, Observation, SafetyPolicy,
-    StillDevice, WatchOptions,
+    SecretHand, Secrets, StillDevice, WatchOptions,
 };
 use handsight_agent::{
     Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, VisionModel,
@@ -42,10 +43,10 @@ pub(crate) fn device(
 }
 
 /// Opens the device that was named, so that Ctrl-C makes it let go of everything, behind a safety
-/// policy.
+/// policy; secrets are put in below that.
 pub(crate) fn guarded(
     target: &TargetArgs,
-    safety: SafetyPolicy,
+    (safety, secrets): (SafetyPolicy, Secrets),
     printer: &Printer,
     environment: &Environment,
     interrupt: &Interrupt,
@@ -57,6 +58,7 @@ pub(crate) fn guarded(
     }
     let watch = Some(policy::watch(&safety));
     let device = device(target, watch, environment, &interrupt.halt)?;
+    let device = Box::new(SecretHand::new(device, secrets));
     let device = interrupt.share(device, display, environment);
     Ok(policy::guard(Box::new(device), safety, printer, interrupt))
 }

@@ -157,6 +157,12 @@ pub(crate) fn without_tilde(path: &Path) -> PathBuf {
     }
 }
 
+/// Returns every variable whose name and value are texts: any of them may have a secret.
+pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// Returns the folder for files that nobody is to keep.
 pub(crate) fn temp_dir() -> PathBuf {
     std::env::temp_dir()

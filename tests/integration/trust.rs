@@ -3,6 +3,7 @@
 
 mod injection;
 mod policy;
+mod secrets;
 mod stop;
 
 use std::path::PathBuf;

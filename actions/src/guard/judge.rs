@@ -266,7 +266,7 @@ fn inside<P: Point>(regions: &[Region], point: P) -> bool {
 }
 
 /// Titles come from the screen: they are quoted, and cut.
-fn name(window: &Window) -> String {
+pub(crate) fn name(window: &Window) -> String {
     let title: String = window.title.chars().take(60).collect();
     format!("{title:?} of {:?}", window.app)
 }

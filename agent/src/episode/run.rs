@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use handsight_actions::secret::Redactor;
 use handsight_actions::{
-    Action, Device, DeviceError, DeviceInfo, HaltState, InvalidAction, Observation, Status, Verb,
+    Action, Device, DeviceError, DeviceInfo, HaltState, InvalidAction, Observation, Secrets,
+    Status, Verb,
 };
 
 use super::repeat::RepeatDetector;
@@ -23,6 +25,8 @@ pub(super) fn run(
     controls: &mut Controls<'_>,
 ) -> Result<Episode, EpisodeError> {
     let info = device.info();
+    let secrets = device.secrets();
+    let goal = &secrets.redact(goal);
     let name = policy.name();
     let mut running = Running {
         device,
@@ -32,6 +36,7 @@ pub(super) fn run(
         controls,
         start: Instant::now(),
         info,
+        secrets,
         history: Vec::new(),
         repeats: RepeatDetector::default(),
         steps: 0,
@@ -80,6 +85,8 @@ struct Running<'a, 'c> {
     controls: &'a mut Controls<'c>,
     start: Instant,
     info: DeviceInfo,
+    /// What must not stay in anything that is told, should a policy have read it from the screen.
+    secrets: Secrets,
     history: Vec<StepSummary>,
     repeats: RepeatDetector,
     steps: u32,
@@ -180,15 +187,25 @@ impl Running<'_, '_> {
             attempt,
         };
         let (observer, step) = (&mut *self.controls.observer, self.steps);
+        let mut redactor = Redactor::new(self.secrets.clone());
         let mut told = Ok(());
-        let mut progress = |Progress::Text(text): Progress<'_>| {
-            if told.is_ok() {
+        let mut tell = |text: &str| {
+            if told.is_ok() && !text.is_empty() {
                 told = observer.on_event(&EpisodeEvent::Text { step, text });
             }
         };
+        let mut progress = |Progress::Text(text): Progress<'_>| tell(&redactor.push(text));
         let decision = self.policy.decide(&turn, &mut progress, self.controls.cancel);
+        tell(&redactor.finish());
         told?;
-        Ok(decision)
+        Ok(match decision {
+            Ok(decision) => Ok(decision.redacted(&self.secrets)),
+            Err(PolicyError::InvalidReply { reply, problem }) => {
+                let redact = |text: String| self.secrets.redact(&text).into_owned();
+                Err(PolicyError::InvalidReply { reply: redact(reply), problem: redact(problem) })
+            }
+            Err(error) => Err(error),
+        })
     }
 
     /// Checks an action against what the device offers and the screen it is meant for.
@@ -399,7 +416,9 @@ fn outcome_of(error: DeviceError) -> Result<Outcome, DeviceError> {
         DeviceError::Halted { .. } => {
             Ok(Outcome::Failed(format!("{}: {HALTED}", with_source(&error))))
         }
-        DeviceError::Refused { .. } => Ok(Outcome::Refused(with_source(&error))),
+        DeviceError::Refused { .. } | DeviceError::Secret { .. } => {
+            Ok(Outcome::Refused(with_source(&error)))
+        }
         error if nothing_was_done(&error) => Ok(Outcome::Failed(with_source(&error))),
         error => Err(error),
     }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 pub(crate) use self::list::{document, places};
 pub(crate) use self::place::{bounded, coordinates, place};
 use crate::family::{AgentPrompt, Layout};
+use crate::prompt::stand_in::{quoted, with_stand_ins};
 
 /// The longest label or text in a line of the embedded checkpoint, in characters.
 const MAX_LINE: usize = 400;
@@ -38,7 +39,8 @@ pub(super) struct Task<'a> {
 /// Returns the grammar of a whole reply.
 pub(super) fn reply(agent: &AgentPrompt, task: Task<'_>) -> String {
     if agent.layout == Layout::Embedded {
-        let pieces = Pieces::of(task.goal, task.done);
+        let shown = with_stand_ins(task.goal);
+        let pieces = Pieces::of(task.goal, &shown, task.done);
         return thought_and_action(&pieces, task.offered, task.grid);
     }
     if agent.dialect.is_calls() {
@@ -72,22 +74,32 @@ pub(crate) fn call_schema(dialect: Dialect, offered: &ActionSpace, grid: Size) -
 enum Pieces<'a> {
     /// What the goal quotes, and the chords it says to press, as far as no step has used them yet;
     /// each as often as the goal has it. While there is any, the goal is not finished.
-    Quoted { words: Vec<&'a str>, chords: Vec<&'a str> },
+    Quoted { words: Vec<Word<'a>>, chords: Vec<&'a str> },
     /// A goal without quotes: any of its words that follow each other.
     Words(&'a str),
 }
 
+/// Something that a goal quotes.
+struct Word<'a> {
+    /// As it is read, and repeated in a thought.
+    shown: &'a str,
+    /// As it is typed; another only where it is a secret.
+    typed: &'a str,
+}
+
 impl<'a> Pieces<'a> {
-    fn of(goal: &'a str, done: &[&str]) -> Self {
-        let mut words: Vec<&str> = goal.split('"').skip(1).step_by(2).collect();
-        words.retain(|piece| !piece.trim().is_empty() && !piece.contains(char::is_control));
+    fn of(goal: &'a str, shown: &'a str, done: &[&str]) -> Self {
+        let words = quoted(shown).zip(quoted(goal));
+        let mut words: Vec<_> = words.map(|(shown, typed)| Word { shown, typed }).collect();
+        words
+            .retain(|word| !word.typed.trim().is_empty() && !word.typed.contains(char::is_control));
         if words.is_empty() {
             return Self::Words(goal);
         }
         let mut chords: Vec<&str> = goal.split('"').step_by(2).flat_map(chords).collect();
         for thought in done {
             let used = thought.split('"').nth(1);
-            if let Some(at) = words.iter().position(|&piece| Some(piece) == used) {
+            if let Some(at) = words.iter().position(|word| Some(word.shown) == used) {
                 words.remove(at);
             }
             let used = thought.strip_prefix("press ");
@@ -117,13 +129,13 @@ impl<'a> Pieces<'a> {
         match self {
             Self::Quoted { words, .. } if words.is_empty() => None,
             Self::Quoted { words: pieces, .. } => {
-                let words: Vec<_> = pieces.iter().map(|piece| literal(piece)).collect();
+                let words: Vec<_> = pieces.iter().map(|piece| literal(piece.shown)).collect();
                 let texts: Vec<_> = pieces
                     .iter()
-                    .map(|piece| {
-                        let text = literal(piece);
+                    .map(|Word { shown, typed }| {
+                        let text = literal(typed);
                         let text = &text[1..text.len() - 1];
-                        literal(&format!("type \"{piece}{action}{text}\"}}"))
+                        literal(&format!("type \"{shown}{action}{text}\"}}"))
                     })
                     .collect();
                 Some(format!("type: {}\nWORDS: {}\n", texts.join(" | "), words.join(" | ")))

@@ -1,4 +1,4 @@
-//! The safety policy and what stops a run, as it was typed.
+//! The safety policy, the secrets and what stops a run, as it was typed.
 
 use std::path::PathBuf;
 
@@ -35,5 +35,40 @@ pub(crate) enum PolicyCommand {
     Check {
         /// The file; by default the one that holds when none is named.
         file: Option<PathBuf>,
+    },
+}
+
+/// Which secrets there are.
+#[derive(Debug, Args)]
+pub(crate) struct SecretsArgs {
+    /// The file with the secrets that `{{secret:NAME}}` stands for; by default
+    /// `handsight/secrets.yaml` in the user's configuration folder, if there is one.
+    #[arg(id = "secrets", long = "secrets", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `secrets`.
+#[derive(Debug, Args)]
+pub(crate) struct SecretsCommandArgs {
+    #[command(subcommand)]
+    pub(crate) command: SecretsCommand,
+}
+
+/// The commands of `secrets`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// List the names of the secrets in the file and the environment, never their values.
+    List {
+        #[command(flatten)]
+        secrets: SecretsArgs,
+    },
+    /// Check that secrets can be had, in the keyring, too, and typed.
+    Check {
+        /// The names; by default all that `list` lists.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+
+        #[command(flatten)]
+        secrets: SecretsArgs,
     },
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use handsight_actions::{Action, Device, DeviceError, PixelPoint};
+use handsight_actions::{Action, Device, DeviceError, PixelPoint, Secrets};
 use handsight_agent::settle::pause;
 use serde_json::json;
 
@@ -20,8 +20,13 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let action = parse(&args.action)?;
     let safety = open::policy::read(&args.policy, environment)?;
+    let secrets = match &action {
+        Action::Type { text } => open::secrets::named_in(text, &args.secrets, environment)?,
+        _ => Secrets::default(),
+    };
     let interrupt = Interrupt::listen(printer)?;
-    let mut device = open::guarded(&args.target, safety, printer, environment, &interrupt)?;
+    let rules = (safety, secrets);
+    let mut device = open::guarded(&args.target, rules, printer, environment, &interrupt)?;
     let info = device.info();
     let performed = !args.dry_run && args.target.is_real();
     if args.dry_run {

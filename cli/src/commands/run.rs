@@ -22,8 +22,10 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let safety = open::policy::read(&args.policy, environment)?;
+    let secrets = open::secrets::named_in(&args.goal, &args.secrets, environment)?;
     let interrupt = Interrupt::listen(printer)?;
-    let mut device = open::guarded(&args.target, safety, printer, environment, &interrupt)?;
+    let rules = (safety, secrets);
+    let mut device = open::guarded(&args.target, rules, printer, environment, &interrupt)?;
     let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
     profile.check_acts()?;
     let images_in_history = profile.images_in_history();
@@ -72,7 +74,7 @@ fn finish(
         return Err(stopped_by(error));
     }
     let value = json!({
-        "goal": args.goal,
+        "goal": device.secrets().redact(&args.goal),
         "device": device.info().name,
         "stop_reason": episode.stop_reason,
         "answer": episode.answer,

@@ -26,6 +26,7 @@ fn help_lists_the_commands() {
       pause       Pause runs that are under way
       resume      Let paused runs go on
       policy      Look after safety policies, which say what may be done to a screen
+      secrets     List and check secrets, which a goal has by name only: `{{secret:bank}}`
       schema      Print the JSON Schema of actions and safety policies
       demo        Watch the agent fill in a real window, and check the window's own word on it
       trace       Read a recorded episode
@@ -99,6 +100,9 @@ fn help_of_run() {
           --policy <FILE>               The safety policy that says what may be done; by default
                                         `handsight/policy.yaml` in the user's configuration folder, if
                                         there is one
+          --secrets <FILE>              The file with the secrets that `{{secret:NAME}}` stands for; by
+                                        default `handsight/secrets.yaml` in the user's configuration
+                                        folder, if there is one
     ");
 }
 
@@ -231,6 +235,9 @@ fn help_of_act() {
                              perform it
           --policy <FILE>    The safety policy that says what may be done; by default
                              `handsight/policy.yaml` in the user's configuration folder, if there is one
+          --secrets <FILE>   The file with the secrets that `{{secret:NAME}}` stands for; by default
+                             `handsight/secrets.yaml` in the user's configuration folder, if there is
+                             one
           --json             Print one JSON object on stdout instead of text for people
       -h, --help             Print help
     "#);

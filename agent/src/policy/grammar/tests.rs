@@ -76,8 +76,10 @@ fn a_line_and_its_action_are_what_the_embedded_checkpoint_must_write() {
 #[test]
 fn what_the_goal_quotes_is_used_once_and_before_the_end() {
     let goal = "click \"Next\", click \"Next\", then click \"OK\"";
-    let pieces = |done: &[&str]| match Pieces::of(goal, done) {
-        Pieces::Quoted { words, .. } => words.join(" "),
+    let pieces = |done: &[&str]| match Pieces::of(goal, goal, done) {
+        Pieces::Quoted { words, .. } => {
+            words.iter().map(|word| word.shown).collect::<Vec<_>>().join(" ")
+        }
         Pieces::Words(_) => panic!("the goal has quotes"),
     };
     assert_eq!(pieces(&[]), "Next Next OK");
@@ -94,7 +96,7 @@ fn what_the_goal_quotes_is_used_once_and_before_the_end() {
 #[test]
 fn what_the_goal_says_to_press_is_pressed_once_and_before_the_end() {
     let goal = "Press Ctrl+A, type \"press Tab\" and press Enter. Then press \"Save\"";
-    let left = |done: &[&str]| match Pieces::of(goal, done) {
+    let left = |done: &[&str]| match Pieces::of(goal, goal, done) {
         Pieces::Quoted { chords, .. } => chords.join(" "),
         Pieces::Words(_) => panic!("the goal has quotes"),
     };
@@ -109,6 +111,16 @@ fn what_the_goal_says_to_press_is_pressed_once_and_before_the_end() {
     let all = [&texts[..], &["press Enter"]].concat();
     let (text, _) = write(embedded(goal, &all), "", 0);
     assert!(text.starts_with("finished") || text.starts_with("scroll"), "{text}");
+}
+
+#[test]
+fn a_secret_is_read_as_a_word_and_typed_by_its_name() {
+    let goal = "type \"{{secret:bank}}\" into \"Password\"";
+    let (text, _) = write(embedded(goal, &["click \"Password\""]), "type", 0);
+    let expected = "type \"Bank\"\n{\"action\":\"type\",\"text\":\"{{secret:bank}}\"}";
+    assert_eq!(text, expected);
+    let (text, _) = write(embedded(goal, &["click \"Password\"", "type \"Bank\""]), "f", 0);
+    assert!(text.starts_with("finished\n"), "{text}");
 }
 
 #[test]
