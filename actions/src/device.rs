@@ -9,6 +9,8 @@ pub mod android;
 #[cfg(feature = "desktop")]
 pub mod desktop;
 pub mod fake;
+#[cfg(any(feature = "android", feature = "desktop"))]
+mod pause;
 pub mod still;
 
 use std::fmt;
@@ -321,6 +323,11 @@ pub enum DeviceError {
         display: String,
     },
 
+    /// A phone could not do it.
+    #[cfg(feature = "android")]
+    #[error(transparent)]
+    Android(#[from] android::AndroidError),
+
     /// An image file could not be read.
     #[error("could not read the image `{path}`", path = .path.display())]
     Image {
@@ -363,6 +370,8 @@ impl DeviceError {
             Self::NoSpareKey { .. } | Self::KeyboardFull { .. } => {
                 "another program has remapped every unused key; `setxkbmap us` restores the layout"
             }
+            #[cfg(feature = "android")]
+            Self::Android(error) => return error.hint(),
             Self::Refused { .. } => "change the safety policy if the action is to be allowed",
             Self::Secret { .. }
             | Self::Invalid { .. }
@@ -375,8 +384,36 @@ impl DeviceError {
         Some(hint.to_owned())
     }
 
+    /// Whether the device refused without doing anything, so that something else can be tried.
+    pub fn nothing_was_done(&self) -> bool {
+        match self {
+            Self::Invalid { .. }
+            | Self::Unsupported { .. }
+            | Self::NoSuchKey { .. }
+            | Self::NoSpareKey { .. } => true,
+            #[cfg(feature = "android")]
+            Self::Android(error) => error.nothing_was_done(),
+            _ => false,
+        }
+    }
+
+    /// Whether the action was sent and nothing is known of what became of it.
+    ///
+    /// It must not be sent again: the screen shows what happened.
+    pub fn may_have_been_done(&self) -> bool {
+        #[cfg(feature = "android")]
+        if let Self::Android(error) = self {
+            return error.may_have_been_done();
+        }
+        false
+    }
+
     /// Whether no further call to the device can succeed.
     pub fn is_fatal(&self) -> bool {
+        #[cfg(feature = "android")]
+        if let Self::Android(error) = self {
+            return error.is_fatal();
+        }
         matches!(
             self,
             Self::NoDisplay { .. }

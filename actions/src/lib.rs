@@ -42,7 +42,9 @@ pub mod secret;
 pub use action::{Action, ActionSpace, Direction, InvalidAction, Status, SystemButton, Verb};
 #[cfg(feature = "android")]
 pub use device::android::{
-    AndroidFault, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels,
+    AdbAddress, AdbError, AndroidDevice, AndroidError, AndroidFault, AndroidOptions, AndroidPhone,
+    BadAdbAddress, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels, PhoneDetails,
+    android_phones,
 };
 #[cfg(all(feature = "desktop", target_os = "linux"))]
 pub use device::desktop::Rescue;

@@ -177,9 +177,8 @@ pub(crate) struct ScreenshotArgs {
 /// `doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// The monitor to test, as `devices` numbers them.
-    #[arg(long, value_name = "N")]
-    pub(crate) monitor: Option<usize>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -246,7 +245,8 @@ pub(crate) enum TraceCommand {
 /// Which screen.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
-    /// The screen: `desktop`, or `still:FILE` for a picture on which nothing is performed.
+    /// The screen: `desktop`, `android` for the phone that is connected, `android:SERIAL` for one of
+    /// several, or `still:FILE` for a picture on which nothing is performed.
     #[arg(long, value_name = "DEVICE", default_value = "desktop", value_parser = parse_device)]
     pub(crate) device: DeviceArg,
 
@@ -260,6 +260,8 @@ pub(crate) struct TargetArgs {
 pub(crate) enum DeviceArg {
     /// `desktop`.
     Desktop,
+    /// `android`, or `android:SERIAL`.
+    Android(Option<String>),
     /// `still:FILE`.
     Still(PathBuf),
 }
@@ -290,15 +292,19 @@ pub(crate) enum DemoWindow {
 impl TargetArgs {
     /// Whether an action on this screen is performed, not only checked.
     pub(crate) fn is_real(&self) -> bool {
-        self.device == DeviceArg::Desktop
+        !matches!(self.device, DeviceArg::Still(_))
     }
 }
 
 fn parse_device(text: &str) -> Result<DeviceArg, String> {
     match text.split_once(':') {
         None if text == "desktop" => Ok(DeviceArg::Desktop),
+        None if text == "android" => Ok(DeviceArg::Android(None)),
+        Some(("android", serial)) if !serial.is_empty() => {
+            Ok(DeviceArg::Android(Some(serial.to_owned())))
+        }
         Some(("still", file)) if !file.is_empty() => Ok(DeviceArg::Still(file.into())),
-        _ => Err("expected `desktop` or `still:FILE`".to_owned()),
+        _ => Err("expected `desktop`, `android`, `android:SERIAL` or `still:FILE`".to_owned()),
     }
 }
 
@@ -344,7 +350,10 @@ mod tests {
     #[test]
     fn devices() {
         assert_eq!(parse_device("still:a:b.png"), Ok(DeviceArg::Still("a:b.png".into())));
-        for bad in ["still:", "phone", ""] {
+        let phone = |serial: &str| Ok(DeviceArg::Android(Some(serial.to_owned())));
+        assert_eq!(parse_device("android"), Ok(DeviceArg::Android(None)));
+        assert_eq!(parse_device("android:127.0.0.1:6555"), phone("127.0.0.1:6555"));
+        for bad in ["still:", "android:", "phone", ""] {
             assert!(parse_device(bad).is_err(), "{bad}");
         }
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use handsight_actions::secret::SecretError;
-use handsight_actions::{DeviceError, SafetyPolicyError};
+use handsight_actions::{AdbError, AndroidError, DeviceError, SafetyPolicyError};
 #[cfg(unix)]
 use handsight_agent::control::ControlError;
 use handsight_agent::{
@@ -141,6 +141,12 @@ impl From<ControlError> for Failure {
     }
 }
 
+impl From<AdbError> for Failure {
+    fn from(error: AdbError) -> Self {
+        DeviceError::from(AndroidError::from(error)).into()
+    }
+}
+
 impl From<SafetyPolicyError> for Failure {
     fn from(error: SafetyPolicyError) -> Self {
         let hint = error.hint().map(str::to_owned);
@@ -260,6 +266,7 @@ fn exit_of_device(error: &DeviceError) -> Exit {
     match error {
         DeviceError::Declined { .. } => Exit::NotAchieved,
         DeviceError::Halted { .. } => Exit::Interrupted,
+        DeviceError::Android(error) if error.is_bad_input() => Exit::BadInput,
         DeviceError::NoSuchMonitor { .. }
         | DeviceError::Invalid { .. }
         | DeviceError::Unsupported { .. }

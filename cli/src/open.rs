@@ -10,8 +10,9 @@ pub(crate) use media::{image, image_file, video};
 use std::path::Path;
 
 use handsight_actions::{
-    DesktopDevice, DesktopOptions, Device, DeviceError, Guard, Halt, Observation, SafetyPolicy,
-    SecretHand, Secrets, StillDevice, WatchOptions,
+    AdbAddress, AndroidDevice, AndroidOptions, BadAdbAddress, DesktopDevice, DesktopOptions,
+    Device, DeviceError, Guard, Halt, Observation, SafetyPolicy, SecretHand, Secrets, StillDevice,
+    WatchOptions,
 };
 use handsight_agent::{
     Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, VisionModel,
@@ -19,7 +20,7 @@ use handsight_agent::{
 use handsight_model::{DeviceMap, Engine, EngineOptions};
 
 use crate::args::{DeviceArg, LoadArgs, ModelArgs, ServerArgs, TalkArgs, TargetArgs};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::model_spec::ModelSpec;
 use crate::print::Printer;
@@ -37,6 +38,11 @@ pub(crate) fn device(
             Err(Failure::bad_input("a picture has no monitors".to_owned())
                 .with_hint("leave out `--monitor`"))
         }
+        DeviceArg::Android(_) if target.monitor.is_some() => {
+            Err(Failure::bad_input("a phone has no monitors".to_owned())
+                .with_hint("leave out `--monitor`"))
+        }
+        DeviceArg::Android(serial) => Ok(Box::new(phone(serial.as_deref(), environment, halt)?)),
         DeviceArg::Still(path) => Ok(Box::new(StillDevice::open(path)?)),
         DeviceArg::Desktop => desktop(target.monitor, watch, environment, halt),
     }
@@ -51,7 +57,8 @@ pub(crate) fn guarded(
     environment: &Environment,
     interrupt: &Interrupt,
 ) -> Result<Guard, Failure> {
-    let display = environment.display.as_deref().filter(|_| target.is_real());
+    let is_desktop = target.device == DeviceArg::Desktop;
+    let display = environment.display.as_deref().filter(|_| is_desktop);
     interrupt.be_reachable(printer, environment);
     if let Some(file) = &safety.stop.file {
         interrupt.stop_on(file.clone());
@@ -78,6 +85,26 @@ pub(crate) fn desktop(
         device.watch_user(watch)?;
     }
     Ok(Box::new(device))
+}
+
+/// Opens a phone, which is the only one if none is named here or by the environment.
+pub(crate) fn phone(
+    serial: Option<&str>,
+    environment: &Environment,
+    halt: &Halt,
+) -> Result<AndroidDevice, Failure> {
+    let serial = serial.map(str::to_owned).or_else(|| environment.adb.serial.clone());
+    let options = AndroidOptions { server: adb_server(environment)?, serial };
+    Ok(AndroidDevice::open(&options)?.heeding(halt.clone()))
+}
+
+/// Returns where the ADB server is, as `adb` itself would find it.
+pub(crate) fn adb_server(environment: &Environment) -> Result<AdbAddress, Failure> {
+    let Some((variable, value)) = &environment.adb.server else { return Ok(AdbAddress::default()) };
+    value.parse().map_err(|error: BadAdbAddress| {
+        let error = anyhow::Error::new(error).context(format!("{variable} cannot be used"));
+        Failure::new(Exit::BadInput, error)
+    })
 }
 
 /// Explains an error of the desktop with what is known of the session.

@@ -31,8 +31,20 @@ pub(crate) struct Environment {
     pub(crate) config: Option<PathBuf>,
     /// The keys of model servers.
     pub(crate) keys: Keys,
+    /// Where phones are, from the variables `adb` reads.
+    pub(crate) adb: Adb,
     /// What requests to our own server must carry, from `HANDSIGHT_API_KEY`.
     pub(crate) api_key: Option<Secret>,
+}
+
+/// Where phones are, and which is meant.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Adb {
+    /// The ADB server, and the variable that names it: `ADB_SERVER_SOCKET`, or
+    /// `ANDROID_ADB_SERVER_ADDRESS` and `ANDROID_ADB_SERVER_PORT`.
+    pub(crate) server: Option<(&'static str, String)>,
+    /// The serial number in `ANDROID_SERIAL`.
+    pub(crate) serial: Option<String>,
 }
 
 /// What opens model servers; neither can be printed.
@@ -85,9 +97,21 @@ impl Environment {
             program: std::env::current_exe().ok(),
             config: user_configuration().map(|folder| folder.join("handsight")),
             keys: Keys { handsight: key("HANDSIGHT_API_KEY"), openai: key("OPENAI_API_KEY") },
+            adb: adb(),
             api_key: text_variable("HANDSIGHT_API_KEY").map(Secret),
         }
     }
+}
+
+/// Returns what the environment says of phones; as for `adb`, a socket wins over a port.
+fn adb() -> Adb {
+    let port = || {
+        let (host, port) = (text("ANDROID_ADB_SERVER_ADDRESS"), text("ANDROID_ADB_SERVER_PORT"));
+        let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());
+        port.map(|port| ("ANDROID_ADB_SERVER_PORT", format!("{host}:{port}")))
+    };
+    let socket = text("ADB_SERVER_SOCKET").map(|socket| ("ADB_SERVER_SOCKET", socket));
+    Adb { server: socket.or_else(port), serial: text("ANDROID_SERIAL") }
 }
 
 /// Returns what the environment says of the Hugging Face Hub, in the variables its own tools read.

@@ -91,6 +91,7 @@ impl ActionSpace {
             Verb::LeftClick,
             Verb::DoubleClick,
             Verb::LongPress,
+            Verb::Drag,
             Verb::Swipe,
             Verb::Scroll,
             Verb::Type,

@@ -9,7 +9,6 @@
 mod mouse;
 #[cfg(not(target_os = "linux"))]
 mod native;
-mod pause;
 #[cfg(target_os = "linux")]
 mod x11;
 
@@ -20,11 +19,11 @@ use enigo::Button;
 use self::mouse::Mouse;
 #[cfg(not(target_os = "linux"))]
 use self::native::{Keyboard, Screen, Watch};
-use self::pause::pause;
 #[cfg(target_os = "linux")]
 pub use self::x11::Rescue;
 #[cfg(target_os = "linux")]
 use self::x11::{Keyboard, Screen, Watch};
+use super::pause::pause;
 use super::{Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
 use crate::action::{Action, ActionSpace};
 use crate::geometry::{DesktopPoint, MonitorLayout, PixelPoint, Size};

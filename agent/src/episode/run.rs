@@ -419,18 +419,12 @@ fn outcome_of(error: DeviceError) -> Result<Outcome, DeviceError> {
         DeviceError::Refused { .. } | DeviceError::Secret { .. } => {
             Ok(Outcome::Refused(with_source(&error)))
         }
-        error if nothing_was_done(&error) => Ok(Outcome::Failed(with_source(&error))),
+        error if is_survived(&error) => Ok(Outcome::Failed(with_source(&error))),
         error => Err(error),
     }
 }
 
-/// Whether the device refused an action without doing any of it, so that another can be tried.
-fn nothing_was_done(error: &DeviceError) -> bool {
-    matches!(
-        error,
-        DeviceError::Invalid { .. }
-            | DeviceError::Unsupported { .. }
-            | DeviceError::NoSuchKey { .. }
-            | DeviceError::NoSpareKey { .. }
-    )
+/// Whether the episode goes on: nothing was done, or nobody knows what was, and the screen will show.
+fn is_survived(error: &DeviceError) -> bool {
+    error.nothing_was_done() || error.may_have_been_done()
 }

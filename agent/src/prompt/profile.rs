@@ -88,6 +88,15 @@ impl PromptProfile {
         Ok(Self { surface, ..profile })
     }
 
+    /// Returns the same for a phone, if its family was trained on phones.
+    #[must_use]
+    pub fn on_phone(mut self) -> Self {
+        if self.family.agent(Surface::Mobile).is_some() {
+            self.surface = Surface::Mobile;
+        }
+        self
+    }
+
     /// Returns the same, with no picture shown larger than this many pixels.
     #[must_use]
     pub fn with_max_pixels(mut self, max_pixels: Option<u64>) -> Self {

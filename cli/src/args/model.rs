@@ -63,7 +63,7 @@ pub(crate) struct TalkArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) family: Option<String>,
 
-    /// How to talk to the model; by default as its family or config.json says, for a desktop.
+    /// How to talk to the model; by default as its family or config.json says, for the screen.
     #[arg(long, value_enum, value_name = "PROFILE")]
     pub(crate) prompt: Option<Prompt>,
 

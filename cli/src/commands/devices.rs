@@ -1,8 +1,9 @@
-//! `devices`: the monitors that can be observed and acted on, and a phone to try things out on.
+//! `devices`: the monitors and phones that can be observed and acted on, and a phone to try things
+//! out on.
 
 mod fake_android;
 
-use handsight_actions::{Monitor, monitors};
+use handsight_actions::{AndroidPhone, Monitor, PhoneDetails, android_phones, monitors};
 use serde_json::{Value, json};
 
 use crate::args::{DevicesArgs, DevicesCommand};
@@ -24,11 +25,77 @@ pub(crate) fn run(
 
 fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
     let display = environment.display.as_deref();
-    let monitors = monitors(display).map_err(|error| open::no_desktop(error, environment))?;
-    let values: Vec<Value> = monitors.iter().enumerate().map(value).collect();
-    let lines: Vec<String> = monitors.iter().enumerate().map(line).collect();
-    printer.result(&json!({ "display": display, "monitors": values }), &lines.join("\n"))?;
+    let monitors = monitors(display).map_err(|error| open::no_desktop(error, environment));
+    let server = open::adb_server(environment)?;
+    let (phones, no_phones) = match android_phones(&server) {
+        Ok(phones) => (phones, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let monitors = match monitors {
+        Ok(monitors) => monitors,
+        // Whoever has a phone may have no desktop.
+        Err(failure) if phones.is_empty() => return Err(failure),
+        Err(failure) => {
+            printer.note(&format!("no monitors: {}", failure.messages().join(": ")));
+            Vec::new()
+        }
+    };
+    if let Some(error) = &no_phones {
+        let hint = error.hint().unwrap_or_default();
+        printer.note(&format!("no phones: {error}; {hint}"));
+    }
+    let lines = monitors.iter().enumerate().map(line).chain(phones.iter().map(phone_line));
+    let lines: Vec<String> = lines.collect();
+    let adb = json!({
+        "server": server.to_string(),
+        "problem": no_phones.map(|error| error.to_string()),
+    });
+    let value = json!({
+        "display": display,
+        "monitors": monitors.iter().enumerate().map(value).collect::<Vec<Value>>(),
+        "phones": phones.iter().map(phone_value).collect::<Vec<Value>>(),
+        "adb": adb,
+    });
+    printer.result(&value, &lines.join("\n"))?;
     Ok(Exit::Done)
+}
+
+fn phone_value(phone: &AndroidPhone) -> Value {
+    let details = phone.details.as_ref();
+    json!({
+        "device": format!("android:{}", phone.serial),
+        "serial": phone.serial,
+        "state": phone.state,
+        "hint": phone.advice,
+        "model": phone.model,
+        "android": details.map(|details| &details.release),
+        "sdk": details.map(|details| details.sdk),
+        "width": details.map(|details| details.size.width),
+        "height": details.map(|details| details.size.height),
+        "density": details.map(|details| details.density),
+        "orientation": details.map(orientation),
+        "rotation": details.map(|details| details.degrees),
+        "battery": details.and_then(|details| details.battery),
+        "foreground": details.and_then(|details| details.foreground.as_deref()),
+    })
+}
+
+fn orientation(details: &PhoneDetails) -> &'static str {
+    if details.is_landscape() { "landscape" } else { "portrait" }
+}
+
+fn phone_line(phone: &AndroidPhone) -> String {
+    let mut line = format!("android:{}", phone.serial);
+    if let Some(model) = &phone.model {
+        line = format!("{line}  {model}");
+    }
+    let Some(details) = &phone.details else {
+        let advice = phone.advice.map(|advice| format!(": {advice}")).unwrap_or_default();
+        return format!("{line}  {}{advice}", phone.state);
+    };
+    let battery = details.battery.map(|level| format!("  battery {level} %")).unwrap_or_default();
+    let PhoneDetails { release, size, density, .. } = details;
+    format!("{line}  Android {release}  {size} {}  {density} dpi{battery}", orientation(details))
 }
 
 fn value((index, monitor): (usize, &Monitor)) -> Value {

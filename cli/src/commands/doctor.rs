@@ -2,16 +2,18 @@
 //!
 //! Each check is of the whole way there and back: a window of our own has to appear in the
 //! screenshot, the display server has to say that the pointer went where it was sent, the window
-//! has to receive the click and the text. The user's pointer and focus are put back.
+//! has to receive the click and the text. The user's pointer and focus are put back. Of a phone only
+//! what leaves no trace on it is tried.
 
 mod checks;
+mod phone;
 #[cfg(target_os = "linux")]
 mod probe;
 
 use handsight_agent::CancelFlag;
 use serde_json::{Value, json};
 
-use crate::args::DoctorArgs;
+use crate::args::{DeviceArg, DoctorArgs};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::print::{Printer, Style};
@@ -25,7 +27,18 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
     let mut report = Report { printer, results: Vec::new(), cancel: &interrupt.cancel };
-    checks::screen(args.monitor, environment, &interrupt, &mut report);
+    match &args.target.device {
+        DeviceArg::Desktop => {
+            checks::screen(args.target.monitor, environment, &interrupt, &mut report);
+        }
+        DeviceArg::Android(serial) => {
+            phone::check(serial.as_deref(), environment, &interrupt, &mut report);
+        }
+        DeviceArg::Still(_) => {
+            return Err(Failure::bad_input("there is nothing to test about a picture".to_owned())
+                .with_hint("leave out `--device`, or name a phone"));
+        }
+    }
     report.check("model", || checks::model(&args.model, printer, environment, &interrupt.cancel));
     report.check("trace", checks::trace);
     interrupt.check()?;

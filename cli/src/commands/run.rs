@@ -1,6 +1,6 @@
 //! `run`: pursues a goal on a screen.
 
-use handsight_actions::Device;
+use handsight_actions::{Device, DeviceKind};
 use handsight_agent::{
     Controls, Episode, EpisodeError, EpisodeOptions, ModelOptions, ModelPolicy, SettleOptions,
     TraceRecorder, run_episode,
@@ -27,6 +27,8 @@ pub(crate) fn run(
     let rules = (safety, secrets);
     let mut device = open::guarded(&args.target, rules, printer, environment, &interrupt)?;
     let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
+    let on_phone = device.info().kind == DeviceKind::Android && args.model.talk.prompt.is_none();
+    let profile = if on_phone { profile.on_phone() } else { profile };
     profile.check_acts()?;
     let images_in_history = profile.images_in_history();
     let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());
@@ -37,7 +39,7 @@ pub(crate) fn run(
         timeout: args.timeout,
         dry_run: args.dry_run,
         settle: match args.target.device {
-            DeviceArg::Desktop => SettleOptions::default(),
+            DeviceArg::Desktop | DeviceArg::Android(_) => SettleOptions::default(),
             DeviceArg::Still(_) => SettleOptions::immediate(),
         },
         images_in_history,

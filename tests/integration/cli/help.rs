@@ -58,8 +58,9 @@ fn help_of_run() {
       <GOAL>  What to achieve, in a sentence
 
     Options:
-          --device <DEVICE>   The screen: `desktop`, or `still:FILE` for a picture on which nothing is
-                              performed [default: desktop]
+          --device <DEVICE>   The screen: `desktop`, `android` for the phone that is connected,
+                              `android:SERIAL` for one of several, or `still:FILE` for a picture on
+                              which nothing is performed [default: desktop]
           --monitor <N>       The monitor, as `devices` numbers them; the primary one by default
           --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
                               that `models list` shows, or a server's, `http://host/v1#name` [default:
@@ -77,7 +78,7 @@ fn help_of_run() {
           --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
                               its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
-                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+                              for the screen [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
                               family
           --json              Print one JSON object on stdout instead of text for people
@@ -144,7 +145,7 @@ fn help_of_ground() {
           --family <NAME>        The family of fine-tunes the model is of, or a .toml file; by default
                                  what its name tells
           --prompt <PROFILE>     How to talk to the model; by default as its family or config.json says,
-                                 for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+                                 for the screen [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>       The most pixels of a picture the model sees; by default what suits its
                                  family
           --json                 Print one JSON object on stdout instead of text for people
@@ -199,7 +200,7 @@ fn help_of_ask() {
           --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
                               its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
-                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+                              for the screen [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
                               family
           --json              Print one JSON object on stdout instead of text for people
@@ -228,8 +229,9 @@ fn help_of_act() {
       <ACTION_JSON>  The action, such as `{"action":"left_click","coordinate":[120,44]}`
 
     Options:
-          --device <DEVICE>  The screen: `desktop`, or `still:FILE` for a picture on which nothing is
-                             performed [default: desktop]
+          --device <DEVICE>  The screen: `desktop`, `android` for the phone that is connected,
+                             `android:SERIAL` for one of several, or `still:FILE` for a picture on which
+                             nothing is performed [default: desktop]
           --monitor <N>      The monitor, as `devices` numbers them; the primary one by default
           --dry-run          Check the action against the screen and the safety policy, but do not
                              perform it
@@ -256,8 +258,9 @@ fn help_of_screenshot() {
       <OUT.png>  The PNG file to write; `-` writes it to stdout
 
     Options:
-          --device <DEVICE>  The screen: `desktop`, or `still:FILE` for a picture on which nothing is
-                             performed [default: desktop]
+          --device <DEVICE>  The screen: `desktop`, `android` for the phone that is connected,
+                             `android:SERIAL` for one of several, or `still:FILE` for a picture on which
+                             nothing is performed [default: desktop]
           --monitor <N>      The monitor, as `devices` numbers them; the primary one by default
           --json             Print one JSON object on stdout instead of text for people
       -h, --help             Print help
@@ -313,7 +316,10 @@ fn help_of_doctor() {
     Usage: handsight doctor [OPTIONS]
 
     Options:
-          --monitor <N>       The monitor to test, as `devices` numbers them
+          --device <DEVICE>   The screen: `desktop`, `android` for the phone that is connected,
+                              `android:SERIAL` for one of several, or `still:FILE` for a picture on
+                              which nothing is performed [default: desktop]
+          --monitor <N>       The monitor, as `devices` numbers them; the primary one by default
           --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
                               that `models list` shows, or a server's, `http://host/v1#name` [default:
                               embedded]
@@ -330,7 +336,7 @@ fn help_of_doctor() {
           --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
                               its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
-                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+                              for the screen [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
                               family
           --json              Print one JSON object on stdout instead of text for people
@@ -398,7 +404,7 @@ fn help_of_demo() {
           --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
                               its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
-                              for a desktop [possible values: embedded-v1, computer-use, mobile-use]
+                              for the screen [possible values: embedded-v1, computer-use, mobile-use]
           --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
                               family
           --json              Print one JSON object on stdout instead of text for people

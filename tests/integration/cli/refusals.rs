@@ -68,7 +68,7 @@ fn an_option_out_of_range_is_bad_usage() {
     assert_snapshot!(handsight().snapshot(&["run", "x", "--device", "phone"]), @r"
     exit code: 2
     --- stderr ---
-    error: invalid value 'phone' for '--device <DEVICE>': expected `desktop` or `still:FILE`
+    error: invalid value 'phone' for '--device <DEVICE>': expected `desktop`, `android`, `android:SERIAL` or `still:FILE`
 
     For more information, try '--help'.
     ");

@@ -1,4 +1,8 @@
 //! The ADB protocol.
 
+pub(crate) mod client;
+pub(crate) mod error;
+pub(crate) mod host;
+pub(crate) mod link;
 pub(crate) mod shell_protocol;
 pub(crate) mod wire;

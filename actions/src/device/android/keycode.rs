@@ -1,5 +1,9 @@
 //! Android's numbers and names of keys.
 
+use crate::key::{Key, NamedKey};
+
+/// A key that does nothing.
+pub(crate) const UNKNOWN: u32 = 0;
 /// Enter, which also ends a line of text.
 pub(crate) const ENTER: u32 = 66;
 /// Tab.
@@ -107,6 +111,54 @@ pub(crate) fn from_name(name: &str) -> Option<u32> {
     function.filter(|number| (1..=12).contains(number)).map(|number| 130 + number)
 }
 
+/// Returns the number of a key, if phones have it.
+pub(crate) fn of_key(key: Key) -> Option<u32> {
+    use NamedKey::{
+        Alt, AltGr, Backspace, Camera, CapsLock, Clear, ContextMenu, Ctrl, Delete, Down, End,
+        Enter, Escape, Home, Insert, Left, Meta, NumLock, PageDown, PageUp, Pause, Power,
+        PrintScreen, Right, ScrollLock, Shift, Space, Tab, Up, VolumeDown, VolumeMute, VolumeUp,
+    };
+    let name = match key {
+        Key::Char(character) => return of_character(character),
+        Key::Function(number) => return from_name(&format!("F{number}")),
+        Key::Named(named) => match named {
+            Ctrl => "CTRL_LEFT",
+            Alt => "ALT_LEFT",
+            Shift => "SHIFT_LEFT",
+            Meta => "META_LEFT",
+            AltGr => "ALT_RIGHT",
+            Enter => "ENTER",
+            Escape => "ESCAPE",
+            Tab => "TAB",
+            Space => "SPACE",
+            Backspace => "DEL",
+            Delete => "FORWARD_DEL",
+            Insert => "INSERT",
+            Home => "MOVE_HOME",
+            End => "MOVE_END",
+            PageUp => "PAGE_UP",
+            PageDown => "PAGE_DOWN",
+            Up => "DPAD_UP",
+            Down => "DPAD_DOWN",
+            Left => "DPAD_LEFT",
+            Right => "DPAD_RIGHT",
+            CapsLock => "CAPS_LOCK",
+            NumLock => "NUM_LOCK",
+            ScrollLock => "SCROLL_LOCK",
+            PrintScreen => "SYSRQ",
+            Pause => "BREAK",
+            ContextMenu => "MENU",
+            VolumeUp => "VOLUME_UP",
+            VolumeDown => "VOLUME_DOWN",
+            VolumeMute => "VOLUME_MUTE",
+            Power => "POWER",
+            Camera => "CAMERA",
+            Clear => "CLEAR",
+        },
+    };
+    from_name(name)
+}
+
 /// Returns the number of the key that writes a character without Shift.
 fn of_character(character: char) -> Option<u32> {
     Some(match character {
@@ -134,6 +186,17 @@ fn of_character(character: char) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_named_key_is_on_a_phone() {
+        for named in NamedKey::ALL {
+            assert!(of_key((*named).into()).is_some(), "{named:?}");
+        }
+        assert_eq!(of_key(NamedKey::Home.into()), Some(122));
+        assert_eq!(of_key(Key::Function(12)), Some(142));
+        assert_eq!(of_key(Key::Function(13)), None);
+        assert_eq!(of_key(Key::Char('?')), None);
+    }
 
     #[test]
     fn names_and_numbers_agree() {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use enigo::{Axis, Button, Coordinate, Direction as Press, Enigo, Mouse as _, Settings};
 
-use super::pause::{pause, pause_unless};
 use crate::action::Direction;
 use crate::device::Source;
+use crate::device::pause::{pause, pause_unless};
 use crate::geometry::DesktopPoint;
 use crate::halt::Halt;
 

@@ -32,9 +32,9 @@ pub(super) use self::keyboard::Keyboard;
 pub use self::rescue::Rescue;
 pub(super) use self::watch::Watch;
 use self::windows::Found;
-use super::pause::pause;
 use super::{Failure, Monitor};
 use crate::device::DeviceError;
+use crate::device::pause::pause;
 use crate::geometry::{DesktopPoint, MonitorLayout, Size};
 
 /// How long a window manager may take to look at a press. One that never does is not waited for.

@@ -73,7 +73,7 @@ fn choose_monitor(index: Option<usize>, environment: &Environment) -> Result<Mon
 }
 
 /// Takes two screenshots.
-fn capture(device: &mut dyn Device) -> Result<String, Failure> {
+pub(super) fn capture(device: &mut dyn Device) -> Result<String, Failure> {
     let first = device.observe()?.screenshot;
     let start = Instant::now();
     let second = device.observe()?.screenshot;

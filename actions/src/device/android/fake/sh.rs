@@ -1,7 +1,8 @@
 //! The shell of the fake phone: enough of `sh` for what programs send over ADB.
 //!
-//! Quotes, variables, `$?`, lists with `;`, `&&` and `||`, pipes and redirections work as in mksh;
-//! anything else is a syntax error, never something silently taken as text.
+//! Quotes, variables, `$?`, lists with `;`, `&&` and `||`, pipes and redirections work as in mksh, and a
+//! command in the background ends before the next begins; anything else is a syntax error, never
+//! something silently taken as text.
 
 mod parse;
 

@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::keymap::{Keymap, Stroke};
 use super::keysym::{self, Keysym};
 use crate::device::desktop::Failure;
-use crate::device::desktop::pause::{pause, pause_unless};
+use crate::device::pause::{pause, pause_unless};
 use crate::halt::Halt;
 use crate::key::{Key, NamedKey};
 

@@ -14,7 +14,7 @@ use super::keyboard::{read_keymap, teach};
 use super::keysym;
 use crate::device::DeviceError;
 use crate::device::desktop::Failure;
-use crate::device::desktop::pause::pause;
+use crate::device::pause::pause;
 
 /// The lowest code a key can have, and the highest number of a button that can be held.
 const FIRST_KEYCODE: u8 = 8;

@@ -11,7 +11,7 @@ const LONGEST_SLEEP: f64 = 3600.0;
 /// Runs a program, if there is one of that name.
 pub(super) fn run(phone: &Phone, name: &str, args: &[&str], input: &[u8]) -> Option<Output> {
     Some(match name {
-        "true" | ":" | "mkdir" | "sync" | "chmod" => Output::default(),
+        "true" | ":" | "wait" | "mkdir" | "sync" | "chmod" => Output::default(),
         "false" => Output { code: 1, ..Output::default() },
         "echo" => match args.split_first() {
             Some((&"-n", rest)) => Output::text(rest.join(" ")),

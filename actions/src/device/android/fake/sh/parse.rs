@@ -94,8 +94,9 @@ pub(super) fn parse(line: &str) -> Result<Vec<Chain>, String> {
             }
             '&' => {
                 reader.rest.next();
-                reader.expect('&')?;
-                After::Success
+                // In the background: nothing here takes long enough for it to matter when it ends.
+                let together = reader.rest.next_if_eq(&'&').is_some();
+                if together { After::Success } else { After::Anything }
             }
             '|' => {
                 reader.rest.next();
@@ -145,13 +146,6 @@ impl Reader<'_> {
 
     fn skip_line(&mut self) {
         while self.rest.next_if(|c| *c != '\n').is_some() {}
-    }
-
-    fn expect(&mut self, wanted: char) -> Result<(), String> {
-        match self.rest.next_if_eq(&wanted) {
-            Some(_) => Ok(()),
-            None => Err(format!("'{wanted}' is missing: commands in the background do not work")),
-        }
     }
 
     fn word_or_redirect(&mut self, stage: &mut Stage) -> Result<(), String> {
@@ -340,13 +334,13 @@ mod tests {
         check(r#"echo "\$x \" \n""#, r#"Anything [echo][$x " \n]"#);
         check("echo '' $? ${x}y", "Anything [echo][][<?>][<x>y]");
         check("a && b || c; d | e", "Anything [a]; Success [b]; Failure [c]; Anything [d]|[e]");
+        check("a & b; c &", "Anything [a]; Anything [b]; Anything [c]");
         check("# nothing\na", "Anything [a]");
         check("x=1 y 2>/dev/null >&2", "Anything [y]");
     }
 
     #[test]
     fn what_it_does_not_know_is_an_error() {
-        check("a &", "'&' is missing: commands in the background do not work");
         check("(a)", "unexpected '('");
         check("echo $(a)", "'$(' does not work");
         check("echo 'a", "no closing quote");

@@ -13,12 +13,12 @@ const NAP: Duration = Duration::from_millis(5);
 
 /// Does nothing for a while.
 #[expect(clippy::disallowed_methods, reason = "the tempo of input, as said above")]
-pub(super) fn pause(duration: Duration) {
+pub(in crate::device) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
 /// Does nothing for a while, or until input is halted.
-pub(super) fn pause_unless(halt: &Halt, duration: Duration) {
+pub(in crate::device) fn pause_unless(halt: &Halt, duration: Duration) {
     let end = Instant::now() + duration;
     while !halt.is_set() {
         let left = end.saturating_duration_since(Instant::now());
