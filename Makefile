@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 # Programs and fonts the demo and the tests need, as Debian names them. Building needs none of them.
 DEMO_PACKAGES := xvfb openbox zenity fonts-dejavu-core fonts-liberation
-TEST_PACKAGES := $(DEMO_PACKAGES) adb xterm chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg python3 python3-venv \
+TEST_PACKAGES := $(DEMO_PACKAGES) adb xterm x11-utils chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg python3 python3-venv \
 	dbus gnome-keyring libsecret-tools
 
 help: ## Say what each target does

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "android")]
 pub mod android;
+mod area_fault;
 #[cfg(feature = "desktop")]
 pub mod desktop;
 pub mod fake;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use self::area_fault::AreaFault;
 use crate::action::{Action, ActionSpace, InvalidAction, Verb};
 use crate::geometry::{PixelPoint, Size};
 use crate::guard::Refusal;
@@ -195,15 +197,14 @@ pub enum DeviceError {
         needed_for: &'static str,
     },
 
-    /// There is no monitor of that number.
-    #[error("there is no monitor {index} on display `{display}`, which has {available}")]
-    NoSuchMonitor {
-        /// The display's name.
-        display: String,
-        /// The number asked for, from 0.
-        index: usize,
-        /// How many monitors there are.
-        available: usize,
+    /// What was chosen of a desktop cannot be observed, or not any more; nothing was done.
+    #[error("what was chosen of device `{device}` cannot be observed")]
+    Area {
+        /// The device's name.
+        device: String,
+        /// Why.
+        #[source]
+        source: AreaFault,
     },
 
     /// The device was there and is gone.
@@ -354,11 +355,7 @@ impl DeviceError {
             Self::MissingExtension { extension, .. } => {
                 return Some(format!("start the display server with {extension} enabled"));
             }
-            Self::NoSuchMonitor { available: 0, .. } => "connect a monitor",
-            Self::NoSuchMonitor { available: 1, .. } => "the only monitor is number 0",
-            Self::NoSuchMonitor { available, .. } => {
-                return Some(format!("choose a monitor from 0 to {}", available - 1));
-            }
+            Self::Area { source, .. } => source.hint(),
             Self::Lost { .. } => "restart the display, then run again",
             Self::Capture { .. } => {
                 "allow this program to record the screen in the system's privacy settings"
@@ -420,6 +417,7 @@ impl DeviceError {
                 | Self::MissingExtension { .. }
                 | Self::KeyboardFull { .. }
                 | Self::Lost { .. }
+                | Self::Area { source: AreaFault::Gone { .. }, .. }
         )
     }
 }

@@ -3,15 +3,18 @@
 //! A click in the wrong place is the commonest fault of programs like this one, and it nearly
 //! always comes from a number that changed its meaning on the way: pixels of the picture the model
 //! saw, of the screenshot, of the monitor, or the units of the virtual desktop. So each of the four
-//! is its own type, and a number passes from one to the next in this file and `geometry/grid.rs` or not at all.
+//! is its own type, and a number passes from one to the next here and in `geometry/` or not at all.
 //!
 //! ```text
-//! ModelPoint ── Frame ──> PixelPoint ── MonitorLayout ──> MonitorPoint ── MonitorLayout ──> DesktopPoint
+//! ModelPoint ── Frame ──> PixelPoint ── Area ──> MonitorPoint ── MonitorLayout ──> DesktopPoint
 //! ```
+//!
+//! An [`Area`] is what of a monitor the screenshot shows: all of it, a window or a region.
 //!
 //! Every conversion maps the *centre* of the source pixel and takes the target pixel it falls in,
 //! which is exact when the sizes agree and never drifts towards a corner when they do not.
 
+mod area;
 mod grid;
 
 use std::borrow::Cow;
@@ -21,6 +24,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::area::Area;
 pub use self::grid::{Grid, ModelBox};
 
 /// A width and a height.
@@ -223,15 +227,6 @@ pub struct MonitorLayout {
 }
 
 impl MonitorLayout {
-    /// Returns the monitor's pixel under the centre of a pixel of its screenshot, which is
-    /// `screenshot` large; the two sizes differ only where the system scales what it captures.
-    pub fn to_monitor(self, point: PixelPoint, screenshot: Size) -> MonitorPoint {
-        MonitorPoint {
-            x: rescale(point.x, screenshot.width, self.size.width),
-            y: rescale(point.y, screenshot.height, self.size.height),
-        }
-    }
-
     /// Returns the place on the virtual desktop that holds the centre of a monitor's pixel.
     pub fn to_desktop(self, point: MonitorPoint) -> DesktopPoint {
         let unit = |value: i32| floor((f64::from(value) + 0.5) / self.scale);
@@ -241,35 +236,21 @@ impl MonitorLayout {
         }
     }
 
-    /// Returns the part of a screenshot that an area of the desktop takes, which may reach beyond
-    /// it.
-    pub fn area(self, desktop: Rect, screenshot: Size) -> Rect {
-        let ratio = |shown: u32, real: u32| f64::from(shown) / f64::from(real.max(1)) * self.scale;
-        let across = ratio(screenshot.width, self.size.width);
-        let down = ratio(screenshot.height, self.size.height);
-        let edge = |value: i32, origin: i32, ratio: f64| {
-            floor((f64::from(value) - f64::from(origin)) * ratio)
-        };
-        let side =
-            |length: u32, ratio: f64| floor((f64::from(length) * ratio).ceil()).unsigned_abs();
-        Rect {
-            x: edge(desktop.x, self.origin.x, across),
-            y: edge(desktop.y, self.origin.y, down),
-            width: side(desktop.width, across),
-            height: side(desktop.height, down),
+    /// Returns the monitor's pixel under the centre of a desktop unit, clamped to the monitor.
+    pub fn from_desktop(self, point: DesktopPoint) -> MonitorPoint {
+        let point = self.pixel_at(point);
+        MonitorPoint {
+            x: clamp(point.x.into(), self.size.width),
+            y: clamp(point.y.into(), self.size.height),
         }
     }
 
-    /// Returns the monitor's pixel under the centre of a desktop unit, clamped to the monitor.
-    pub fn from_desktop(self, point: DesktopPoint) -> MonitorPoint {
-        let pixel = |value: i32, origin: i32, length: u32| {
-            let offset = f64::from(value) - f64::from(origin) + 0.5;
-            clamp(i64::from(floor(offset * self.scale)), length)
+    /// Returns the pixel under the centre of a desktop unit, which may lie beyond the monitor.
+    fn pixel_at(self, point: DesktopPoint) -> MonitorPoint {
+        let pixel = |value: i32, origin: i32| {
+            floor((f64::from(value) - f64::from(origin) + 0.5) * self.scale)
         };
-        MonitorPoint {
-            x: pixel(point.x, self.origin.x, self.size.width),
-            y: pixel(point.y, self.origin.y, self.size.height),
-        }
+        MonitorPoint { x: pixel(point.x, self.origin.x), y: pixel(point.y, self.origin.y) }
     }
 }
 
@@ -298,19 +279,6 @@ fn inside(value: i32, length: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_area_of_the_desktop_is_found_on_the_screenshot() {
-        let origin = DesktopPoint { x: 100, y: -50 };
-        let size = Size { width: 800, height: 600 };
-        let area = Rect { x: 90, y: -40, width: 30, height: 20 };
-        let plain = MonitorLayout { origin, size, scale: 1.0 };
-        assert_eq!(plain.area(area, size), Rect { x: -10, y: 10, width: 30, height: 20 });
-        let doubled = MonitorLayout { scale: 2.0, ..plain };
-        assert_eq!(doubled.area(area, size), Rect { x: -20, y: 20, width: 60, height: 40 });
-        let half = Size { width: 400, height: 300 };
-        assert_eq!(plain.area(area, half), Rect { x: -5, y: 5, width: 15, height: 10 });
-    }
     use proptest::prelude::*;
 
     /// Screenshots and the sizes the model's resize rule gives them, with ties of its rounding.
@@ -403,13 +371,10 @@ mod tests {
         fn a_pixel_of_any_monitor_survives_the_trip_over_the_desktop(
             monitor in any_monitor(), x in 0.0..1.0f64, y in 0.0..1.0f64,
         ) {
-            let pixel = PixelPoint {
+            let point = MonitorPoint {
                 x: floor(x * f64::from(monitor.size.width)),
                 y: floor(y * f64::from(monitor.size.height)),
             };
-            let point = monitor.to_monitor(pixel, monitor.size);
-            prop_assert_eq!(point.xy(), pixel.xy());
-
             let desktop = monitor.to_desktop(point);
             let units = |length: u32| floor((f64::from(length) / monitor.scale).ceil());
             prop_assert!((monitor.origin.x..monitor.origin.x + units(monitor.size.width)).contains(&desktop.x));

@@ -49,12 +49,15 @@ pub use device::android::{
 #[cfg(all(feature = "desktop", target_os = "linux"))]
 pub use device::desktop::Rescue;
 #[cfg(feature = "desktop")]
-pub use device::desktop::{DesktopDevice, DesktopOptions, Monitor, WatchOptions, monitors};
+pub use device::desktop::{
+    DesktopDevice, DesktopOptions, DesktopWindow, Monitor, MonitorChoice, Scope, WatchOptions,
+    WindowChoice, monitors, windows,
+};
 pub use device::fake::{FakeDevice, FakeFault, FakeScreen};
 pub use device::still::StillDevice;
-pub use device::{Device, DeviceError, DeviceInfo, DeviceKind};
+pub use device::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind};
 pub use geometry::{
-    DesktopPoint, Frame, Grid, ModelBox, ModelPoint, MonitorLayout, MonitorPoint, PixelPoint,
+    Area, DesktopPoint, Frame, Grid, ModelBox, ModelPoint, MonitorLayout, MonitorPoint, PixelPoint,
     Point, Rect, Size,
 };
 pub use guard::{

@@ -3,6 +3,7 @@
 mod ask;
 mod bench;
 mod chat;
+mod desktop;
 mod devices;
 mod ground;
 mod model;
@@ -14,6 +15,7 @@ mod server;
 pub(crate) use ask::{AskArgs, GenerateArgs};
 pub(crate) use bench::BenchArgs;
 pub(crate) use chat::ChatArgs;
+pub(crate) use desktop::DesktopArgs;
 pub(crate) use devices::{DevicesArgs, DevicesCommand, FakeAndroidArgs};
 pub(crate) use ground::GroundArgs;
 pub(crate) use model::{LoadArgs, ModelArgs, Prompt, TalkArgs};
@@ -180,6 +182,11 @@ pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
 
+    /// Only measure how far clicks arrive from where they were meant, on every monitor or the one
+    /// that is named.
+    #[arg(long)]
+    pub(crate) calibrate: bool,
+
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 }
@@ -250,9 +257,8 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "DEVICE", default_value = "desktop", value_parser = parse_device)]
     pub(crate) device: DeviceArg,
 
-    /// The monitor, as `devices` numbers them; the primary one by default.
-    #[arg(long, value_name = "N")]
-    pub(crate) monitor: Option<usize>,
+    #[command(flatten)]
+    pub(crate) desktop: DesktopArgs,
 }
 
 /// A device as it was typed.

@@ -47,7 +47,8 @@ pub(crate) fn run(
     let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());
     let case = window::case(args.window);
     let stage = Stage::set(args, printer, environment, &interrupt)?;
-    let options = DesktopOptions { monitor: None, display: Some(stage.display.clone()) };
+    let display = Some(stage.display.clone());
+    let options = DesktopOptions { display, ..DesktopOptions::default() };
     interrupt.be_reachable(printer, environment);
     let device = DesktopDevice::open(&options)?.heeding(interrupt.halt.clone());
     let mut device = interrupt.share(Box::new(device), Some(&stage.display), environment);

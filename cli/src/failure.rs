@@ -267,8 +267,8 @@ fn exit_of_device(error: &DeviceError) -> Exit {
         DeviceError::Declined { .. } => Exit::NotAchieved,
         DeviceError::Halted { .. } => Exit::Interrupted,
         DeviceError::Android(error) if error.is_bad_input() => Exit::BadInput,
-        DeviceError::NoSuchMonitor { .. }
-        | DeviceError::Invalid { .. }
+        DeviceError::Area { source, .. } if source.is_choice() => Exit::BadInput,
+        DeviceError::Invalid { .. }
         | DeviceError::Unsupported { .. }
         | DeviceError::NoSuchKey { .. }
         | DeviceError::Refused { .. }

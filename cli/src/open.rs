@@ -11,8 +11,8 @@ use std::path::Path;
 
 use handsight_actions::{
     AdbAddress, AndroidDevice, AndroidOptions, BadAdbAddress, DesktopDevice, DesktopOptions,
-    Device, DeviceError, Guard, Halt, Observation, SafetyPolicy, SecretHand, Secrets, StillDevice,
-    WatchOptions,
+    Device, DeviceError, Guard, Halt, Observation, Rect, SafetyPolicy, Scope, SecretHand, Secrets,
+    StillDevice, WatchOptions,
 };
 use handsight_agent::{
     Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, VisionModel,
@@ -34,18 +34,20 @@ pub(crate) fn device(
     halt: &Halt,
 ) -> Result<Box<dyn Device>, Failure> {
     match &target.device {
-        DeviceArg::Still(_) if target.monitor.is_some() => {
-            Err(Failure::bad_input("a picture has no monitors".to_owned())
-                .with_hint("leave out `--monitor`"))
-        }
-        DeviceArg::Android(_) if target.monitor.is_some() => {
-            Err(Failure::bad_input("a phone has no monitors".to_owned())
-                .with_hint("leave out `--monitor`"))
-        }
+        DeviceArg::Still(_) if target.desktop.is_given() => Err(not_a_desktop("picture")),
+        DeviceArg::Android(_) if target.desktop.is_given() => Err(not_a_desktop("phone")),
         DeviceArg::Android(serial) => Ok(Box::new(phone(serial.as_deref(), environment, halt)?)),
         DeviceArg::Still(path) => Ok(Box::new(StillDevice::open(path)?)),
-        DeviceArg::Desktop => desktop(target.monitor, watch, environment, halt),
+        DeviceArg::Desktop => {
+            let (scope, region) = (target.desktop.scope(), target.desktop.region);
+            desktop(scope, region, watch, environment, halt)
+        }
     }
+}
+
+fn not_a_desktop(what: &str) -> Failure {
+    Failure::bad_input(format!("a {what} has no monitors, windows or regions"))
+        .with_hint("leave out `--monitor`, `--window` and `--region`")
 }
 
 /// Opens the device that was named, so that Ctrl-C makes it let go of everything, behind a safety
@@ -70,14 +72,15 @@ pub(crate) fn guarded(
     Ok(policy::guard(Box::new(device), safety, printer, interrupt))
 }
 
-/// Opens a monitor of the desktop.
+/// Opens a monitor or a window of the desktop.
 pub(crate) fn desktop(
-    monitor: Option<usize>,
+    scope: Scope,
+    region: Option<Rect>,
     watch: Option<WatchOptions>,
     environment: &Environment,
     halt: &Halt,
 ) -> Result<Box<dyn Device>, Failure> {
-    let options = DesktopOptions { monitor, display: environment.display.clone() };
+    let options = DesktopOptions { scope, region, display: environment.display.clone() };
     let device = DesktopDevice::open(&options).map_err(|error| no_desktop(error, environment))?;
     let mut device = device.heeding(halt.clone());
     if let Some(watch) = watch {

@@ -168,9 +168,11 @@ fn a_monitor_that_is_not_there_is_bad_input() {
     let output = output(&mut command);
     let error = error(&output);
     assert_eq!(output.status.code(), Some(2), "{error}");
-    let message = format!("there is no monitor 3 on display `{}`, which has 1", server.display());
+    let device = format!("desktop {}", server.display());
+    let message = format!("what was chosen of device `{device}` cannot be observed");
     assert_eq!(error["message"], message);
-    assert_eq!(error["hint"], "the only monitor is number 0");
+    assert_eq!(error["causes"][0], "there is no monitor `3`, only `screen`");
+    assert_eq!(error["hint"], "give the name of one of those, or its number, from 0");
     assert!(!handsight.dir().join("out.png").exists());
 }
 

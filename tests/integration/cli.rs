@@ -133,8 +133,8 @@ fn a_screenshot_of_a_picture_is_that_picture() {
     assert_snapshot!(handsight.snapshot(&args), @r"
     exit code: 2
     --- stderr ---
-    error: a picture has no monitors
-    hint: leave out `--monitor`
+    error: a picture has no monitors, windows or regions
+    hint: leave out `--monitor`, `--window` and `--region`
     ");
 }
 

@@ -1,9 +1,12 @@
 //! The desktop device and real applications: what arrives is compared with what was meant, and
 //! what is seen with the X server's own pixels.
 
+mod area;
+mod calibrate;
+
 use std::time::Duration;
 
-use handsight_actions::{Action, DesktopDevice, Device, Direction, Key, PixelPoint};
+use handsight_actions::{Action, DesktopDevice, Device, Direction, Key, PixelPoint, Rect};
 use handsight_agent::CancelFlag;
 use handsight_agent::settle::pause;
 use handsight_tests::apps::{Form, Terminal};
@@ -13,7 +16,6 @@ use handsight_tests::wait::{ANSWERING, wait_until};
 use handsight_tests::xserver::XServer;
 use image::RgbImage;
 use x11rb::connection::Connection as _;
-use x11rb::protocol::randr::{ConnectionExt as _, MonitorInfo};
 use x11rb::protocol::xproto::{ConnectionExt as _, CreateGCAux, Rectangle, SubwindowMode};
 use x11rb::wrapper::ConnectionExt as _;
 
@@ -81,25 +83,8 @@ fn a_screen_of_16_bits_is_seen_in_its_own_colours() {
 fn the_second_of_two_monitors_is_seen_and_clicked_where_it_is() {
     let server = XServer::start("640x400x24").unwrap();
     paint(&server);
-    let connection = server.connection();
-    let resources = connection.randr_get_screen_resources(server.root()).unwrap().reply().unwrap();
-    for (name, x, outputs) in [("left", 0, vec![resources.outputs[0]]), ("right", 400, vec![])] {
-        let name = connection.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom;
-        let width = if x == 0 { 400 } else { 240 };
-        let monitor = MonitorInfo {
-            name,
-            primary: x == 0,
-            automatic: false,
-            x,
-            y: 0,
-            width,
-            height: 400,
-            width_in_millimeters: 100,
-            height_in_millimeters: 100,
-            outputs,
-        };
-        connection.randr_set_monitor(server.root(), monitor).unwrap().check().unwrap();
-    }
+    let rect = |x, width| Rect { x, y: 0, width, height: 400 };
+    server.set_monitors(&[("left", rect(0, 400)), ("right", rect(400, 240))]).unwrap();
     let mut right = server.monitor(1).unwrap();
     let screenshot = right.observe().unwrap().screenshot;
     let whole = server.pixels().unwrap();

@@ -4,6 +4,7 @@ pub mod adb;
 pub mod apps;
 pub mod binary;
 pub mod embedded_eval;
+pub mod event_window;
 pub mod fake_server;
 #[path = "../fuzz/targets.rs"]
 pub mod fuzz;

@@ -5,11 +5,13 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
 use anyhow::{Context, Result, bail, ensure};
-use handsight_actions::{DesktopDevice, DesktopOptions};
+use handsight_actions::{DesktopDevice, DesktopOptions, MonitorChoice, Rect, Scope};
 use image::{Rgb, RgbImage};
 use x11rb::connection::Connection;
+use x11rb::protocol::randr::{ConnectionExt as _, MonitorInfo};
 use x11rb::protocol::xproto::{
-    AtomEnum, ConnectionExt as _, ImageFormat, KeyButMask, Screen, Visualtype, Window,
+    AtomEnum, ConfigureWindowAux, ConnectionExt as _, ImageFormat, KeyButMask, Screen, Visualtype,
+    Window,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -64,9 +66,12 @@ impl XServer {
         let mut server = Self::start(screen)?;
         let manager = Program::start(server.command("openbox").stderr(Stdio::null()))?;
         server.manager = Some(manager);
-        let check = server.atom("_NET_SUPPORTING_WM_CHECK")?;
+        // It says that it is there before it looks after windows, and lists them when it does.
+        let list = server.atom("_NET_CLIENT_LIST_STACKING")?;
         wait_until("the window manager did not start", STARTING, || {
-            Ok(server.window_in(server.screen.root, check)?.is_some())
+            let root = server.screen.root;
+            let x11 = &server.connection;
+            Ok(x11.get_property(false, root, list, AtomEnum::ANY, 0, 0)?.reply()?.type_ != 0)
         })?;
         Ok(server)
     }
@@ -125,6 +130,60 @@ impl XServer {
         command.env("GTK_IM_MODULE", "gtk-im-context-simple").env("NO_AT_BRIDGE", "1");
     }
 
+    /// Divides the screen into monitors of these names.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server refuses.
+    pub fn set_monitors(&self, monitors: &[(&str, Rect)]) -> Result<()> {
+        let root = self.screen.root;
+        let resources = self.connection.randr_get_screen_resources(root)?.reply()?;
+        for (index, (name, area)) in monitors.iter().enumerate() {
+            let info = MonitorInfo {
+                name: self.atom(name)?,
+                primary: index == 0,
+                automatic: false,
+                x: area.x.try_into()?,
+                y: area.y.try_into()?,
+                width: area.width.try_into()?,
+                height: area.height.try_into()?,
+                width_in_millimeters: 100,
+                height_in_millimeters: 100,
+                // The first takes the place of the one that the server made of its output.
+                outputs: resources.outputs.iter().copied().filter(|_| index == 0).collect(),
+            };
+            self.connection.randr_set_monitor(root, info)?.check()?;
+        }
+        Ok(())
+    }
+
+    /// Returns a window by its title.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is none in time.
+    pub fn find_window(&self, title: &str) -> Result<Window> {
+        let mut windows = Vec::new();
+        let found = wait_for(&format!("there is no window `{title}`"), STARTING, || {
+            windows = handsight_actions::windows(Some(&self.display))?;
+            let found = windows.iter().find(|window| window.title == title);
+            Ok(found.map(|window| window.id.try_into()).transpose()?)
+        });
+        found.with_context(|| format!("there are only {windows:?}"))
+    }
+
+    /// Moves and resizes a window, as its program or a user would.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server refuses.
+    pub fn place_window(&self, window: Window, area: Rect) -> Result<()> {
+        let values = ConfigureWindowAux::new().x(area.x).y(area.y);
+        let values = values.width(area.width).height(area.height);
+        self.connection.configure_window(window, &values)?.check()?;
+        Ok(self.connection.sync()?)
+    }
+
     /// Connects the device under test to this display.
     ///
     /// # Errors
@@ -141,7 +200,18 @@ impl XServer {
     /// Fails if the device cannot be opened.
     pub fn monitor(&self, index: usize) -> Result<DesktopDevice> {
         let display = Some(self.display.clone());
-        Ok(DesktopDevice::open(&DesktopOptions { monitor: Some(index), display })?)
+        let scope = Scope::Monitor(MonitorChoice::Index(index));
+        Ok(DesktopDevice::open(&DesktopOptions { scope, region: None, display })?)
+    }
+
+    /// Connects the device under test to one window of this display, named by its title.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the device cannot be opened.
+    pub fn window(&self, title: &str, region: Option<Rect>) -> Result<DesktopDevice> {
+        let (display, scope) = (Some(self.display.clone()), Scope::Window(title.parse()?));
+        Ok(DesktopDevice::open(&DesktopOptions { scope, region, display })?)
     }
 
     /// Ends the server, as if the display had been pulled out.

@@ -1,4 +1,4 @@
-//! The desktop this process can reach: one of its monitors, its mouse and its keyboard.
+//! The desktop this process can reach: a monitor or a window of it, its mouse and its keyboard.
 //!
 //! The mouse goes through enigo on every system. What differs between systems is how a monitor is
 //! captured and how text is typed, so those two are one module for each: `x11` speaks to the X
@@ -6,37 +6,44 @@
 //! text), `native` uses xcap and enigo on macOS and Windows. Wayland compositors let no program do
 //! either without asking, so on Linux this is for X11 sessions and virtual displays.
 
+mod choice;
 mod mouse;
 #[cfg(not(target_os = "linux"))]
 mod native;
+mod view;
 #[cfg(target_os = "linux")]
 mod x11;
 
 use std::time::{Duration, Instant};
 
 use enigo::Button;
+use image::RgbImage;
 
+pub use self::choice::{MonitorChoice, Scope, WindowChoice};
 use self::mouse::Mouse;
 #[cfg(not(target_os = "linux"))]
 use self::native::{Keyboard, Screen, Watch};
+use self::view::{View, monitor_under};
 #[cfg(target_os = "linux")]
 pub use self::x11::Rescue;
 #[cfg(target_os = "linux")]
 use self::x11::{Keyboard, Screen, Watch};
 use super::pause::pause;
-use super::{Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
+use super::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
 use crate::action::{Action, ActionSpace};
-use crate::geometry::{DesktopPoint, MonitorLayout, PixelPoint, Size};
+use crate::geometry::{DesktopPoint, MonitorLayout, PixelPoint, Rect, Size};
 use crate::halt::{Halt, HaltState, Reaction};
 use crate::key::Key;
 use crate::observation::{Observation, Place, Window, WindowAt};
 use crate::screenshot::Screenshot;
 
-/// Which desktop, and which monitor of it.
+/// Which desktop, and what of it.
 #[derive(Clone, Debug, Default)]
 pub struct DesktopOptions {
-    /// The number of the monitor, from 0 as [`monitors`] lists them; the primary one, if absent.
-    pub monitor: Option<usize>,
+    /// The monitor or window that is observed and acted on.
+    pub scope: Scope,
+    /// The part of it, in its own pixels; all of it, if absent.
+    pub region: Option<Rect>,
     /// The X11 display; the one the environment names, if absent. Other systems have but one.
     pub display: Option<String>,
 }
@@ -73,6 +80,43 @@ pub fn monitors(display: Option<&str>) -> Result<Vec<Monitor>, DeviceError> {
     screen.monitors().map_err(|failure| failure.while_asked(&display, "list its monitors"))
 }
 
+/// One window of a desktop that a person would call a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesktopWindow {
+    /// What the system knows it by for as long as it is open.
+    pub id: u64,
+    /// The application: the class of an X11 window.
+    pub app: String,
+    /// What its title bar says, if anything.
+    pub title: String,
+    /// Where it is, without its frame, in units of the desktop.
+    pub area: Rect,
+    /// The number of the monitor that shows most of it, if one shows any.
+    pub monitor: Option<usize>,
+}
+
+/// Lists the windows of a desktop, the one in front first.
+///
+/// # Errors
+/// [`DeviceError::NoDisplay`] where there is no desktop, [`DeviceError::Area`] where the system
+/// does not say which windows there are.
+pub fn windows(display: Option<&str>) -> Result<Vec<DesktopWindow>, DeviceError> {
+    let screen = Screen::open(display)?;
+    let list = || {
+        let monitors = screen.monitors()?;
+        let found = screen.windows()?.ok_or(AreaFault::WindowsUnknown)?;
+        let describe = |found: view::Found| DesktopWindow {
+            id: found.id.into(),
+            monitor: monitor_under(found.area, &monitors),
+            app: found.app,
+            title: found.title,
+            area: found.area,
+        };
+        Ok(found.into_iter().map(describe).collect())
+    };
+    list().map_err(|failure: Failure| failure.while_asked(screen.display(), "list its windows"))
+}
+
 /// Why the system did not do something, before it is known for which device and action.
 #[derive(Debug)]
 #[cfg_attr(
@@ -90,6 +134,14 @@ enum Failure {
     NoSpareKey(char),
     /// The keyboard has no unused key at all.
     KeyboardFull,
+    /// What was chosen cannot be observed, or not any more.
+    Area(AreaFault),
+}
+
+impl From<AreaFault> for Failure {
+    fn from(fault: AreaFault) -> Self {
+        Self::Area(fault)
+    }
 }
 
 impl Failure {
@@ -102,6 +154,7 @@ impl Failure {
             Self::NoSuchKey(key) => DeviceError::NoSuchKey { device, key },
             Self::NoSpareKey(character) => DeviceError::NoSpareKey { device, character },
             Self::KeyboardFull => DeviceError::KeyboardFull { display: device },
+            Self::Area(source) => DeviceError::Area { device, source },
         }
     }
 }
@@ -109,15 +162,18 @@ impl Failure {
 /// Two clicks of a chain must come closer than this, and two that are no chain must not.
 const CLICK_CHAIN: Duration = Duration::from_millis(500);
 
-/// A monitor of a desktop, its mouse and its keyboard.
+/// How long a window that was brought up gets to draw itself, and how often it is looked at.
+const DRAWING: Duration = Duration::from_millis(600);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(40);
+
+/// A monitor or a window of a desktop, its mouse and its keyboard.
 pub struct DesktopDevice {
     name: String,
     screen: Screen,
     mouse: Mouse,
     keyboard: Keyboard,
-    index: usize,
-    monitor: Monitor,
-    /// The size of screenshots, which is the monitor's unless the system scales them.
+    view: View,
+    /// The size of screenshots, which is the view's unless the system scales them.
     size: Size,
     last_click: Option<(Instant, PixelPoint)>,
     halt: Halt,
@@ -128,27 +184,24 @@ impl DesktopDevice {
     /// Connects to a desktop.
     ///
     /// # Errors
-    /// Says what is missing: the display, an extension of it, or the monitor.
+    /// Says what is missing: the display, an extension of it, the monitor, window or region.
     pub fn open(options: &DesktopOptions) -> Result<Self, DeviceError> {
         let screen = Screen::open(options.display.as_deref())?;
         let display = screen.display().to_owned();
-        let fail = |failure: Failure| failure.while_asked(&display, "list its monitors");
-        let monitors = screen.monitors().map_err(fail)?;
-        let primary = || monitors.iter().position(|monitor| monitor.is_primary).unwrap_or(0);
-        let index = options.monitor.unwrap_or_else(primary);
-        let monitor = monitor_at(&display, &monitors, index)?;
+        let view = View::choose(&screen, options).map_err(|failure| {
+            failure.while_asked(&format!("desktop {display}"), "find what was chosen")
+        })?;
         let keyboard = Keyboard::open(&screen)
             .map_err(|failure| failure.while_asked(&display, "read its keyboard"))?;
         let mouse = Mouse::open(options.display.as_deref())
             .map_err(|source| DeviceError::NoDisplay { display: display.clone(), source })?;
         Ok(Self {
-            name: format!("desktop {display} monitor {index}"),
+            name: format!("desktop {display} {}", view.name()),
             screen,
             mouse,
             keyboard,
-            index,
-            size: monitor.layout.size,
-            monitor,
+            size: view.area().size(),
+            view,
             last_click: None,
             halt: Halt::default(),
             watch: None,
@@ -183,7 +236,7 @@ impl DesktopDevice {
         let done = if self.halt.is_set() {
             Err(Failure::Refused("input was halted".into()))
         } else {
-            self.act(action)
+            self.make_way(action).and_then(|()| self.act(action))
         };
         if done.is_err() {
             // A display that is gone holds no keys.
@@ -197,24 +250,61 @@ impl DesktopDevice {
 
     /// Returns the monitor as it was last seen.
     pub fn monitor(&self) -> &Monitor {
-        &self.monitor
+        self.view.monitor().0
     }
 
-    /// Monitors may be moved, resized and unplugged at any time.
-    fn refresh(&mut self, task: &'static str) -> Result<(), DeviceError> {
-        let monitors =
-            self.screen.monitors().map_err(|failure| failure.while_asked(&self.name, task))?;
-        let monitor = monitor_at(self.screen.display(), &monitors, self.index)?;
-        if monitor.layout.size != self.monitor.layout.size {
-            self.size = monitor.layout.size;
+    /// Looks where what is observed is now.
+    fn refresh(&mut self) -> Result<(), Failure> {
+        let before = self.view.area().size();
+        let followed = self.view.follow(&self.screen);
+        if self.view.area().size() != before {
+            self.size = self.view.area().size();
         }
-        self.monitor = monitor;
-        Ok(())
+        followed
     }
 
     fn to_desktop(&self, point: PixelPoint) -> DesktopPoint {
-        let layout = self.monitor.layout;
-        layout.to_desktop(layout.to_monitor(point, self.size))
+        self.view.area().to_desktop(point, self.size)
+    }
+
+    /// Brings a window up before it is acted on, and has keys reach it: nothing may arrive
+    /// elsewhere.
+    fn make_way(&mut self, action: &Action<PixelPoint>) -> Result<(), Failure> {
+        if matches!(action, Action::Wait { .. } | Action::Answer { .. } | Action::Terminate { .. })
+        {
+            return Ok(());
+        }
+        let before = self.view.area().size();
+        self.view.bring_up(&self.screen)?;
+        if self.view.area().size() != before {
+            return Err(Failure::Refused("the window changed its size as it came up".into()));
+        }
+        if matches!(action, Action::Type { .. } | Action::Key { .. }) {
+            self.view.take_keys(&self.screen)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the pixels of what is observed, after bringing it up if it is a window.
+    fn capture(&mut self) -> Result<RgbImage, Failure> {
+        let came_up = self.view.bring_up(&self.screen)?;
+        let mut look =
+            |screen: &mut Screen, view: &View| screen.capture(view.area(), view.monitor().1);
+        let mut image = self.view.while_still(&mut self.screen, &mut look)?;
+        if came_up {
+            // What lay on it is still to be seen until the program has drawn.
+            let start = Instant::now();
+            while start.elapsed() < DRAWING {
+                pause(BETWEEN_LOOKS);
+                let next = self.view.while_still(&mut self.screen, &mut look)?;
+                let is_still = next == image;
+                image = next;
+                if is_still && start.elapsed() >= DRAWING / 4 {
+                    break;
+                }
+            }
+        }
+        Ok(image)
     }
 
     fn act(&mut self, action: &Action<PixelPoint>) -> Result<(), Failure> {
@@ -240,8 +330,10 @@ impl DesktopDevice {
                 self.released(done)
             }
             Action::Scroll { coordinate, direction, amount } => {
-                let place = coordinate.map(|point| self.to_desktop(point));
-                let moved = place.map_or(Ok(()), |point| self.mouse.move_to(point));
+                let moved = match coordinate.map(|point| self.to_desktop(point)) {
+                    Some(point) => self.mouse.move_to(point),
+                    None => self.stay_inside(),
+                };
                 let done = moved.and_then(|()| self.mouse.scroll(*direction, *amount));
                 self.checked(done)
             }
@@ -254,6 +346,15 @@ impl DesktopDevice {
             | Action::Answer { .. }
             | Action::Terminate { .. } => Ok(()),
         }
+    }
+
+    /// Moves the pointer to the middle of the area if it is outside.
+    fn stay_inside(&mut self) -> Result<(), Source> {
+        let area = self.view.area();
+        if area.contains(self.mouse.place()?) {
+            return Ok(());
+        }
+        self.mouse.move_to(area.on_desktop().center())
     }
 
     fn click(&mut self, button: Button, times: u32, point: PixelPoint) -> Result<(), Failure> {
@@ -291,41 +392,29 @@ impl DesktopDevice {
     }
 }
 
-fn monitor_at(display: &str, monitors: &[Monitor], index: usize) -> Result<Monitor, DeviceError> {
-    let missing = || DeviceError::NoSuchMonitor {
-        display: display.to_owned(),
-        index,
-        available: monitors.len(),
-    };
-    monitors.get(index).cloned().ok_or_else(missing)
-}
-
 impl Device for DesktopDevice {
     fn info(&self) -> DeviceInfo {
         DeviceInfo {
             name: self.name.clone(),
             kind: DeviceKind::Desktop,
             size: self.size,
-            scale: self.monitor.scale,
+            scale: self.monitor().scale,
             action_space: ActionSpace::desktop(),
         }
     }
 
     fn observe(&mut self) -> Result<Observation, DeviceError> {
-        let task = "take a screenshot";
-        self.refresh(task)?;
         let image = self
-            .screen
-            .capture(&self.monitor, self.index)
-            .map_err(|failure| failure.while_asked(&self.name, task))?;
-        let screenshot = Screenshot::now(image, self.monitor.scale);
+            .capture()
+            .map_err(|failure| failure.while_asked(&self.name, "take a screenshot"))?;
+        let screenshot = Screenshot::now(image, self.monitor().scale);
         self.size = screenshot.size();
         Ok(Observation { screenshot, foreground_app: self.screen.foreground_app() })
     }
 
     fn window(&mut self, place: Place) -> Result<WindowAt, DeviceError> {
         let task = "say which window is there";
-        self.refresh(task)?;
+        self.refresh().map_err(|failure| failure.while_asked(&self.name, task))?;
         let at = match place {
             Place::Focus => None,
             Place::Point(point) => Some(self.to_desktop(point)),
@@ -337,13 +426,14 @@ impl Device for DesktopDevice {
                 id: found.id.into(),
                 app: found.app,
                 title: found.title,
-                area: self.monitor.layout.area(found.area, self.size),
+                area: self.view.area().shown(found.area, self.size),
             })
         }))
     }
 
     fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
-        self.refresh("perform an action")?;
+        let task = "perform an action";
+        self.refresh().map_err(|failure| failure.while_asked(&self.name, task))?;
         admit(&self.info(), action)?;
         self.act_watched(action).map_err(|failure| match (failure, self.halt.state()) {
             (Failure::Refused(_), HaltState::Paused(cause) | HaltState::Stopped(cause)) => {
@@ -352,7 +442,7 @@ impl Device for DesktopDevice {
             (Failure::Refused(source), HaltState::Going) => {
                 DeviceError::Input { device: self.name.clone(), verb: action.verb(), source }
             }
-            (failure, _) => failure.while_asked(&self.name, "perform an action"),
+            (failure, _) => failure.while_asked(&self.name, task),
         })
     }
 

@@ -1,9 +1,11 @@
-//! `devices`: the monitors and phones that can be observed and acted on, and a phone to try things
-//! out on.
+//! `devices`: the monitors, windows and phones that can be observed and acted on, and a phone to try
+//! things out on.
 
 mod fake_android;
 
-use handsight_actions::{AndroidPhone, Monitor, PhoneDetails, android_phones, monitors};
+use handsight_actions::{
+    AndroidPhone, DesktopWindow, Monitor, PhoneDetails, android_phones, monitors, windows,
+};
 use serde_json::{Value, json};
 
 use crate::args::{DevicesArgs, DevicesCommand};
@@ -44,8 +46,10 @@ fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
         let hint = error.hint().unwrap_or_default();
         printer.note(&format!("no phones: {error}; {hint}"));
     }
+    // A system that does not tell of its windows has monitors all the same.
+    let windows = windows(display).unwrap_or_default();
     let lines = monitors.iter().enumerate().map(line).chain(phones.iter().map(phone_line));
-    let lines: Vec<String> = lines.collect();
+    let lines: Vec<String> = lines.chain(window_lines(&windows)).collect();
     let adb = json!({
         "server": server.to_string(),
         "problem": no_phones.map(|error| error.to_string()),
@@ -53,6 +57,7 @@ fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
     let value = json!({
         "display": display,
         "monitors": monitors.iter().enumerate().map(value).collect::<Vec<Value>>(),
+        "windows": windows.iter().map(window_value).collect::<Vec<Value>>(),
         "phones": phones.iter().map(phone_value).collect::<Vec<Value>>(),
         "adb": adb,
     });
@@ -118,5 +123,45 @@ fn line((index, monitor): (usize, &Monitor)) -> String {
     format!(
         "{index}  {}  {} at ({}, {})  scale {}{primary}",
         monitor.name, layout.size, layout.origin.x, layout.origin.y, monitor.scale
+    )
+}
+
+fn window_value(window: &DesktopWindow) -> Value {
+    json!({
+        "id": format!("{:#x}", window.id),
+        "app": window.app,
+        "title": window.title,
+        "width": window.area.width,
+        "height": window.area.height,
+        "x": window.area.x,
+        "y": window.area.y,
+        "monitor": window.monitor,
+    })
+}
+
+fn window_lines(windows: &[DesktopWindow]) -> Vec<String> {
+    let mut lines: Vec<String> = windows.iter().map(window_line).collect();
+    if !lines.is_empty() {
+        lines.insert(0, "windows, the one in front first:".to_owned());
+    }
+    lines
+}
+
+fn window_line(window: &DesktopWindow) -> String {
+    let area = &window.area;
+    let place = match window.monitor {
+        Some(monitor) => format!("monitor {monitor}"),
+        None => "off the screen".to_owned(),
+    };
+    // A title may have anything in it; on a terminal it is one line of text.
+    let title = window.title.escape_debug();
+    format!(
+        "{:#x}  {}  \"{title}\"  {}×{} at ({}, {})  {place}",
+        window.id,
+        window.app.escape_debug(),
+        area.width,
+        area.height,
+        area.x,
+        area.y
     )
 }

@@ -5,7 +5,11 @@
 //! has to receive the click and the text. The user's pointer and focus are put back. Of a phone only
 //! what leaves no trace on it is tried.
 
+#[cfg(target_os = "linux")]
+mod calibrate;
 mod checks;
+#[cfg(target_os = "linux")]
+mod own_window;
 mod phone;
 #[cfg(target_os = "linux")]
 mod probe;
@@ -25,11 +29,15 @@ pub(crate) fn run(
     printer: &Printer,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
+    if args.calibrate {
+        return calibrate(args, printer, environment);
+    }
     let interrupt = Interrupt::listen(printer)?;
     let mut report = Report { printer, results: Vec::new(), cancel: &interrupt.cancel };
     match &args.target.device {
         DeviceArg::Desktop => {
-            checks::screen(args.target.monitor, environment, &interrupt, &mut report);
+            let choice = args.target.desktop.whole_monitor()?;
+            checks::screen(choice.as_ref(), environment, &interrupt, &mut report);
         }
         DeviceArg::Android(serial) => {
             phone::check(serial.as_deref(), environment, &interrupt, &mut report);
@@ -43,6 +51,26 @@ pub(crate) fn run(
     report.check("trace", checks::trace);
     interrupt.check()?;
     report.finish()
+}
+
+#[cfg(target_os = "linux")]
+fn calibrate(
+    args: &DoctorArgs,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    if args.target.device != DeviceArg::Desktop {
+        return Err(Failure::bad_input("only a desktop can be calibrated".to_owned())
+            .with_hint("leave out `--device`"));
+    }
+    let choice = args.target.desktop.whole_monitor()?;
+    calibrate::run(choice.as_ref(), printer, environment)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn calibrate(_: &DoctorArgs, _: &Printer, _: &Environment) -> Result<Exit, Failure> {
+    let message = "this system does not say where a click arrived";
+    Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message)))
 }
 
 /// What became of a check.

@@ -185,8 +185,8 @@ fn without_a_server_or_adb_it_is_said_what_is_missing() {
     assert_snapshot!(snapshot(&["screenshot", "x.png", "--device", "android", "--monitor", "1"]), @r"
     exit code: 2
     --- stderr ---
-    error: a phone has no monitors
-    hint: leave out `--monitor`
+    error: a phone has no monitors, windows or regions
+    hint: leave out `--monitor`, `--window` and `--region`
     ");
     let mut wrong = handsight.command(&["screenshot", "x.png", "--device", "android"]);
     wrong.env("ADB_SERVER_SOCKET", "localfilesystem:/tmp/adb");

@@ -58,31 +58,36 @@ fn help_of_run() {
       <GOAL>  What to achieve, in a sentence
 
     Options:
-          --device <DEVICE>   The screen: `desktop`, `android` for the phone that is connected,
-                              `android:SERIAL` for one of several, or `still:FILE` for a picture on
-                              which nothing is performed [default: desktop]
-          --monitor <N>       The monitor, as `devices` numbers them; the primary one by default
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
-                              that `models list` shows, or a server's, `http://host/v1#name` [default:
-                              embedded]
-          --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
-          --compute <WHERE>   Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
-                              `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
-                              [default: cpu] [alias: --device-map]
-          --memory <SIZE>     The most memory to take, such as `6GB`; by default what is free
-          --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
-                              in f32
-          --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
-          --exact             Compute in f32 even where weights are quantised, on the CPU: slower, and
-                              closer to the reference
-          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
-                              its name tells
-          --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
-                              for the screen [possible values: embedded-v1, computer-use, mobile-use]
-          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
-                              family
-          --json              Print one JSON object on stdout instead of text for people
-      -h, --help              Print help
+          --device <DEVICE>    The screen: `desktop`, `android` for the phone that is connected,
+                               `android:SERIAL` for one of several, or `still:FILE` for a picture on
+                               which nothing is performed [default: desktop]
+          --monitor <MONITOR>  The monitor: its number or name as `devices` lists them, or
+                               `window:TITLE` for the one with that window; the primary one by default
+          --window <TITLE>     Only this window, wherever it goes: a regular expression found in its
+                               title, or the number that `devices` lists
+          --region <X,Y,W,H>   Only this part of the monitor or window, in its pixels
+          --model <MODEL>      The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
+                               that `models list` shows, or a server's, `http://host/v1#name` [default:
+                               embedded]
+          --mmproj <FILE>      The vision tower's file of a model in GGUF, if it is not the one beside
+                               it
+          --compute <WHERE>    Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
+                               `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
+                               [default: cpu] [alias: --device-map]
+          --memory <SIZE>      The most memory to take, such as `6GB`; by default what is free
+          --dtype <DTYPE>      What weights are kept in; by default as they are stored, and small models
+                               in f32
+          --quantize <TYPE>    Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
+          --exact              Compute in f32 even where weights are quantised, on the CPU: slower, and
+                               closer to the reference
+          --family <NAME>      The family of fine-tunes the model is of, or a .toml file; by default
+                               what its name tells
+          --prompt <PROFILE>   How to talk to the model; by default as its family or config.json says,
+                               for the screen [possible values: embedded-v1, computer-use, mobile-use]
+          --max-pixels <N>     The most pixels of a picture the model sees; by default what suits its
+                               family
+          --json               Print one JSON object on stdout instead of text for people
+      -h, --help               Print help
 
     Model on a server:
           --server-timeout <TIME>       How long one answer may take, repetitions included [default: 5m]
@@ -229,19 +234,24 @@ fn help_of_act() {
       <ACTION_JSON>  The action, such as `{"action":"left_click","coordinate":[120,44]}`
 
     Options:
-          --device <DEVICE>  The screen: `desktop`, `android` for the phone that is connected,
-                             `android:SERIAL` for one of several, or `still:FILE` for a picture on which
-                             nothing is performed [default: desktop]
-          --monitor <N>      The monitor, as `devices` numbers them; the primary one by default
-          --dry-run          Check the action against the screen and the safety policy, but do not
-                             perform it
-          --policy <FILE>    The safety policy that says what may be done; by default
-                             `handsight/policy.yaml` in the user's configuration folder, if there is one
-          --secrets <FILE>   The file with the secrets that `{{secret:NAME}}` stands for; by default
-                             `handsight/secrets.yaml` in the user's configuration folder, if there is
-                             one
-          --json             Print one JSON object on stdout instead of text for people
-      -h, --help             Print help
+          --device <DEVICE>    The screen: `desktop`, `android` for the phone that is connected,
+                               `android:SERIAL` for one of several, or `still:FILE` for a picture on
+                               which nothing is performed [default: desktop]
+          --monitor <MONITOR>  The monitor: its number or name as `devices` lists them, or
+                               `window:TITLE` for the one with that window; the primary one by default
+          --window <TITLE>     Only this window, wherever it goes: a regular expression found in its
+                               title, or the number that `devices` lists
+          --region <X,Y,W,H>   Only this part of the monitor or window, in its pixels
+          --dry-run            Check the action against the screen and the safety policy, but do not
+                               perform it
+          --policy <FILE>      The safety policy that says what may be done; by default
+                               `handsight/policy.yaml` in the user's configuration folder, if there is
+                               one
+          --secrets <FILE>     The file with the secrets that `{{secret:NAME}}` stands for; by default
+                               `handsight/secrets.yaml` in the user's configuration folder, if there is
+                               one
+          --json               Print one JSON object on stdout instead of text for people
+      -h, --help               Print help
     "#);
 }
 
@@ -258,12 +268,16 @@ fn help_of_screenshot() {
       <OUT.png>  The PNG file to write; `-` writes it to stdout
 
     Options:
-          --device <DEVICE>  The screen: `desktop`, `android` for the phone that is connected,
-                             `android:SERIAL` for one of several, or `still:FILE` for a picture on which
-                             nothing is performed [default: desktop]
-          --monitor <N>      The monitor, as `devices` numbers them; the primary one by default
-          --json             Print one JSON object on stdout instead of text for people
-      -h, --help             Print help
+          --device <DEVICE>    The screen: `desktop`, `android` for the phone that is connected,
+                               `android:SERIAL` for one of several, or `still:FILE` for a picture on
+                               which nothing is performed [default: desktop]
+          --monitor <MONITOR>  The monitor: its number or name as `devices` lists them, or
+                               `window:TITLE` for the one with that window; the primary one by default
+          --window <TITLE>     Only this window, wherever it goes: a regular expression found in its
+                               title, or the number that `devices` lists
+          --region <X,Y,W,H>   Only this part of the monitor or window, in its pixels
+          --json               Print one JSON object on stdout instead of text for people
+      -h, --help               Print help
     ");
 }
 
@@ -316,31 +330,38 @@ fn help_of_doctor() {
     Usage: handsight doctor [OPTIONS]
 
     Options:
-          --device <DEVICE>   The screen: `desktop`, `android` for the phone that is connected,
-                              `android:SERIAL` for one of several, or `still:FILE` for a picture on
-                              which nothing is performed [default: desktop]
-          --monitor <N>       The monitor, as `devices` numbers them; the primary one by default
-          --model <MODEL>     The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
-                              that `models list` shows, or a server's, `http://host/v1#name` [default:
-                              embedded]
-          --mmproj <FILE>     The vision tower's file of a model in GGUF, if it is not the one beside it
-          --compute <WHERE>   Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
-                              `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
-                              [default: cpu] [alias: --device-map]
-          --memory <SIZE>     The most memory to take, such as `6GB`; by default what is free
-          --dtype <DTYPE>     What weights are kept in; by default as they are stored, and small models
-                              in f32
-          --quantize <TYPE>   Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
-          --exact             Compute in f32 even where weights are quantised, on the CPU: slower, and
-                              closer to the reference
-          --family <NAME>     The family of fine-tunes the model is of, or a .toml file; by default what
-                              its name tells
-          --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
-                              for the screen [possible values: embedded-v1, computer-use, mobile-use]
-          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
-                              family
-          --json              Print one JSON object on stdout instead of text for people
-      -h, --help              Print help
+          --device <DEVICE>    The screen: `desktop`, `android` for the phone that is connected,
+                               `android:SERIAL` for one of several, or `still:FILE` for a picture on
+                               which nothing is performed [default: desktop]
+          --monitor <MONITOR>  The monitor: its number or name as `devices` lists them, or
+                               `window:TITLE` for the one with that window; the primary one by default
+          --window <TITLE>     Only this window, wherever it goes: a regular expression found in its
+                               title, or the number that `devices` lists
+          --region <X,Y,W,H>   Only this part of the monitor or window, in its pixels
+          --calibrate          Only measure how far clicks arrive from where they were meant, on every
+                               monitor or the one that is named
+          --model <MODEL>      The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name
+                               that `models list` shows, or a server's, `http://host/v1#name` [default:
+                               embedded]
+          --mmproj <FILE>      The vision tower's file of a model in GGUF, if it is not the one beside
+                               it
+          --compute <WHERE>    Where the model runs: `cpu`, `cuda:N`, `metal:N`, several such as
+                               `cuda:0=20GB,cuda:1,cpu`, each filled before the next is used, or `auto`
+                               [default: cpu] [alias: --device-map]
+          --memory <SIZE>      The most memory to take, such as `6GB`; by default what is free
+          --dtype <DTYPE>      What weights are kept in; by default as they are stored, and small models
+                               in f32
+          --quantize <TYPE>    Quantise the weights as they are loaded: `q4k`, `q5k`, `q6k` or `q8_0`
+          --exact              Compute in f32 even where weights are quantised, on the CPU: slower, and
+                               closer to the reference
+          --family <NAME>      The family of fine-tunes the model is of, or a .toml file; by default
+                               what its name tells
+          --prompt <PROFILE>   How to talk to the model; by default as its family or config.json says,
+                               for the screen [possible values: embedded-v1, computer-use, mobile-use]
+          --max-pixels <N>     The most pixels of a picture the model sees; by default what suits its
+                               family
+          --json               Print one JSON object on stdout instead of text for people
+      -h, --help               Print help
 
     Model on a server:
           --server-timeout <TIME>       How long one answer may take, repetitions included [default: 5m]

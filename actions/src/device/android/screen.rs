@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::adb::client::Client;
 use super::adb::error::AdbError;
-use crate::geometry::{DesktopPoint, MonitorLayout, PixelPoint, Rect, Size};
+use crate::geometry::{Area, DesktopPoint, MonitorLayout, PixelPoint, Rect, Size};
 
 /// How long a phone may take to say what it is.
 const SAYING: Duration = Duration::from_secs(10);
@@ -88,7 +88,7 @@ impl Screen {
     pub(crate) fn place(&self, point: PixelPoint, screenshot: Size) -> DesktopPoint {
         let origin = DesktopPoint { x: 0, y: 0 };
         let layout = MonitorLayout { origin, size: self.size, scale: 1.0 };
-        layout.to_desktop(layout.to_monitor(point, screenshot))
+        Area::whole(layout).to_desktop(point, screenshot)
     }
 
     /// Returns all of a screenshot.

@@ -54,6 +54,12 @@ impl Mouse {
         if self.halt.is_set() { Err(Halted.into()) } else { Ok(()) }
     }
 
+    /// Returns where the pointer is.
+    pub(super) fn place(&self) -> Result<DesktopPoint, Source> {
+        let (x, y) = self.enigo.location()?;
+        Ok(DesktopPoint { x, y })
+    }
+
     pub(super) fn move_to(&mut self, point: DesktopPoint) -> Result<(), Source> {
         self.check_going()?;
         Ok(self.enigo.move_mouse(point.x, point.y, Coordinate::Abs)?)

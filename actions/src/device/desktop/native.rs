@@ -6,9 +6,10 @@
 use enigo::{Direction as Press, Enigo, Keyboard as _, Settings};
 use image::RgbImage;
 
+use super::view::Found;
 use super::{Failure, Monitor, WatchOptions};
-use crate::device::{DeviceError, Source};
-use crate::geometry::{DesktopPoint, MonitorLayout, Rect, Size};
+use crate::device::{AreaFault, DeviceError, Source};
+use crate::geometry::{Area, DesktopPoint, MonitorLayout, Rect, Size};
 use crate::halt::Halt;
 use crate::key::{Key, NamedKey};
 
@@ -38,7 +39,7 @@ impl Screen {
     }
 
     #[expect(clippy::unused_self, reason = "the same on every system")]
-    pub(super) fn capture(&mut self, _: &Monitor, index: usize) -> Result<RgbImage, Failure> {
+    pub(super) fn capture(&mut self, area: Area, index: usize) -> Result<RgbImage, Failure> {
         let monitors = xcap::Monitor::all().map_err(refused)?;
         let gone = || Failure::Refused("the monitor was unplugged".into());
         let image = monitors.get(index).ok_or_else(gone)?.capture_image().map_err(refused)?;
@@ -46,7 +47,58 @@ impl Screen {
         let samples: Vec<u8> =
             image.into_raw().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
         let short = || Failure::Refused("the capture has too few pixels".into());
-        RgbImage::from_raw(width, height, samples).ok_or_else(short)
+        let image = RgbImage::from_raw(width, height, samples).ok_or_else(short)?;
+        let part = area.on_monitor();
+        let whole = Rect { x: 0, y: 0, width, height };
+        if part == whole {
+            return Ok(image);
+        }
+        // A window that reaches onto another monitor would need a capture of both.
+        let beyond = || Failure::Refused("it does not lie on one monitor".into());
+        let part = whole.intersection(part).filter(|&seen| seen == part).ok_or_else(beyond)?;
+        let (x, y) = (part.x.unsigned_abs(), part.y.unsigned_abs());
+        Ok(image::imageops::crop_imm(&image, x, y, part.width, part.height).to_image())
+    }
+
+    /// Lists the windows, the one in front first.
+    #[expect(clippy::unused_self, reason = "the same on every system")]
+    pub(super) fn windows(&self) -> Result<Option<Vec<Found>>, Failure> {
+        let all = xcap::Window::all().map_err(refused)?;
+        // A window that goes away while it is described is left out.
+        let shown = all.iter().filter(|window| !window.is_minimized().unwrap_or(true));
+        Ok(Some(shown.filter_map(|window| describe_window(window).ok()).collect()))
+    }
+
+    pub(super) fn find_window(&self, id: u32) -> Result<Option<Found>, Failure> {
+        let windows = self.windows()?.unwrap_or_default();
+        Ok(windows.into_iter().find(|window| window.id == id))
+    }
+
+    /// Checks that nothing lies on a window; there is no way to bring one up here.
+    pub(super) fn raise(&self, window: &Found) -> Result<bool, Failure> {
+        let windows = self.windows()?.unwrap_or_default();
+        let mut above = windows.into_iter().take_while(|other| other.id != window.id);
+        // On macOS these two lie on the whole screen, and let everything through.
+        let is_window = |other: &Found| !["Dock", "Window Server"].contains(&other.app.as_str());
+        let lies_on = |other: &Found| other.area.intersection(window.area).is_some();
+        match above.find(|other| is_window(other) && lies_on(other)) {
+            None => Ok(false),
+            Some(other) => {
+                let by = if other.title.is_empty() { other.app } else { other.title };
+                Err(AreaFault::Covered { window: window.title.clone(), by }.into())
+            }
+        }
+    }
+
+    /// Checks that keys reach a window.
+    #[expect(clippy::unused_self, reason = "the same on every system")]
+    pub(super) fn focus(&self, window: &Found) -> Result<(), Failure> {
+        let all = xcap::Window::all().map_err(refused)?;
+        let focused = all.iter().find(|window| window.is_focused().unwrap_or(false));
+        if focused.and_then(|window| window.id().ok()) == Some(window.id) {
+            return Ok(());
+        }
+        Err(AreaFault::Unfocused { window: window.title.clone() }.into())
     }
 
     #[expect(clippy::unused_self, reason = "the same on every system")]
@@ -72,12 +124,15 @@ impl Screen {
     }
 }
 
-/// A window; there is none, since nobody can tell.
-pub(super) struct Found {
-    pub(super) id: u32,
-    pub(super) app: String,
-    pub(super) title: String,
-    pub(super) area: Rect,
+/// Where a window is, in the units of the desktop.
+fn describe_window(window: &xcap::Window) -> Result<Found, xcap::XCapError> {
+    let (width, height) = (window.width()?, window.height()?);
+    Ok(Found {
+        id: window.id()?,
+        app: window.app_name()?,
+        title: window.title()?,
+        area: Rect { x: window.x()?, y: window.y()?, width, height },
+    })
 }
 
 /// xcap measures in points on macOS and in physical pixels on Windows, and so does enigo.

@@ -14,6 +14,7 @@ mod keyboard;
 mod keymap;
 mod keysym;
 mod pixels;
+mod raise;
 mod rescue;
 mod watch;
 mod windows;
@@ -31,11 +32,11 @@ use self::connection::Connection;
 pub(super) use self::keyboard::Keyboard;
 pub use self::rescue::Rescue;
 pub(super) use self::watch::Watch;
-use self::windows::Found;
+use super::view::Found;
 use super::{Failure, Monitor};
 use crate::device::DeviceError;
 use crate::device::pause::pause;
-use crate::geometry::{DesktopPoint, MonitorLayout, Size};
+use crate::geometry::{Area, DesktopPoint, MonitorLayout, Size};
 
 /// How long a window manager may take to look at a press. One that never does is not waited for.
 const RELEASING: Duration = Duration::from_secs(1);
@@ -104,9 +105,29 @@ impl Screen {
         Ok(monitors)
     }
 
-    /// Reads the pixels of a monitor.
-    pub(super) fn capture(&mut self, monitor: &Monitor, _: usize) -> Result<RgbImage, Failure> {
-        self.capture.capture(&self.connection, monitor.layout)
+    /// Reads the pixels of an area.
+    pub(super) fn capture(&mut self, area: Area, _: usize) -> Result<RgbImage, Failure> {
+        self.capture.capture(&self.connection, area.on_desktop())
+    }
+
+    /// Lists the windows, the one in front first; `None` where that is not to be known.
+    pub(super) fn windows(&self) -> Result<Option<Vec<Found>>, Failure> {
+        windows::list(&self.connection).map(Some)
+    }
+
+    /// Returns a window by its number, if there still is one.
+    pub(super) fn find_window(&self, id: u32) -> Result<Option<Found>, Failure> {
+        windows::find(&self.connection, id)
+    }
+
+    /// Has a window be shown with nothing on it, and says whether that took anything.
+    pub(super) fn raise(&self, window: &Found) -> Result<bool, Failure> {
+        raise::raise(&self.connection, window)
+    }
+
+    /// Has keys reach a window.
+    pub(super) fn focus(&self, window: &Found) -> Result<(), Failure> {
+        raise::focus(&self.connection, window)
     }
 
     /// Returns the class of the window that has the focus, if a window manager says which.

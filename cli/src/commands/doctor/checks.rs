@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use fs_err as fs;
 use handsight_actions::{
-    Action, Device, FakeDevice, FakeScreen, Halt, Monitor, PixelPoint, Rect, Size, Status, monitors,
+    Action, Device, FakeDevice, FakeScreen, Halt, Monitor, MonitorChoice, PixelPoint, Rect, Scope,
+    Size, Status,
 };
 use handsight_agent::{
     CancelFlag, Controls, EpisodeOptions, ScriptedPolicy, SettleOptions, TraceRecorder, ground,
@@ -22,14 +23,16 @@ use crate::settings::Environment;
 
 /// Checks the display, capture, the pointer and the keyboard.
 pub(super) fn screen(
-    monitor: Option<usize>,
+    choice: Option<&MonitorChoice>,
     environment: &Environment,
     interrupt: &Interrupt,
     report: &mut Report<'_>,
 ) {
+    let choice = choice.cloned().unwrap_or_default();
     let mut chosen = None;
     let has_display = report.check("display", || {
-        let monitor = choose_monitor(monitor, environment)?;
+        let found = choice.find(environment.display.as_deref());
+        let monitor = found.map_err(|error| open::no_desktop(error, environment))?;
         let (name, size) = (monitor.name.clone(), monitor.layout.size);
         chosen = Some(monitor);
         let display = environment.display.as_deref().unwrap_or("the desktop");
@@ -40,7 +43,7 @@ pub(super) fn screen(
         && report.check("capture", || {
             let display = environment.display.as_deref();
             let mut opened = interrupt.share(
-                open::desktop(monitor, None, environment, &interrupt.halt)?,
+                open::desktop(Scope::Monitor(choice), None, None, environment, &interrupt.halt)?,
                 display,
                 environment,
             );
@@ -58,18 +61,6 @@ pub(super) fn screen(
     };
     debug_assert!(has_device);
     input(device, monitor, environment, report);
-}
-
-/// Returns the monitor of that number, or the one that is used by default.
-fn choose_monitor(index: Option<usize>, environment: &Environment) -> Result<Monitor, Failure> {
-    let all = monitors(environment.display.as_deref())
-        .map_err(|error| open::no_desktop(error, environment))?;
-    let available = all.len();
-    let default = || all.iter().position(|monitor| monitor.is_primary).unwrap_or(0);
-    all.get(index.unwrap_or_else(default)).cloned().ok_or_else(|| {
-        Failure::bad_input(format!("there is no such monitor among the {available} of the display"))
-            .with_hint("`handsight devices` lists the monitors")
-    })
 }
 
 /// Takes two screenshots.

@@ -1,32 +1,24 @@
-//! A small window of our own that says what reached it.
-//!
-//! It is the other end of the proof: what the device sends through the display server has to
-//! arrive here, and what is drawn here has to be in the device's screenshot.
+//! A small window whose quarters are seen, clicked and typed in.
 
 use std::time::{Duration, Instant};
 
-use handsight_actions::{Action, DesktopPoint, Device, Monitor, PixelPoint};
+use handsight_actions::{Action, DesktopPoint, Device, Monitor, PixelPoint, Rect};
 use handsight_agent::CancelFlag;
 use handsight_agent::settle::pause;
 use image::Rgb;
-use x11rb::connection::Connection;
-use x11rb::cookie::Cookie;
 use x11rb::protocol::Event;
-use x11rb::protocol::xproto::{
-    ConfigureWindowAux, ConnectionExt, CreateGCAux, CreateWindowAux, EventMask, GetInputFocusReply,
-    InputFocus, KeyPressEvent, Rectangle, StackMode, WindowClass,
-};
-use x11rb::rust_connection::RustConnection;
+use x11rb::protocol::xproto::{ConnectionExt as _, KeyPressEvent};
 
+use super::own_window::{OwnWindow, PATIENCE, is_close};
 use crate::failure::{Exit, Failure};
 
 /// Where the window is on the monitor, and its size; each quarter is a rectangle of its own.
 const PLACE: PixelPoint = PixelPoint { x: 40, y: 40 };
-const QUARTER_WIDTH: u16 = 80;
-const QUARTER_HEIGHT: u16 = 60;
+const QUARTER_WIDTH: u32 = 80;
+const QUARTER_HEIGHT: u32 = 60;
 
 /// The column and row of each quarter.
-const QUARTERS: [[i16; 2]; 4] = [[0, 0], [1, 0], [0, 1], [1, 1]];
+const QUARTERS: [[i32; 2]; 4] = [[0, 0], [1, 0], [0, 1], [1, 1]];
 
 /// The colours of the quarters.
 const COLORS: [Rgb<u8>; 4] =
@@ -35,22 +27,15 @@ const COLORS: [Rgb<u8>; 4] =
 /// What is typed: both cases, a digit, and marks that need Shift on most layouts.
 const TEXT: &str = "Handsight 42 (ok?)";
 
-/// How long an event may take to come back.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// The bits of an event's state for Shift and Lock, and where its keyboard group is.
 const SHIFT: u16 = 1;
 const LOCK: u16 = 2;
 const GROUP_SHIFT: u16 = 13;
 
-/// The window, and what to put back when it closes.
+/// The window, and the corner of the monitor it is on.
 pub(super) struct Probe {
-    connection: RustConnection,
-    root: u32,
-    window: u32,
+    window: OwnWindow,
     origin: DesktopPoint,
-    pointer: (i16, i16),
-    focus: GetInputFocusReply,
 }
 
 impl Probe {
@@ -60,57 +45,16 @@ impl Probe {
     }
 
     fn try_open(display: Option<&str>, monitor: &Monitor) -> anyhow::Result<Self> {
-        let (connection, screen) = x11rb::connect(display)?;
-        let screen = connection.setup().roots[screen].clone();
-        let (root, origin) = (screen.root, monitor.layout.origin);
-        let pointer = connection.query_pointer(root)?.reply()?;
-        let focus = connection.get_input_focus()?.reply()?;
-        let window = connection.generate_id()?;
-        let events = EventMask::EXPOSURE | EventMask::KEY_PRESS | EventMask::BUTTON_PRESS;
-        let options = CreateWindowAux::new().override_redirect(1).event_mask(events);
-        let at = |value: i32, origin: i32| i16::try_from(value + origin).unwrap_or(i16::MAX);
-        connection.create_window(
-            x11rb::COPY_DEPTH_FROM_PARENT,
-            window,
-            root,
-            at(PLACE.x, origin.x),
-            at(PLACE.y, origin.y),
-            2 * QUARTER_WIDTH,
-            2 * QUARTER_HEIGHT,
-            0,
-            WindowClass::INPUT_OUTPUT,
-            x11rb::COPY_FROM_PARENT,
-            &options,
-        )?;
-        connection.map_window(window)?;
-        let above = ConfigureWindowAux::new().stack_mode(StackMode::ABOVE);
-        connection.configure_window(window, &above)?;
-        connection.flush()?;
-        let pointer = (pointer.root_x, pointer.root_y);
-        let probe = Self { connection, root, window, origin, pointer, focus };
-        probe.wait_for("appear", |event| matches!(event, Event::Expose(_)).then_some(()))?;
-        probe.draw(screen.default_colormap)?;
-        Ok(probe)
-    }
-
-    /// Colours the quarters.
-    fn draw(&self, colormap: u32) -> anyhow::Result<()> {
-        let context = self.connection.generate_id()?;
-        self.connection.create_gc(context, self.window, &CreateGCAux::new())?;
+        let origin = monitor.layout.origin;
+        let (x, y) = (origin.x + PLACE.x, origin.y + PLACE.y);
+        let area = Rect { x, y, width: 2 * QUARTER_WIDTH, height: 2 * QUARTER_HEIGHT };
+        let window = OwnWindow::open(display, Some(area))?;
         let (width, height) = (QUARTER_WIDTH, QUARTER_HEIGHT);
-        for (quarter, Rgb(channels)) in QUARTERS.into_iter().zip(COLORS) {
-            let [red, green, blue] = channels.map(|channel| u16::from(channel) * 257);
-            let color = self.connection.alloc_color(colormap, red, green, blue)?.reply()?;
-            let paint = x11rb::protocol::xproto::ChangeGCAux::new().foreground(color.pixel);
-            self.connection.change_gc(context, &paint)?;
-            let [column, row] = quarter;
+        for ([column, row], color) in QUARTERS.into_iter().zip(COLORS) {
             let (x, y) = (column * width.cast_signed(), row * height.cast_signed());
-            let area = Rectangle { x, y, width, height };
-            self.connection.poly_fill_rectangle(self.window, context, &[area])?;
+            window.fill(Rect { x, y, width, height }, color)?;
         }
-        // A reply to anything means that all before it was done.
-        self.connection.get_input_focus()?.reply()?;
-        Ok(())
+        Ok(Self { window, origin })
     }
 
     /// Checks that a screenshot shows the window that was opened, where it is.
@@ -147,8 +91,11 @@ impl Probe {
         let points = [quarter_center(0), quarter_center(3)];
         for coordinate in points {
             device.perform(&Action::MouseMove { coordinate })?;
-            let seen =
-                self.pointer().map_err(|error| failed("could not read the pointer", error))?;
+            let seen = self
+                .window
+                .pointer()
+                .map_err(|error| failed("could not read the pointer", error))?;
+            let seen = self.on_monitor(seen);
             if seen != coordinate {
                 let message = format!("the pointer was sent to {coordinate} and is at {seen}");
                 return Err(Failure::new(Exit::NotAchieved, anyhow::Error::msg(message))
@@ -157,14 +104,9 @@ impl Probe {
         }
         let coordinate = quarter_center(1);
         device.perform(&Action::LeftClick { coordinate })?;
-        let clicked = self.wait_for("be clicked", |event| match event {
-            Event::ButtonPress(press) => Some(PixelPoint {
-                x: i32::from(press.event_x) + PLACE.x,
-                y: i32::from(press.event_y) + PLACE.y,
-            }),
-            _ => None,
-        });
+        let clicked = self.window.wait_for_press();
         let clicked = clicked.map_err(|error| failed("the click did not arrive", error))?;
+        let clicked = self.on_monitor(clicked);
         if clicked != coordinate {
             let message = format!("the click was sent to {coordinate} and arrived at {clicked}");
             return Err(Failure::new(Exit::NotAchieved, anyhow::Error::msg(message)));
@@ -175,12 +117,7 @@ impl Probe {
 
     /// Checks that a text arrives as it was typed.
     pub(super) fn check_keyboard(&self, device: &mut dyn Device) -> Result<String, Failure> {
-        let focused = self.connection.set_input_focus(
-            InputFocus::POINTER_ROOT,
-            self.window,
-            x11rb::CURRENT_TIME,
-        );
-        let focused = focused.map_err(anyhow::Error::from).and_then(|cookie| Ok(cookie.check()?));
+        let focused = self.window.take_keys();
         focused.map_err(|error| failed("could not give the window the keyboard", error))?;
         let typed = std::thread::scope(|scope| {
             // Keys are read as they arrive: what a key means may change while the text is typed.
@@ -202,7 +139,7 @@ impl Probe {
     fn read_text(&self) -> anyhow::Result<String> {
         let mut text = String::new();
         while text.chars().count() < TEXT.chars().count() {
-            let key = self.wait_for("be typed in", |event| match event {
+            let key = self.window.wait_for("be typed in", |event| match event {
                 Event::KeyPress(press) => Some(*press),
                 _ => None,
             });
@@ -217,7 +154,7 @@ impl Probe {
 
     /// Returns the character a key writes, if it writes one.
     fn character(&self, key: &KeyPressEvent) -> anyhow::Result<Option<char>> {
-        let map = self.connection.get_keyboard_mapping(key.detail, 1)?.reply()?;
+        let map = self.window.connection.get_keyboard_mapping(key.detail, 1)?.reply()?;
         let state = u16::from(key.state);
         let group = usize::from(state >> GROUP_SHIFT & 1) * 2;
         let is_shifted = state & SHIFT != 0;
@@ -232,56 +169,16 @@ impl Probe {
         }))
     }
 
-    /// Returns where the display server says the pointer is.
-    fn pointer(&self) -> anyhow::Result<PixelPoint> {
-        let pointer = self.connection.query_pointer(self.root)?.reply()?;
-        Ok(PixelPoint {
-            x: i32::from(pointer.root_x) - self.origin.x,
-            y: i32::from(pointer.root_y) - self.origin.y,
-        })
-    }
-
-    /// Waits until an event is what is waited for.
-    fn wait_for<T>(
-        &self,
-        task: &str,
-        mut wanted: impl FnMut(&Event) -> Option<T>,
-    ) -> anyhow::Result<T> {
-        let start = Instant::now();
-        loop {
-            while let Some(event) = self.connection.poll_for_event()? {
-                if let Some(wanted) = wanted(&event) {
-                    return Ok(wanted);
-                }
-            }
-            if start.elapsed() > PATIENCE {
-                anyhow::bail!("the window waited {} s to {task}", PATIENCE.as_secs());
-            }
-            pause(Duration::from_millis(2), &CancelFlag::default());
-        }
-    }
-}
-
-impl Drop for Probe {
-    /// Puts the focus and the pointer back; the window goes with the connection.
-    fn drop(&mut self) {
-        let Self { connection, root, focus, pointer: (x, y), .. } = self;
-        let _ = connection.set_input_focus(focus.revert_to, focus.focus, x11rb::CURRENT_TIME);
-        let _ = connection.warp_pointer(x11rb::NONE, *root, 0, 0, 0, 0, *x, *y);
-        let _ = connection.get_input_focus().map(Cookie::reply);
+    fn on_monitor(&self, point: DesktopPoint) -> PixelPoint {
+        PixelPoint { x: point.x - self.origin.x, y: point.y - self.origin.y }
     }
 }
 
 /// Returns the middle of a quarter, in pixels of the screenshot.
 fn quarter_center(index: usize) -> PixelPoint {
-    let [column, row] = QUARTERS[index].map(i32::from);
-    let (width, height) = (i32::from(QUARTER_WIDTH), i32::from(QUARTER_HEIGHT));
+    let [column, row] = QUARTERS[index];
+    let (width, height) = (QUARTER_WIDTH.cast_signed(), QUARTER_HEIGHT.cast_signed());
     PixelPoint { x: PLACE.x + column * width + width / 2, y: PLACE.y + row * height + height / 2 }
-}
-
-/// Whether two colours are the same, but for what a screen of fewer colours rounds away.
-fn is_close(Rgb(seen): Rgb<u8>, Rgb(expected): Rgb<u8>) -> bool {
-    seen.iter().zip(expected).all(|(&seen, expected)| seen.abs_diff(expected) <= 8)
 }
 
 /// Returns the character of a key symbol of Latin 1 or of Unicode.

@@ -16,7 +16,7 @@ use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
 use super::connection::Connection;
 use super::pixels::PixelFormat;
 use crate::device::desktop::Failure;
-use crate::geometry::MonitorLayout;
+use crate::geometry::Rect;
 
 const ALL_PLANES: u32 = !0;
 /// How much of the shared memory is read at once: it should fit the second-level cache.
@@ -58,17 +58,17 @@ impl Capture {
         Self { format, memory: Memory::Untried }
     }
 
-    /// Reads the pixels of a monitor.
+    /// Reads the pixels of a rectangle of the screen.
     pub(super) fn capture(
         &mut self,
         connection: &Connection,
-        layout: MonitorLayout,
+        rect: Rect,
     ) -> Result<RgbImage, Failure> {
         let format = self.format.ok_or_else(|| {
             let depth = connection.screen.root_depth;
             Failure::Refused(format!("the screen has no true-colour pixels, depth {depth}").into())
         })?;
-        let area = area(layout, format)?;
+        let area = area(rect, format)?;
         let length = format.stride(area.width.into()) * usize::from(area.height);
         if let Some(segment) = self.segment(connection, length)? {
             return shared(connection, segment, &area);
@@ -167,13 +167,13 @@ fn shared(connection: &Connection, segment: &Segment, area: &Area) -> Result<Rgb
     Ok(image)
 }
 
-fn area(layout: MonitorLayout, format: PixelFormat) -> Result<Area, Failure> {
-    let too_large = |_| Failure::Refused("the monitor lies beyond what X11 can address".into());
+fn area(rect: Rect, format: PixelFormat) -> Result<Area, Failure> {
+    let too_large = |_| Failure::Refused("it lies beyond what X11 can address".into());
     Ok(Area {
-        x: i16::try_from(layout.origin.x).map_err(too_large)?,
-        y: i16::try_from(layout.origin.y).map_err(too_large)?,
-        width: u16::try_from(layout.size.width).map_err(too_large)?,
-        height: u16::try_from(layout.size.height).map_err(too_large)?,
+        x: i16::try_from(rect.x).map_err(too_large)?,
+        y: i16::try_from(rect.y).map_err(too_large)?,
+        width: u16::try_from(rect.width).map_err(too_large)?,
+        height: u16::try_from(rect.height).map_err(too_large)?,
         format,
     })
 }

@@ -4,25 +4,83 @@
 //! that counts is the client window: the one the manager marked with `WM_STATE`, or where no
 //! manager runs, the outermost with a class. A menu is a window of its own, without a title; it is
 //! called by that of the window it belongs to.
+//!
+//! The list of windows is the window manager's own, or where none runs, all that are shown and have
+//! a title or a class.
 
-use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, Window as WindowId};
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, MapState, Window as WindowId};
 
 use super::connection::Connection;
 use crate::device::desktop::Failure;
+use crate::device::desktop::view::Found;
 use crate::geometry::{DesktopPoint, Rect};
 
 /// How deep windows may lie in one another; more are nobody's honest windows.
 const DEEPEST: usize = 32;
 /// How many windows inside a frame are looked at for the one it was made for.
 const MOST_CHILDREN: usize = 64;
+/// How many windows may belong to one another in a row.
+const MOST_OWNERS: usize = 8;
+/// How many windows are listed.
+const MOST_WINDOWS: u32 = 512;
 
-/// A window as the server knows it, its area in units of the desktop.
-#[derive(Clone, Debug)]
-pub(in crate::device::desktop) struct Found {
-    pub(in crate::device::desktop) id: WindowId,
-    pub(in crate::device::desktop) app: String,
-    pub(in crate::device::desktop) title: String,
-    pub(in crate::device::desktop) area: Rect,
+/// Returns the windows a person would call so, the one in front first.
+pub(super) fn list(connection: &Connection) -> Result<Vec<Found>, Failure> {
+    let listed = match numbers(connection, connection.root, "_NET_CLIENT_LIST_STACKING")? {
+        Some(listed) => listed,
+        None => shown(connection)?,
+    };
+    let mut windows = Vec::new();
+    for window in listed.into_iter().rev() {
+        // One that has gone in between is no failure.
+        windows.extend(find(connection, window)?);
+    }
+    Ok(windows)
+}
+
+/// Returns a window by its number, if there still is one.
+pub(super) fn find(connection: &Connection, window: WindowId) -> Result<Option<Found>, Failure> {
+    match describe(connection, window) {
+        Ok(found) => Ok(Some(found)),
+        Err(Failure::Refused(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Returns the windows that are shown and named, the one in front last.
+fn shown(connection: &Connection) -> Result<Vec<WindowId>, Failure> {
+    let x = &connection.x;
+    let mut shown = Vec::new();
+    for outermost in x.query_tree(connection.root)?.reply()?.children {
+        let Ok(attributes) = x.get_window_attributes(outermost)?.reply() else { continue };
+        if attributes.map_state != MapState::VIEWABLE || attributes.override_redirect {
+            continue;
+        }
+        let Ok(client) = client_in(connection, outermost) else { continue };
+        let is_named = |found: &Found| !(found.app.is_empty() && found.title.is_empty());
+        if find(connection, client)?.as_ref().is_some_and(is_named) {
+            shown.push(client);
+        }
+    }
+    Ok(shown)
+}
+
+/// Returns the windows or numbers of a property, if it is there.
+pub(super) fn numbers(
+    connection: &Connection,
+    window: WindowId,
+    property: &str,
+) -> Result<Option<Vec<u32>>, Failure> {
+    let property = atom(connection, property)?;
+    if property == x11rb::NONE {
+        return Ok(None);
+    }
+    let reply = connection
+        .x
+        .get_property(false, window, property, AtomEnum::ANY, 0, MOST_WINDOWS)?
+        .reply()?;
+    Ok(reply.value32().map(Iterator::collect))
 }
 
 /// Returns the window that a press at a place reaches.
@@ -48,7 +106,7 @@ pub(super) fn at_point(
     // A press on a frame closes or moves the window inside it.
     let client = match client {
         Some(client) => client,
-        None => inside(connection, outermost)?.unwrap_or(outermost),
+        None => client_in(connection, outermost)?,
     };
     describe(connection, client).map(Some)
 }
@@ -65,8 +123,14 @@ pub(super) fn focused(connection: &Connection) -> Result<Option<Found>, Failure>
         let (x, y) = (pointer.root_x.into(), pointer.root_y.into());
         return at_point(connection, DesktopPoint { x, y });
     }
-    let mut path = vec![focus];
-    let mut outer = focus;
+    let client = client_of(connection, &path_to(connection, focus)?)?.unwrap_or(focus);
+    describe(connection, client).map(Some)
+}
+
+/// Returns the windows in which a window lies, the outermost first and itself last.
+pub(super) fn path_to(connection: &Connection, window: WindowId) -> Result<Vec<WindowId>, Failure> {
+    let mut path = vec![window];
+    let mut outer = window;
     while path.len() < DEEPEST {
         outer = connection.x.query_tree(outer)?.reply()?.parent;
         if outer == connection.root || outer == x11rb::NONE {
@@ -75,8 +139,12 @@ pub(super) fn focused(connection: &Connection) -> Result<Option<Found>, Failure>
         path.push(outer);
     }
     path.reverse();
-    let client = client_of(connection, &path)?.unwrap_or(focus);
-    describe(connection, client).map(Some)
+    Ok(path)
+}
+
+/// Returns the window that a person would say an outermost one is.
+pub(super) fn client_in(connection: &Connection, outermost: WindowId) -> Result<WindowId, Failure> {
+    Ok(inside(connection, outermost)?.unwrap_or(outermost))
 }
 
 /// Returns the client window among these, which lie in one another, the outermost first.
@@ -135,23 +203,53 @@ fn describe(connection: &Connection, window: WindowId) -> Result<Found, Failure>
 /// Returns the window that a menu or a dialog belongs to: the one it says, or the one in front if
 /// the same process made it.
 fn owner(connection: &Connection, window: WindowId) -> Result<Option<WindowId>, Failure> {
-    let number = |window, property, kind: u32| -> Result<Option<u32>, Failure> {
-        let reply = connection.x.get_property(false, window, property, kind, 0, 1)?.reply()?;
-        Ok(reply.value32().and_then(|mut values| values.next()).filter(|&value| value != 0))
+    let number = |window, property| -> Result<Option<u32>, Failure> {
+        let values = numbers(connection, window, property)?;
+        Ok(values.and_then(|values| values.first().copied()).filter(|&value| value != 0))
     };
-    let for_window = AtomEnum::WM_TRANSIENT_FOR.into();
-    if let Some(owner) = number(window, for_window, AtomEnum::WINDOW.into())?
+    if let Some(owner) = number(window, "WM_TRANSIENT_FOR")?
         && owner != connection.root
     {
         return Ok(Some(owner));
     }
-    let (pid, active) = (atom(connection, "_NET_WM_PID")?, atom(connection, "_NET_ACTIVE_WINDOW")?);
-    let cardinal = AtomEnum::CARDINAL.into();
-    let Some(ours) = number(window, pid, cardinal)? else { return Ok(None) };
-    let Some(front) = number(connection.root, active, AtomEnum::WINDOW.into())? else {
-        return Ok(None);
-    };
-    Ok((number(front, pid, cardinal)? == Some(ours)).then_some(front))
+    let Some(ours) = number(window, "_NET_WM_PID")? else { return Ok(None) };
+    let Some(front) = number(connection.root, "_NET_ACTIVE_WINDOW")? else { return Ok(None) };
+    Ok((number(front, "_NET_WM_PID")? == Some(ours)).then_some(front))
+}
+
+/// Whether a window is a part of another one to a person: a dialog or a menu of it.
+pub(super) fn belongs_to(
+    connection: &Connection,
+    window: WindowId,
+    main: WindowId,
+) -> Result<bool, Failure> {
+    let mut owner = window;
+    for _ in 0..MOST_OWNERS {
+        let Some(next) = numbers(connection, owner, "WM_TRANSIENT_FOR")?
+            .and_then(|values| values.first().copied())
+            .filter(|&next| next != x11rb::NONE)
+        else {
+            break;
+        };
+        if next == main {
+            return Ok(true);
+        }
+        owner = next;
+    }
+    // A menu is no window to the manager, and of the same program.
+    let x = &connection.x;
+    let is_menu = x.get_window_attributes(window)?.reply()?.override_redirect;
+    if !is_menu {
+        return Ok(false);
+    }
+    let client = !x.setup().resource_id_mask;
+    if window & client == main & client {
+        return Ok(true);
+    }
+    let pids = [window, main].map(|window| numbers(connection, window, "_NET_WM_PID"));
+    let [menu, main] = pids;
+    let (menu, main) = (menu?, main?);
+    Ok(menu.is_some() && menu == main)
 }
 
 fn atom(connection: &Connection, name: &str) -> Result<u32, Failure> {

@@ -1,0 +1,163 @@
+//! Brings a window up and gives it the keyboard, before anything is seen or sent there.
+//!
+//! The window manager is asked to, as a taskbar would ask it. It may refuse, and another window may
+//! be kept above all others, so nothing is believed but what the server then says: whether the
+//! window is shown, what lies on it, and where keys arrive.
+
+use std::time::{Duration, Instant};
+
+use x11rb::CURRENT_TIME;
+use x11rb::protocol::xproto::{
+    ClientMessageEvent, ConfigureWindowAux, ConnectionExt as _, EventMask, InputFocus, MapState,
+    StackMode, Window as WindowId, WindowClass,
+};
+
+use super::connection::Connection;
+use super::windows;
+use crate::device::AreaFault;
+use crate::device::desktop::Failure;
+use crate::device::desktop::view::Found;
+use crate::device::pause::pause;
+use crate::geometry::{DesktopPoint, Rect};
+
+/// How long a window manager gets to bring a window up, and how often it is looked at.
+const RAISING: Duration = Duration::from_secs(1);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
+/// In how many looks a window that was brought up must be at one place: some window managers have it
+/// fly in.
+const STILL: u32 = 5;
+/// The message's sender, to the window manager: something that acts for the user.
+const FOR_THE_USER: u32 = 2;
+
+/// Has a window be shown with nothing on it, and says whether that took anything.
+pub(super) fn raise(connection: &Connection, window: &Found) -> Result<bool, Failure> {
+    let start = Instant::now();
+    let mut asked = false;
+    let (mut place, mut still) = (window.area, 0);
+    loop {
+        let Some(now) = windows::find(connection, window.id)? else {
+            return Err(AreaFault::Gone { window: window.title.clone() }.into());
+        };
+        still = if now.area == place { still + 1 } else { 0 };
+        place = now.area;
+        match in_the_way(connection, &now)? {
+            None if !asked || still >= STILL || start.elapsed() >= RAISING => return Ok(asked),
+            None => {}
+            Some(fault) if start.elapsed() >= RAISING => return Err(fault.into()),
+            Some(_) if asked => still = 0,
+            Some(_) => {
+                ask(connection, window.id)?;
+                asked = true;
+            }
+        }
+        pause(BETWEEN_LOOKS);
+    }
+}
+
+/// Has keys reach a window, or a dialog of it.
+pub(super) fn focus(connection: &Connection, window: &Found) -> Result<(), Failure> {
+    let start = Instant::now();
+    let mut asked = false;
+    loop {
+        let focused = match windows::focused(connection) {
+            // The one that had the keyboard has just gone.
+            Err(Failure::Refused(_)) => None,
+            focused => focused?,
+        };
+        if let Some(focused) = focused
+            && (focused.id == window.id
+                || windows::belongs_to(connection, focused.id, window.id).unwrap_or(false))
+        {
+            return Ok(());
+        }
+        if start.elapsed() >= RAISING {
+            return Err(AreaFault::Unfocused { window: window.title.clone() }.into());
+        }
+        if !asked {
+            ask(connection, window.id)?;
+            asked = true;
+        }
+        pause(BETWEEN_LOOKS);
+    }
+}
+
+/// Says what keeps a window from being seen, if anything does.
+fn in_the_way(connection: &Connection, window: &Found) -> Result<Option<AreaFault>, Failure> {
+    let title = || window.title.clone();
+    let x = &connection.x;
+    let shown = x.get_window_attributes(window.id)?.reply()?.map_state == MapState::VIEWABLE;
+    if !shown {
+        return Ok(Some(AreaFault::Hidden { window: title() }));
+    }
+    let path = windows::path_to(connection, window.id)?;
+    let all = x.query_tree(connection.root)?.reply()?.children;
+    let above = all.iter().rev().take_while(|&other| Some(other) != path.first());
+    for &other in above {
+        // One that has gone meanwhile covers nothing.
+        if covers(connection, other, window.area).unwrap_or(false) {
+            let client = windows::client_in(connection, other)?;
+            let is_ours = windows::belongs_to(connection, client, window.id).unwrap_or(false);
+            if is_ours || client == window.id {
+                continue;
+            }
+            let name = |found: Found| if found.title.is_empty() { found.app } else { found.title };
+            let by = windows::find(connection, client)?.map(name).unwrap_or_default();
+            return Ok(Some(AreaFault::Covered { window: title(), by }));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a window above takes what is pressed in an area.
+fn covers(connection: &Connection, other: WindowId, area: Rect) -> Result<bool, Failure> {
+    let x = &connection.x;
+    let attributes = x.get_window_attributes(other)?;
+    let geometry = x.get_geometry(other)?;
+    let (attributes, geometry) = (attributes.reply()?, geometry.reply()?);
+    let is_seen =
+        attributes.map_state == MapState::VIEWABLE && attributes.class == WindowClass::INPUT_OUTPUT;
+    let border = 2 * u32::from(geometry.border_width);
+    let outline = Rect {
+        x: geometry.x.into(),
+        y: geometry.y.into(),
+        width: u32::from(geometry.width) + border,
+        height: u32::from(geometry.height) + border,
+    };
+    let Some(shared) = outline.intersection(area).filter(|_| is_seen) else { return Ok(false) };
+    // A compositor's own window lies on all others, and lets everything through.
+    let right = shared.x.saturating_add_unsigned(shared.width - 1);
+    let bottom = shared.y.saturating_add_unsigned(shared.height - 1);
+    let middle: DesktopPoint = shared.center();
+    let corners = [(shared.x, shared.y), (right, shared.y), (shared.x, bottom), (right, bottom)];
+    for (x_at, y_at) in corners.into_iter().chain([(middle.x, middle.y)]) {
+        let coordinate = |value: i32| i16::try_from(value).unwrap_or(i16::MAX);
+        let root = connection.root;
+        let hit =
+            x.translate_coordinates(root, root, coordinate(x_at), coordinate(y_at))?.reply()?;
+        if hit.child == other {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Asks for a window to be brought up and given the keyboard: the window manager, or the server
+/// where there is none.
+fn ask(connection: &Connection, window: WindowId) -> Result<(), Failure> {
+    let x = &connection.x;
+    let root = connection.root;
+    let activate = x.intern_atom(false, b"_NET_ACTIVE_WINDOW")?.reply()?.atom;
+    let known = windows::numbers(connection, root, "_NET_SUPPORTED")?.unwrap_or_default();
+    if known.contains(&activate) {
+        let data = [FOR_THE_USER, CURRENT_TIME, 0, 0, 0];
+        let message = ClientMessageEvent::new(32, window, activate, data);
+        let mask = EventMask::SUBSTRUCTURE_REDIRECT | EventMask::SUBSTRUCTURE_NOTIFY;
+        x.send_event(false, root, mask, message)?;
+    } else {
+        let outermost = windows::path_to(connection, window)?.first().copied().unwrap_or(window);
+        x.map_window(window)?;
+        x.configure_window(outermost, &ConfigureWindowAux::new().stack_mode(StackMode::ABOVE))?;
+        x.set_input_focus(InputFocus::PARENT, window, CURRENT_TIME)?;
+    }
+    connection.sync()
+}

@@ -1,0 +1,73 @@
+//! `doctor --calibrate` finds no error where there is none, and finds one that is made.
+
+use handsight_actions::Rect;
+use handsight_tests::binary::Binary;
+use handsight_tests::xserver::XServer;
+use serde_json::Value;
+use x11rb::protocol::xinput::{ConnectionExt as _, XIChangePropertyAux};
+use x11rb::protocol::xproto::{ConnectionExt as _, PropMode};
+
+fn calibrate(server: &XServer, args: &[&str]) -> (i32, Value) {
+    let handsight = Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"));
+    let mut command = handsight.command(&["doctor", "--calibrate", "--json"]);
+    server.adopt(command.args(args));
+    let output = command.output().unwrap();
+    let said = serde_json::from_slice(&output.stdout).unwrap();
+    (output.status.code().unwrap(), said)
+}
+
+fn errors(said: &Value) -> Vec<(&str, Option<f64>, usize)> {
+    let monitors = said["monitors"].as_array().unwrap();
+    let error = |monitor: &'_ Value| monitor["error_px"].as_f64();
+    let targets = |monitor: &Value| monitor["targets"].as_array().unwrap().len();
+    monitors.iter().map(|m| (m["name"].as_str().unwrap(), error(m), targets(m))).collect()
+}
+
+#[test]
+fn every_click_arrives_on_one_monitor() {
+    let server = XServer::start_managed("801x603x24").unwrap();
+    server.warp_pointer(11, 12).unwrap();
+    let (code, said) = calibrate(&server, &[]);
+    assert_eq!((code, errors(&said)), (0, vec![("screen", Some(0.0), 9)]), "{said}");
+    assert_eq!(server.pointer().unwrap(), (11, 12), "the pointer was not put back");
+    server.check_nothing_held().unwrap();
+}
+
+#[test]
+fn every_click_arrives_on_monitors_that_are_out_of_line() {
+    let server = XServer::start("1000x700x24").unwrap();
+    let low = Rect { x: 0, y: 301, width: 399, height: 399 };
+    let high = Rect { x: 399, y: 0, width: 601, height: 377 };
+    server.set_monitors(&[("low", low), ("high", high)]).unwrap();
+    let (code, said) = calibrate(&server, &[]);
+    let expected = vec![("low", Some(0.0), 9), ("high", Some(0.0), 9)];
+    assert_eq!((code, errors(&said)), (0, expected), "{said}");
+    let (code, said) = calibrate(&server, &["--monitor", "high"]);
+    assert_eq!((code, errors(&said)), (0, vec![("high", Some(0.0), 9)]), "{said}");
+}
+
+#[test]
+fn a_pointer_that_goes_elsewhere_is_found_out() {
+    let server = XServer::start("640x480x24").unwrap();
+    let x11 = server.connection();
+    let atom = |name: &[u8]| x11.intern_atom(false, name).unwrap().reply().unwrap().atom;
+    // As of a touchscreen that was fitted to another monitor: everything lies too far right.
+    let matrix = [1.0, 0.0, 19.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0_f32].map(f32::to_bits);
+    let devices = x11.xinput_xi_query_device(0_u16).unwrap().reply().unwrap().infos;
+    let pointer = devices.iter().find(|device| device.name.ends_with(b"XTEST pointer")).unwrap();
+    x11.xinput_xi_change_property(
+        pointer.deviceid,
+        PropMode::REPLACE,
+        atom(b"Coordinate Transformation Matrix"),
+        atom(b"FLOAT"),
+        9,
+        &XIChangePropertyAux::Data32(matrix.to_vec()),
+    )
+    .unwrap()
+    .check()
+    .unwrap();
+    let (code, said) = calibrate(&server, &[]);
+    assert_eq!((code, said["ok"].as_bool()), (1, Some(false)), "{said}");
+    let error = said["monitors"][0]["error_px"].as_f64().unwrap();
+    assert!((error - 19.0).abs() < 0.1, "{said}");
+}
