@@ -16,6 +16,7 @@ mod gate;
 mod grammar;
 mod ids;
 mod jobs;
+mod linger;
 mod listen;
 mod media;
 mod metrics;

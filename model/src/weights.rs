@@ -46,6 +46,11 @@ pub(crate) trait TensorSource: Send + Sync {
     /// [`ModelError::MissingTensor`], or what reading said.
     fn read(&self, name: &str) -> Loaded<StoredTensor>;
 
+    /// Returns the bytes that reading a tensor takes for a moment, beside what is read.
+    fn unpacking_bytes(&self, _name: &str) -> u64 {
+        0
+    }
+
     /// Returns the number of parameters stored.
     fn parameters(&self) -> u64 {
         self.tensors().values().map(TensorInfo::elements).sum()

@@ -21,3 +21,22 @@ mod remote;
 mod serve;
 mod tidy;
 mod trust;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the tests.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Python that `make deps` sets up beside what cargo builds.
+fn python() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let python = target.join("python/bin/python");
+    assert!(
+        python.exists(),
+        "`{}` is missing: `make deps` sets it up with what the tests drive",
+        python.display()
+    );
+    python
+}

@@ -1,5 +1,7 @@
 //! A model on a server: what is sent, what is believed, and what becomes of every kind of fault.
 
+mod llama_server;
+
 use std::time::Duration;
 
 use handsight_agent::{

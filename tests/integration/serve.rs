@@ -7,7 +7,6 @@ mod media;
 mod refusals;
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::mpsc;
 
@@ -154,8 +153,4 @@ fn text_of(chunks: &[Value], index: usize) -> String {
     let choices = chunks.iter().flat_map(|chunk| chunk["choices"].as_array().unwrap());
     let own = choices.filter(|choice| choice["index"] == index);
     own.filter_map(|choice| choice["delta"]["content"].as_str()).collect()
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--types", default="q4k,q8_0,bf16")
     parser.add_argument("--llama-cpp", type=Path, nargs=2, metavar=("SOURCE", "LIBRARIES"))
     parser.add_argument("--transformers", action="store_true")
+    parser.add_argument("--only", default="", metavar="TEXT", help="engines with this in the name")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     binary = arguments.bin / "handsight"
@@ -100,16 +101,22 @@ def main() -> None:
         if not file.exists():
             run([binary, "models", "quantize", folder, file, "--type", kind])
         engines[f"handsight, {kind} GGUF"] = lambda file=file: ours(binary, file, image)
+        engines[f"handsight, {kind} GGUF, exact"] = lambda f=file: ours(binary, f, image, "--exact")
         if arguments.llama_cpp:
             script = [sys.executable, HERE / "llama_cpp_peer.py", *arguments.llama_cpp]
             command = [*script, file, mmproj, image]
             engines[f"llama.cpp, {kind} GGUF"] = lambda command=command: json.loads(run(command))
     engines["handsight, bf16 folder"] = lambda: ours(binary, folder, image)
     engines["handsight, folder, f32"] = lambda: ours(binary, folder, image, "--dtype", "f32")
+    awq = arguments.work / f"{arguments.size}-awq"
+    if not (awq / "config.json").exists():
+        run([arguments.bin / "examples" / "random_checkpoint", awq, *SIZES[arguments.size], "awq"])
+    engines["handsight, AWQ folder"] = lambda: ours(binary, awq, image)
     if arguments.transformers:
         command = [sys.executable, HERE / "transformers_peer.py", folder, image]
         engines["transformers, f32"] = lambda: json.loads(run(command))
 
+    engines = {name: measure for name, measure in engines.items() if arguments.only in name}
     results: dict[str, list[dict]] = {name: [] for name in engines}
     for _ in range(arguments.runs):
         for name, measure in engines.items():

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
-use half::bf16;
+use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 
 use crate::golden::qwen_tokenizer_json;
@@ -30,6 +30,8 @@ pub struct Shape {
     pub tied: bool,
     /// Vision blocks.
     pub depth: usize,
+    /// Whether the decoder's matrices have 4 bits a weight, packed as AWQ does.
+    pub awq: bool,
 }
 
 impl Shape {
@@ -43,6 +45,7 @@ impl Shape {
         vocab: 151_936,
         tied: true,
         depth: 32,
+        awq: false,
     };
 
     /// The 7B as it was released.
@@ -55,6 +58,7 @@ impl Shape {
         vocab: 152_064,
         tied: false,
         depth: 32,
+        awq: false,
     };
 }
 
@@ -65,15 +69,46 @@ const HEAD_DIM: usize = 128;
 /// The most bytes of a shard, as transformers cuts them.
 const SHARD_BYTES: usize = 4 << 30;
 
+/// Inputs that share a scale and a zero in AWQ.
+const AWQ_GROUP: usize = 128;
+
+/// Outputs in a word of AWQ.
+const AWQ_PACKED: usize = 8;
+
 /// A tensor to be written.
 struct Planned {
     name: String,
     shape: Vec<usize>,
+    numbers: Numbers,
+}
+
+/// What a tensor holds.
+#[derive(Clone, Copy)]
+enum Numbers {
+    /// Ones, in bf16.
+    Ones,
+    /// Numbers up to this bound on both sides of zero, in bf16.
+    Around(f32),
+    /// Words of eight numbers of 4 bits.
+    Nibbles,
+    /// Words of eight times 8, which stands for zero among them.
+    Eights,
+    /// One number, in f16.
+    Half(f16),
 }
 
 impl Planned {
+    /// The type, as safetensors names it, and the bytes of one number.
+    fn dtype(&self) -> (&'static str, usize) {
+        match self.numbers {
+            Numbers::Ones | Numbers::Around(_) => ("BF16", 2),
+            Numbers::Nibbles | Numbers::Eights => ("I32", 4),
+            Numbers::Half(_) => ("F16", 2),
+        }
+    }
+
     fn bytes(&self) -> usize {
-        2 * self.shape.iter().product::<usize>()
+        self.dtype().1 * self.shape.iter().product::<usize>()
     }
 }
 
@@ -118,7 +153,7 @@ pub fn write_random_checkpoint(dir: &Path, shape: &Shape) -> Result<()> {
 
 fn config(shape: &Shape) -> Value {
     let full: Vec<usize> = (7..shape.depth).step_by(8).collect();
-    json!({
+    let mut config = json!({
         "architectures": ["Qwen2_5_VLForConditionalGeneration"],
         "model_type": "qwen2_5_vl",
         "bos_token_id": 151_643,
@@ -161,7 +196,18 @@ fn config(shape: &Shape) -> Value {
             "tokens_per_second": 2,
             "temporal_patch_size": 2,
         },
-    })
+    });
+    if shape.awq {
+        config["quantization_config"] = json!({
+            "quant_method": "awq",
+            "bits": 4,
+            "group_size": AWQ_GROUP,
+            "version": "gemm",
+            "zero_point": true,
+            "modules_to_not_convert": ["visual"],
+        });
+    }
+    config
 }
 
 fn preprocessor() -> Value {
@@ -181,7 +227,12 @@ fn preprocessor() -> Value {
 /// All tensors of a checkpoint, by the names of the original release.
 fn tensors(shape: &Shape) -> Vec<Planned> {
     let mut all = Vec::new();
-    let mut add = |name: String, shape: &[usize]| all.push(Planned { name, shape: shape.to_vec() });
+    let mut add = |name: String, shape: &[usize]| {
+        let is_norm = shape.len() == 1 && !name.ends_with("bias");
+        let bound = bound(shape[1..].iter().product());
+        let numbers = if is_norm { Numbers::Ones } else { Numbers::Around(bound) };
+        all.push(Planned { name, shape: shape.to_vec(), numbers });
+    };
     let (c, i) = (VISION_HIDDEN, VISION_INTERMEDIATE);
     add("visual.patch_embed.proj.weight".to_owned(), &[c, 3, 2, 14, 14]);
     for block in 0..shape.depth {
@@ -231,7 +282,34 @@ fn tensors(shape: &Shape) -> Vec<Planned> {
     if !shape.tied {
         add("lm_head.weight".to_owned(), &[shape.vocab, c]);
     }
-    all
+    if shape.awq { all.into_iter().flat_map(packed).collect() } else { all }
+}
+
+/// Returns the bounds of numbers that keep activations the size of a trained model's.
+#[expect(clippy::cast_precision_loss, reason = "a matrix is at most some thousand wide")]
+fn bound(columns: usize) -> f32 {
+    (3.0 / columns.max(64) as f32).sqrt()
+}
+
+/// Returns the parts that a matrix of the decoder has in AWQ, and any other tensor as it is.
+fn packed(tensor: Planned) -> Vec<Planned> {
+    let stem =
+        tensor.name.strip_prefix("model.layers.").and_then(|_| tensor.name.strip_suffix(".weight"));
+    let (Some(stem), &[outputs, inputs]) = (stem, tensor.shape.as_slice()) else {
+        return vec![tensor];
+    };
+    let (groups, words) = (inputs / AWQ_GROUP, outputs / AWQ_PACKED);
+    let scale = f16::from_f32(bound(inputs) / 8.0);
+    let part = |part, shape: [usize; 2], numbers| Planned {
+        name: format!("{stem}.{part}"),
+        shape: shape.to_vec(),
+        numbers,
+    };
+    vec![
+        part("qweight", [inputs, words], Numbers::Nibbles),
+        part("qzeros", [groups, words], Numbers::Eights),
+        part("scales", [groups, outputs], Numbers::Half(scale)),
+    ]
 }
 
 /// Writes one safetensors file, tensor by tensor.
@@ -241,7 +319,8 @@ fn write_shard(path: &Path, tensors: &[&Planned]) -> Result<()> {
     for tensor in tensors {
         let offsets = [end, end + tensor.bytes()];
         end = offsets[1];
-        let entry = json!({ "dtype": "BF16", "shape": tensor.shape, "data_offsets": offsets });
+        let entry =
+            json!({ "dtype": tensor.dtype().0, "shape": tensor.shape, "data_offsets": offsets });
         header.insert(tensor.name.clone(), entry);
     }
     let mut header = serde_json::to_vec(&header)?;
@@ -255,34 +334,38 @@ fn write_shard(path: &Path, tensors: &[&Planned]) -> Result<()> {
     Ok(file.flush()?)
 }
 
-/// Writes a tensor: ones for norms, small numbers around zero for all others, so that activations
-/// keep a size like a trained model's.
+/// Writes the numbers of a tensor.
 fn write_numbers(file: &mut impl Write, tensor: &Planned) -> Result<()> {
-    let one = bf16::ONE.to_le_bytes();
-    let is_norm = tensor.shape.len() == 1 && !tensor.name.ends_with("bias");
     // A large odd number per tensor, from its name, starts a generator of its own.
     let mut state = tensor.name.bytes().fold(0x9e37_79b9_7f4a_7c15_u64, |state, byte| {
         (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     }) | 1;
-    let columns: usize = tensor.shape[1..].iter().product();
-    #[expect(clippy::cast_precision_loss, reason = "a matrix is at most some thousand wide")]
-    let bound = (3.0 / columns.max(64) as f32).sqrt();
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
     let mut bytes = Vec::with_capacity(1 << 16);
-    let mut left = tensor.shape.iter().product::<usize>();
+    let mut left = tensor.bytes();
     while left > 0 {
+        let count = left.min(1 << 16);
         bytes.clear();
-        for _ in 0..left.min(1 << 15).div_ceil(4) {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            for [low, high] in state.to_le_bytes().as_chunks().0 {
-                let unit = f32::from(u16::from_le_bytes([*low, *high])) / 32768.0 - 1.0;
-                let number = if is_norm { one } else { bf16::from_f32(unit * bound).to_le_bytes() };
-                bytes.extend(number);
+        while bytes.len() < count {
+            match tensor.numbers {
+                Numbers::Ones => bytes.extend(bf16::ONE.to_le_bytes()),
+                Numbers::Around(bound) => {
+                    bytes.extend(random().as_chunks().0.iter().flat_map(|half| {
+                        let unit = f32::from(u16::from_le_bytes(*half)) / 32768.0 - 1.0;
+                        bf16::from_f32(unit * bound).to_le_bytes()
+                    }));
+                }
+                Numbers::Nibbles => bytes.extend(random()),
+                Numbers::Eights => bytes.push(0x88),
+                Numbers::Half(number) => bytes.extend(number.to_le_bytes()),
             }
         }
-        let count = left.min(1 << 15);
-        file.write_all(&bytes[..2 * count])?;
+        file.write_all(&bytes[..count])?;
         left -= count;
     }
     Ok(())

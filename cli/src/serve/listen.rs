@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::linger::Lingering;
 use super::places::{Places, Seat, Watched};
 
 /// The most connections at once.
@@ -92,7 +93,15 @@ impl Service<Request<Incoming>> for Client {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
         let seat = Arc::clone(&self.seat);
-        let request = request.map(|body| Body::new(Watched::request(body, Arc::clone(&seat))));
+        // Who asks first whether to send the body sends none after a refusal.
+        let asks = request.headers().contains_key(header::EXPECT);
+        let request = request.map(|body| {
+            if asks {
+                Body::new(Watched::request(body, Arc::clone(&seat)))
+            } else {
+                Body::new(Watched::request(Lingering::new(body), Arc::clone(&seat)))
+            }
+        });
         // Routes are always ready.
         let answer = tower_service::Service::call(&mut self.router.clone(), request);
         Box::pin(async move {

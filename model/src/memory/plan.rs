@@ -53,10 +53,10 @@ impl MemoryPlan {
         let weights = devices
             .map(|(open, bytes)| DeviceBytes { device: open.kind.to_string(), bytes })
             .collect();
-        let loading = source
-            .tensors()
-            .iter()
-            .map(|(name, info)| forms.on(placement.of(name).kind).loading_bytes(name, info));
+        let loading = source.tensors().iter().map(|(name, info)| {
+            let form = forms.on(placement.of(name).kind);
+            form.loading_bytes(name, info) + source.unpacking_bytes(name)
+        });
         let loading_bytes = loading.max().unwrap_or(0);
         let text = &config.text;
         let width = (2 * text.num_key_value_heads * text.head_dim()) as u64;

@@ -151,6 +151,13 @@ impl<S: TensorSource> TensorSource for Awq<S> {
         &self.tensors
     }
 
+    fn unpacking_bytes(&self, name: &str) -> u64 {
+        let stem = name.strip_suffix(".weight").unwrap_or(name);
+        let parts = ["qweight", "qzeros", "scales"];
+        let parts = parts.map(|part| self.packed.tensors().get(&format!("{stem}.{part}")));
+        parts.into_iter().flatten().map(TensorInfo::stored_bytes).sum()
+    }
+
     fn read(&self, name: &str) -> Loaded<StoredTensor> {
         let stem = name.strip_suffix(".weight").unwrap_or(name);
         if !self.packed.tensors().contains_key(&format!("{stem}.qweight")) {

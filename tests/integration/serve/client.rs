@@ -1,23 +1,11 @@
 //! The official `openai` client for Python, against our server.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use handsight_tests::binary::Binary;
 
-use super::{Server, root};
-
-/// The Python that `make deps` sets up beside what cargo builds.
-fn python() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let python = target.join("python/bin/python");
-    assert!(
-        python.exists(),
-        "`{}` is missing: `make deps` sets it up with the clients that this test drives",
-        python.display()
-    );
-    python
-}
+use super::Server;
+use crate::{python, root};
 
 #[test]
 fn programs_written_for_the_real_api_work() {

@@ -5,7 +5,8 @@ use fs_err as fs;
 use image::{ImageFormat, Rgb, RgbImage};
 use serde_json::{Value, json};
 
-use super::{Server, ask, root, with};
+use super::{Server, ask, with};
+use crate::root;
 
 fn png(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
