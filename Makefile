@@ -4,8 +4,9 @@ SHELL := /bin/bash
 
 # Programs and fonts the demo and the tests need, as Debian names them. Building needs none of them.
 DEMO_PACKAGES := xvfb openbox zenity fonts-dejavu-core fonts-liberation
-TEST_PACKAGES := $(DEMO_PACKAGES) adb xterm x11-utils chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg python3 python3-venv \
-	dbus gnome-keyring libsecret-tools
+TEST_PACKAGES := $(DEMO_PACKAGES) adb xterm chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg python3 python3-venv \
+	dbus gnome-keyring libsecret-tools x11-utils x11-xserver-utils xserver-xorg-core xserver-xorg-video-dummy \
+	sway xwayland
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -47,8 +48,8 @@ install:
 	$$sudo apt-get update --quiet=2 && \
 	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install --quiet=2 --yes --no-install-recommends $$missing >/dev/null
 
-bench: ## Measure capture, preprocessing, model and a whole step
-	cargo bench --package handsight-tests
+bench: ## Measure capture and input, preprocessing, model and a whole step
+	cargo bench --package handsight-actions --package handsight-tests
 
 # Where peers are built and what they are measured on; `SIZE=small` takes minutes.
 PEERS := $(or $(CARGO_TARGET_DIR),target)/peers

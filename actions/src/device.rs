@@ -7,10 +7,10 @@
 #[cfg(feature = "android")]
 pub mod android;
 mod area_fault;
-#[cfg(feature = "desktop")]
+#[cfg(any(feature = "desktop", all(feature = "x11", target_os = "linux")))]
 pub mod desktop;
 pub mod fake;
-#[cfg(any(feature = "android", feature = "desktop"))]
+#[cfg(any(feature = "android", feature = "desktop", all(feature = "x11", target_os = "linux")))]
 mod pause;
 pub mod still;
 
@@ -197,6 +197,15 @@ pub enum DeviceError {
         needed_for: &'static str,
     },
 
+    /// The display is a guest of a Wayland session, which keeps its screen to itself.
+    #[error(
+        "display `{display}` is that of XWayland, on which nothing of the screen is to be seen"
+    )]
+    Wayland {
+        /// The display's name.
+        display: String,
+    },
+
     /// What was chosen of a desktop cannot be observed, or not any more; nothing was done.
     #[error("what was chosen of device `{device}` cannot be observed")]
     Area {
@@ -356,6 +365,10 @@ impl DeviceError {
                 return Some(format!("start the display server with {extension} enabled"));
             }
             Self::Area { source, .. } => source.hint(),
+            Self::Wayland { .. } => {
+                "log in to an X11 session (often called “on Xorg”), or start a virtual display with \
+                 `Xvfb :99 -screen 0 1280x720x24` and name it with DISPLAY"
+            }
             Self::Lost { .. } => "restart the display, then run again",
             Self::Capture { .. } => {
                 "allow this program to record the screen in the system's privacy settings"
@@ -414,6 +427,7 @@ impl DeviceError {
         matches!(
             self,
             Self::NoDisplay { .. }
+                | Self::Wayland { .. }
                 | Self::MissingExtension { .. }
                 | Self::KeyboardFull { .. }
                 | Self::Lost { .. }

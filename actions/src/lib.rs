@@ -46,9 +46,9 @@ pub use device::android::{
     BadAdbAddress, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels, PhoneDetails,
     android_phones,
 };
-#[cfg(all(feature = "desktop", target_os = "linux"))]
+#[cfg(all(feature = "x11", target_os = "linux"))]
 pub use device::desktop::Rescue;
-#[cfg(feature = "desktop")]
+#[cfg(any(feature = "desktop", all(feature = "x11", target_os = "linux")))]
 pub use device::desktop::{
     DesktopDevice, DesktopOptions, DesktopWindow, Monitor, MonitorChoice, Scope, WatchOptions,
     WindowChoice, monitors, windows,

@@ -116,8 +116,9 @@ pub(crate) fn no_desktop(error: DeviceError, environment: &Environment) -> Failu
     let failure = Failure::from(error);
     if no_display && environment.display.is_none() && environment.wayland {
         return failure.with_hint(
-            "this is a Wayland session without XWayland: install XWayland, or log in to an X11 \
-             session",
+            "this is a Wayland session, which lets no program see its screen or type on it; log in \
+             to an X11 session (often called “on Xorg”), or start a virtual display with `Xvfb :99 \
+             -screen 0 1280x720x24` and name it with DISPLAY",
         );
     }
     failure

@@ -4,12 +4,11 @@ use std::hint::black_box;
 
 use candle_core::{Device, Tensor};
 use divan::Bencher;
-use handsight_actions::{ActionSpace, Device as _, Observation, Screenshot, Size, action_schema};
+use handsight_actions::{ActionSpace, Observation, Screenshot, Size, action_schema};
 use handsight_agent::policy::{Policy, Turn};
 use handsight_model::qwen2_5_vl::rope::{Media, positions};
 use handsight_model::{CancelFlag, Constraint, Engine, Message};
 use handsight_tests::embedded_eval::{embedded_policy, fixtures};
-use handsight_tests::xserver::XServer;
 use image::RgbImage;
 
 fn main() {
@@ -107,13 +106,6 @@ fn help(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn load_embedded(bencher: Bencher<'_, '_>) {
     bencher.bench(Engine::embedded);
-}
-
-#[divan::bench(args = ["640x480x24", "1280x720x24", "1920x1080x24"])]
-fn capture(bencher: Bencher<'_, '_>, screen: &str) {
-    let server = XServer::start(screen).expect("`make deps` installs the server");
-    let mut device = server.device().expect("the server was started above");
-    bencher.bench_local(|| device.observe());
 }
 
 fn pixels(engine: &Engine) -> (Tensor, handsight_model::qwen2_5_vl::vision::Grid) {

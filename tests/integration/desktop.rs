@@ -3,6 +3,7 @@
 
 mod area;
 mod calibrate;
+mod wayland;
 
 use std::time::Duration;
 
@@ -164,7 +165,12 @@ fn a_page_gets_text_and_chords_as_they_were_meant() {
     click(&mut device, page.middle("name").unwrap());
     page.expect("the field has no focus", |page| page.focused.as_deref() == Some("name")).unwrap();
     type_text(&mut device, UNICODE);
-    page.expect("the text is not in the field", |page| page.text("name") == UNICODE).unwrap();
+    let state =
+        page.expect("the text is not in the field", |page| page.text("name") == UNICODE).unwrap();
+    // What the layout has arrives as its own key, with the modifiers a person would hold.
+    for key in ["shift+~", "shift+\"", "shift+A", "b", "c", "'", "shift+{", "shift+&"] {
+        assert!(state.saw(&format!("keydown {key}")), "{key}: {:?}", state.events);
+    }
 
     press(&mut device, "ctrl+a");
     type_text(&mut device, "Ada");
@@ -253,6 +259,12 @@ fn a_page_is_dragged_and_scrolled_as_far_as_was_meant() {
         Ok(page.middle("box")? == to)
     })
     .unwrap();
+
+    // It did not jump: pages take the first moves as the start of a drag, and ignore those that leap.
+    let state = page.settled().unwrap();
+    let moves: Vec<_> = state.events.iter().filter(|event| event.starts_with("drag ")).collect();
+    // The browser tells those of one frame as one.
+    assert!(moves.len() >= 4, "{moves:?}");
 
     let [left, top, width, height] = page.rect("range").unwrap();
     let y = top + height / 2;

@@ -16,4 +16,5 @@ pub mod program;
 pub mod random_checkpoint;
 pub mod terminal;
 pub mod wait;
+pub mod wayland;
 pub mod xserver;

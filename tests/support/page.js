@@ -39,6 +39,9 @@ function chord(event) {
 addEventListener("mousemove", (event) => {
   origin = [event.screenX - event.clientX, event.screenY - event.clientY];
 }, true);
+addEventListener("pointermove", (event) => {
+  if (event.buttons) events.push("drag " + event.clientX + " " + event.clientY);
+}, true);
 addEventListener("keydown", (event) => events.push("keydown " + chord(event)), true);
 for (const name of ["click", "auxclick", "dblclick", "contextmenu", "submit"])
   addEventListener(name, (event) => events.push(name + " " + event.target.id), true);

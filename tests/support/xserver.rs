@@ -17,7 +17,29 @@ use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use crate::program::Program;
-use crate::wait::{STARTING, wait_for, wait_until};
+use crate::wait::{ANSWERING, STARTING, wait_for, wait_until};
+
+/// What Xorg is told to use: a card in memory, and no keyboard or mouse of this machine.
+const DUMMY: &str = r#"
+Section "ServerFlags"
+  Option "AutoAddDevices" "false"
+  Option "AutoAddGPU" "false"
+EndSection
+Section "Device"
+  Identifier "dummy"
+  Driver "dummy"
+  VideoRam 65536
+EndSection
+Section "Screen"
+  Identifier "screen"
+  Device "dummy"
+  DefaultDepth 24
+  SubSection "Display"
+    Depth 24
+    Virtual 2560 1600
+  EndSubSection
+EndSection
+"#;
 
 /// How many times a server is started anew: two that start at once can want the same number.
 const ATTEMPTS: u32 = 3;
@@ -80,6 +102,10 @@ impl XServer {
         let mut command = Command::new("Xvfb");
         command.args(["-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp", "-noreset"]);
         command.args(args);
+        Self::launch(&mut command)
+    }
+
+    fn launch(command: &mut Command) -> Result<Self> {
         let mut server = Program::start(command.stderr(Stdio::null()))?;
         let stdout = server.take_stdout().context("the server has no stdout")?;
         let (numbers, number) = mpsc::channel();
@@ -90,12 +116,48 @@ impl XServer {
                 let _ = numbers.send(line);
             }
         });
-        let line = number.recv_timeout(STARTING).context("Xvfb did not start in time")?;
-        let number: u32 = line.trim().parse().context("Xvfb ended without naming its display")?;
+        let line = number.recv_timeout(STARTING).context("the server did not start in time")?;
+        let number: u32 =
+            line.trim().parse().context("the server ended without naming its display")?;
         let display = format!(":{number}");
         let (connection, index) = x11rb::connect(Some(&display))?;
         let screen = connection.setup().roots[index].clone();
         Ok(Self { display, connection, screen, manager: None, server })
+    }
+
+    /// Starts an Xorg whose monitors are outputs of a graphics card that only pretends, each with one
+    /// of the modes 1024x768, 800x600 and 640x480, and a place on the screen.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server is not installed or does not start.
+    pub fn start_outputs(outputs: &[(&str, [i32; 2])]) -> Result<Self> {
+        let config = tempfile::NamedTempFile::new()?;
+        fs_err::write(config.path(), DUMMY)?;
+        let mut command = Command::new("Xorg");
+        command.args(["-displayfd", "1", "-nolisten", "tcp", "-noreset"]);
+        command.args(["-novtswitch", "-sharevts", "-logfile", "/dev/null", "-config"]);
+        command.arg(config.path());
+        let server = Self::launch(&mut command)?;
+        // An output that nothing is plugged into has no modes before it is given some.
+        for (index, (mode, _)) in outputs.iter().enumerate().skip(1) {
+            server.xrandr(&["--addmode", &format!("DUMMY{index}"), mode])?;
+        }
+        let mut layout = Vec::new();
+        for (index, (mode, [x, y])) in outputs.iter().enumerate() {
+            let (output, place) = (format!("DUMMY{index}"), format!("{x}x{y}"));
+            layout
+                .extend(["--output", &output, "--mode", mode, "--pos", &place].map(str::to_owned));
+        }
+        server.xrandr(&layout.iter().map(String::as_str).collect::<Vec<_>>())?;
+        Ok(server)
+    }
+
+    fn xrandr(&self, args: &[&str]) -> Result<()> {
+        let mut command = self.command("xrandr");
+        let done = Program::start(command.args(args).stderr(Stdio::piped()))?.wait(ANSWERING)?;
+        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        Ok(())
     }
 
     /// Returns the display's name, such as `:5`.

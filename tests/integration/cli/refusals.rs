@@ -144,7 +144,7 @@ fn wayland_without_x11_is_explained() {
     --- stderr ---
     error: could not connect to display `default`
       caused by: $DISPLAY variable not set and no value was provided explicitly
-    hint: this is a Wayland session without XWayland: install XWayland, or log in to an X11 session
+    hint: this is a Wayland session, which lets no program see its screen or type on it; log in to an X11 session (often called “on Xorg”), or start a virtual display with `Xvfb :99 -screen 0 1280x720x24` and name it with DISPLAY
     ");
 }
 

@@ -47,6 +47,18 @@ fn every_click_arrives_on_monitors_that_are_out_of_line() {
 }
 
 #[test]
+fn every_click_arrives_on_the_outputs_of_a_graphics_card() {
+    // The first lies lower than the second, so that its corner is not that of the desktop.
+    let outputs = [("800x600", [0, 120]), ("640x480", [800, 0])];
+    let server = XServer::start_outputs(&outputs).unwrap();
+    let (code, said) = calibrate(&server, &[]);
+    let expected = vec![("DUMMY0", Some(0.0), 9), ("DUMMY1", Some(0.0), 9)];
+    assert_eq!((code, errors(&said)), (0, expected), "{said}");
+    let places: Vec<_> = said["monitors"].as_array().unwrap().iter().map(|m| &m["y"]).collect();
+    assert_eq!(places, [120, 0]);
+}
+
+#[test]
 fn a_pointer_that_goes_elsewhere_is_found_out() {
     let server = XServer::start("640x480x24").unwrap();
     let x11 = server.connection();

@@ -67,6 +67,9 @@ impl Screen {
             });
         }
         let has_randr = has(randr::X11_EXTENSION_NAME)?;
+        if has_randr && is_guest_of_wayland(&connection).map_err(fail)? {
+            return Err(DeviceError::Wayland { display: name });
+        }
         let scale = scale(&connection).map_err(fail)?;
         let capture = Capture::new(&connection);
         Ok(Self { connection, capture, has_randr, scale })
@@ -190,6 +193,23 @@ impl Screen {
         self.connection.x.get_input_focus()?.reply()?;
         Ok(())
     }
+}
+
+/// Whether the server is an `XWayland` whose windows are shown by a Wayland compositor.
+///
+/// Such a server has every window drawn elsewhere, so that its screen stays black. One that shows a
+/// desktop of its own in a window has no such manager.
+fn is_guest_of_wayland(connection: &Connection) -> Result<bool, Failure> {
+    let x = &connection.x;
+    let mut is_xwayland = x.extension_information("XWAYLAND")?.is_some();
+    for monitor in x.randr_get_monitors(connection.root, true)?.reply()?.monitors {
+        is_xwayland |= x.get_atom_name(monitor.name)?.reply()?.name.starts_with(b"XWAYLAND");
+    }
+    if !is_xwayland {
+        return Ok(false);
+    }
+    let manager = x.intern_atom(false, b"_NET_WM_CM_S0")?.reply()?.atom;
+    Ok(x.get_selection_owner(manager)?.reply()?.owner != x11rb::NONE)
 }
 
 fn layout([x, y]: [i16; 2], [width, height]: [u16; 2]) -> MonitorLayout {

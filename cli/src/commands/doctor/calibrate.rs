@@ -207,7 +207,8 @@ fn line(outcome: &Outcome, printer: &Printer) -> String {
     let unseen = targets.iter().filter(|target| target.seen.is_none()).count();
     let all = targets.len();
     let what = match outcome.error() {
-        Some(error) => format!("{all} clicks, off by at most {error:.1} px"),
+        Some(_) if outcome.is_exact() => format!("{all} clicks, each on its pixel"),
+        Some(error) => format!("{all} clicks, off by as much as {error:.1} px"),
         None if unseen > 0 => format!("{unseen} of {all} targets are not in the screenshot"),
         None => format!("{lost} of {all} clicks did not arrive"),
     };

@@ -279,12 +279,29 @@ fn class(connection: &Connection, window: WindowId) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(class).into_owned())
 }
 
+/// Reads UTF-8, which programs write even where the protocol says Latin 1; or else that.
+fn decoded(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect())
+}
+
 fn title(connection: &Connection, window: WindowId) -> Result<String, Failure> {
     for property in [atom(connection, "_NET_WM_NAME")?, AtomEnum::WM_NAME.into()] {
         let title = text(connection, window, property)?;
         if !title.is_empty() {
-            return Ok(String::from_utf8_lossy(&title).into_owned());
+            return Ok(decoded(title));
         }
     }
     Ok(String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_titles_are_latin_1() {
+        assert_eq!(decoded("Térm 中".as_bytes().to_vec()), "Térm 中");
+        assert_eq!(decoded(b"T\xE9rm".to_vec()), "Térm");
+    }
 }
