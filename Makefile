@@ -69,6 +69,16 @@ fuzz: ## Search for inputs that break a reader: make fuzz TARGET=gguf (needs nig
 	  $(or $(ARGS),found/$(TARGET) corpus/$(TARGET)) -- -timeout=20 -rss_limit_mb=2048 -max_len=16384 \
 	  $(if $(MAX_TIME),-max_total_time=$(MAX_TIME))
 
+# AOSP's daemon and what its stand-ins for Android's commands are made of.
+ADBD := $(or $(CARGO_TARGET_DIR),target)/adbd
+ADBD_PACKAGES := adb g++ dpkg-dev android-libbase-dev android-libcutils-dev android-liblog-dev \
+  android-libboringssl-dev libcap-dev xvfb openbox xterm xdotool imagemagick fonts-dejavu-core
+test-adbd: ## Test the Android device on AOSP's own adbd, built for Linux (fetches its source with apt)
+	@$(MAKE) --no-print-directory install PACKAGES="$(ADBD_PACKAGES)"
+	tests/peers/adbd/build.sh $(ADBD)
+	HANDSIGHT_ADBD=$$(realpath $(ADBD)/adbd) cargo test --package handsight-tests --test integration -- \
+	  --ignored android::adbd
+
 eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_eval
 	cargo run --release --quiet --package handsight-tests --example embedded_episodes
@@ -84,4 +94,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test deps bench bench-peers fuzz eval golden doc release
+.PHONY: help demo test test-adbd deps bench bench-peers fuzz eval golden doc release

@@ -32,6 +32,7 @@ pub mod device;
 pub mod geometry;
 pub mod guard;
 pub mod halt;
+pub mod json_action;
 pub mod key;
 pub mod observation;
 pub mod parse;
@@ -43,8 +44,8 @@ pub use action::{Action, ActionSpace, Direction, InvalidAction, Status, SystemBu
 #[cfg(feature = "android")]
 pub use device::android::{
     AdbAddress, AdbError, AndroidDevice, AndroidError, AndroidFault, AndroidOptions, AndroidPhone,
-    BadAdbAddress, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels, PhoneDetails,
-    android_phones,
+    BadAdbAddress, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels, Namespace,
+    PhoneDetails, UiNode, UiTree, Wireless, android_phones, wireless,
 };
 #[cfg(all(feature = "x11", target_os = "linux"))]
 pub use device::desktop::Rescue;
@@ -64,6 +65,7 @@ pub use guard::{
     Approval, Guard, Question, Refusal, SafetyPolicy, SafetyPolicyError, policy_schema,
 };
 pub use halt::{Halt, HaltCause, HaltState, Reaction};
+pub use json_action::{JsonAction, JsonActionError, JsonActionType};
 pub use key::{Key, UnknownKey};
 pub use observation::{Observation, Place, Window, WindowAt};
 pub use parse::{

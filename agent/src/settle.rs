@@ -46,6 +46,15 @@ impl Default for SettleOptions {
 }
 
 impl SettleOptions {
+    /// Options for a phone: apps slide in for a third of a second, and a picture takes as long.
+    pub fn phone() -> Self {
+        Self {
+            interval: Duration::from_millis(60),
+            quiet: Duration::from_millis(350),
+            limit: Duration::from_secs(4),
+        }
+    }
+
     /// Options that observe once and do not wait; right for a picture and for a fake device.
     pub fn immediate() -> Self {
         Self { interval: Duration::ZERO, quiet: Duration::ZERO, limit: Duration::ZERO }

@@ -97,7 +97,9 @@ pub(crate) fn phone(
     halt: &Halt,
 ) -> Result<AndroidDevice, Failure> {
     let serial = serial.map(str::to_owned).or_else(|| environment.adb.serial.clone());
-    let options = AndroidOptions { server: adb_server(environment)?, serial };
+    let server = adb_server(environment)?;
+    let keys = environment.adb.keys.clone();
+    let options = AndroidOptions { server, serial, keys, ..AndroidOptions::default() };
     Ok(AndroidDevice::open(&options)?.heeding(halt.clone()))
 }
 

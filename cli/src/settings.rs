@@ -45,6 +45,8 @@ pub(crate) struct Adb {
     pub(crate) server: Option<(&'static str, String)>,
     /// The serial number in `ANDROID_SERIAL`.
     pub(crate) serial: Option<String>,
+    /// The folder with the key that `adb` made for this user.
+    pub(crate) keys: Option<PathBuf>,
 }
 
 /// What opens model servers; neither can be printed.
@@ -111,7 +113,8 @@ fn adb() -> Adb {
         port.map(|port| ("ANDROID_ADB_SERVER_PORT", format!("{host}:{port}")))
     };
     let socket = text("ADB_SERVER_SOCKET").map(|socket| ("ADB_SERVER_SOCKET", socket));
-    Adb { server: socket.or_else(port), serial: text("ANDROID_SERIAL") }
+    let keys = std::env::home_dir().map(|home| home.join(".android"));
+    Adb { server: socket.or_else(port), serial: text("ANDROID_SERIAL"), keys }
 }
 
 /// Returns what the environment says of the Hugging Face Hub, in the variables its own tools read.

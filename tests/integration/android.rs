@@ -1,9 +1,13 @@
 //! Android: the fake phone as Debian's `adb` sees it, and our device as it meets both.
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop where the tests would")]
 
+mod adbd;
 mod command_line;
 mod daemon;
 mod device;
+mod faults;
+mod typing;
+mod wireless;
 
 use handsight_actions::{
     AndroidDevice, AndroidOptions, Device, DeviceError, FakeAndroid, FakeAndroidOptions, PixelPoint,
@@ -29,7 +33,8 @@ impl Connected {
     }
 
     fn options(&self) -> AndroidOptions {
-        AndroidOptions { server: server(&self.adb), serial: Some(self.serial.clone()) }
+        let serial = Some(self.serial.clone());
+        AndroidOptions { server: server(&self.adb), serial, ..AndroidOptions::default() }
     }
 
     fn device(&self) -> AndroidDevice {

@@ -1,7 +1,7 @@
 //! Android phones and emulators, over ADB.
 //!
-//! A phone is a running ADB server's to reach: `adb` speaks to the server, and every command is a
-//! connection of its own with a deadline. Looking may be repeated when something breaks. Acting may
+//! A phone is a running ADB server's to reach, or its daemon is spoken to over TCP: `adb` knows both, and
+//! every command is a connection of its own with a deadline. Looking may be repeated when something breaks. Acting may
 //! not: what was sent and not confirmed may have happened, so it is reported and never sent again.
 //!
 //! Points of a screenshot become those of `input` in `screen`; `input` and `text` turn actions into
@@ -9,6 +9,7 @@
 
 mod adb;
 mod apps;
+mod checks;
 mod error;
 pub mod fake;
 mod frame;
@@ -18,18 +19,23 @@ mod phones;
 mod quote;
 mod screen;
 mod text;
+mod ui;
+mod unicode;
+mod wireless;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use image::RgbImage;
 
-use self::adb::client::{Client, Lapse};
+use self::adb::client::{Client, Lapse, ShellOutput};
+use self::adb::direct::Daemon;
 pub use self::adb::error::AdbError;
 pub use self::adb::host::{AdbAddress, BadAdbAddress};
 use self::adb::host::{Server, short};
-use self::adb::link::Patience;
+pub use self::checks::Namespace;
 pub use self::error::{AndroidError, FrameProblem};
 pub use self::fake::{
     AndroidFault, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels,
@@ -40,6 +46,8 @@ use self::phones::Facts;
 pub use self::phones::{AndroidPhone, PhoneDetails, android_phones};
 use self::screen::{Screen, secure_window};
 use self::text::{Stroke, strokes, typed};
+pub use self::ui::{UiNode, UiTree};
+pub use self::wireless::{Wireless, wireless};
 use super::pause::pause_unless;
 use super::{Device, DeviceError, DeviceInfo, DeviceKind, admit};
 use crate::action::{Action, ActionSpace, Verb};
@@ -48,10 +56,6 @@ use crate::halt::{Halt, HaltState};
 use crate::observation::{Observation, Place, Window, WindowAt};
 use crate::screenshot::Screenshot;
 
-/// How long a screenshot may take.
-const CAPTURING: Duration = Duration::from_secs(15);
-/// How long a command may take beyond what it does by the clock.
-const ACTING: Duration = Duration::from_secs(15);
 /// How long it is waited for something on a screen that is black all over.
 const BLACK: Duration = Duration::from_millis(1500);
 /// How long it is waited before looking once more.
@@ -60,12 +64,36 @@ const AGAIN: Duration = Duration::from_millis(250);
 const WHY_BLACK: &str = "dumpsys power | grep -F mWakefulness=; dumpsys window windows";
 
 /// Which phone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AndroidOptions {
     /// The ADB server that reaches it; it is started if it is to run on this machine and does not.
     pub server: AdbAddress,
-    /// The phone's serial number; the only phone there is, if absent.
+    /// The phone's serial number; the only phone there is, if absent. `tcp:HOST:PORT` is a phone that is
+    /// reached without any server.
     pub serial: Option<String>,
+    /// The folder with the key that `adb` made, for a phone without a server in between.
+    pub keys: Option<PathBuf>,
+    /// How long a screenshot, or a command beyond what it does by the clock, may take.
+    pub patience: Duration,
+}
+
+impl Default for AndroidOptions {
+    fn default() -> Self {
+        let patience = Duration::from_secs(15);
+        Self { server: AdbAddress::default(), serial: None, keys: None, patience }
+    }
+}
+
+/// Finds the way to a phone.
+fn reach(options: &AndroidOptions) -> Result<Client, AdbError> {
+    if let Some(place) = options.serial.as_deref().and_then(|serial| serial.strip_prefix("tcp:")) {
+        let daemon = Daemon::new(place.to_owned(), options.keys.clone());
+        return Client::direct(daemon, place, options.patience);
+    }
+    let server = Server::new(options.server.clone());
+    server.ensure()?;
+    let phone = server.choose(options.serial.as_deref())?;
+    Client::of(server, phone.serial, options.patience)
 }
 
 /// A phone: its screen, a finger and its keys.
@@ -90,9 +118,8 @@ impl AndroidDevice {
     /// [`AndroidError::Adb`] says what is missing: `adb`, the server, the phone or its consent.
     pub fn open(options: &AndroidOptions) -> Result<Self, DeviceError> {
         let fail = |error: AdbError| DeviceError::from(AndroidError::from(error));
-        let server = Server::new(options.server.clone());
-        server.ensure().map_err(fail)?;
-        let client = Client::find(server, options.serial.as_deref()).map_err(fail)?;
+        let client = reach(options).map_err(fail)?;
+        unicode::recover(&client).map_err(fail)?;
         let facts = Facts::ask(&client).map_err(fail)?;
         let screen = Screen::ask(&client).map_err(fail)?;
         let mut device = Self {
@@ -117,6 +144,7 @@ impl AndroidDevice {
     /// A gesture that was sent ends by itself within its time: the finger is lifted by the phone.
     #[must_use]
     pub fn heeding(mut self, halt: Halt) -> Self {
+        self.client.heed(halt.clone());
         self.halt = halt;
         self
     }
@@ -132,7 +160,7 @@ impl AndroidDevice {
     /// Captures the screen, once more if the first time brought half of it.
     fn capture(&mut self) -> Result<RgbImage, AndroidError> {
         match self.capture_once() {
-            Err(AndroidError::Frame { .. } | AndroidError::Adb(AdbError::Broken { .. })) => {
+            Err(AndroidError::Frame { .. }) => {
                 pause_unless(&self.halt, AGAIN);
                 self.capture_once()
             }
@@ -152,8 +180,8 @@ impl AndroidDevice {
     }
 
     fn captured(&self, command: &str) -> Result<Vec<u8>, AndroidError> {
-        let patience = Patience::of(CAPTURING).until_stopped(&self.halt);
-        Ok(self.client.exec(command, &patience).map_err(AdbError::from)?)
+        let client = &self.client;
+        Ok(client.again(|| Ok(client.exec(command, &client.looking())?))?)
     }
 
     fn no_frame(&self, error: FrameError) -> AndroidError {
@@ -182,7 +210,7 @@ impl AndroidDevice {
 
     /// Says why a picture shows nothing, if the phone has a reason.
     fn why_dark(&self) -> Result<Option<AndroidError>, AndroidError> {
-        let said = self.client.look(WHY_BLACK, CAPTURING)?;
+        let said = self.client.look(WHY_BLACK)?;
         let state = said.lines().find_map(|line| line.trim().strip_prefix("mWakefulness="));
         if state.is_some_and(|state| state != "Awake" && state != "Dreaming") {
             return Ok(Some(AndroidError::Asleep { device: self.name.clone() }));
@@ -258,25 +286,28 @@ impl AndroidDevice {
     }
 
     fn typing(&self, text: &str) -> Result<Vec<Step>, AndroidError> {
-        let mut steps = Vec::new();
+        let strokes = strokes(text);
         let mut untypable = Vec::new();
-        for stroke in strokes(text) {
-            match stroke {
-                Stroke::Ascii(piece) => steps.push(Step::new(typed(&piece))),
-                Stroke::Key(key) => steps.push(input::press(key)),
-                Stroke::Other(piece) => {
-                    for character in piece.chars() {
-                        if !untypable.contains(&character) {
-                            untypable.push(character);
-                        }
-                    }
+        for stroke in &strokes {
+            let Stroke::Other(piece) = stroke else { continue };
+            for character in piece.chars() {
+                if !untypable.contains(&character) {
+                    untypable.push(character);
                 }
             }
         }
         if untypable.is_empty() {
-            return Ok(steps);
+            let steps = strokes.iter().map(|stroke| match stroke {
+                Stroke::Ascii(piece) | Stroke::Other(piece) => Step::new(typed(piece)),
+                Stroke::Key(key) => input::press(*key),
+            });
+            return Ok(steps.collect());
         }
-        Err(AndroidError::Untypable { device: self.name.clone(), characters: untypable })
+        let device = self.name.clone();
+        match unicode::find(&self.client)? {
+            Some(route) => Ok(vec![Step::new(unicode::typing(&route, &strokes))]),
+            None => Err(AndroidError::Untypable { device, characters: untypable }),
+        }
     }
 
     fn no_keys(&self, keys: &[crate::Key], problem: NoKeys) -> DeviceError {
@@ -305,8 +336,7 @@ impl AndroidDevice {
     fn act(&self, verb: Verb, steps: &[Step]) -> Result<(), DeviceError> {
         for (index, step) in steps.iter().enumerate() {
             self.check_going()?;
-            let patience = Patience::of(ACTING + step.takes).until_halted(&self.halt);
-            match self.client.shell(&step.command, &patience) {
+            match self.send(step) {
                 Ok(output) if has_failed(&step.command, &output) => {
                     return Err(AndroidError::Command {
                         device: self.name.clone(),
@@ -322,6 +352,18 @@ impl AndroidDevice {
             }
         }
         Ok(())
+    }
+
+    /// Sends a command; a second time only if it is certain that the first did not arrive.
+    fn send(&self, step: &Step) -> Result<ShellOutput, Lapse> {
+        let sent = self.client.shell(&step.command, &self.client.acting(step.takes));
+        match sent {
+            Err(Lapse { begun: false, error }) if error.is_of_connection() => {
+                self.client.revive().map_err(|error| Lapse { begun: false, error })?;
+                self.client.shell(&step.command, &self.client.acting(step.takes))
+            }
+            sent => sent,
+        }
     }
 
     fn lapsed(&self, verb: Verb, lapse: Lapse, earlier: bool) -> DeviceError {

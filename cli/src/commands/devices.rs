@@ -4,12 +4,14 @@
 mod fake_android;
 
 use handsight_actions::{
-    AndroidPhone, DesktopWindow, Monitor, PhoneDetails, android_phones, monitors, windows,
+    AndroidPhone, DesktopWindow, Monitor, PhoneDetails, Wireless, android_phones, monitors,
+    windows, wireless,
 };
 use serde_json::{Value, json};
 
 use crate::args::{DevicesArgs, DevicesCommand};
 use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupt;
 use crate::open;
 use crate::print::Printer;
 use crate::settings::Environment;
@@ -21,8 +23,34 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     match &args.command {
         None => list(printer, environment),
+        Some(DevicesCommand::Connect { place }) => {
+            reach(&Wireless::Connect(place), place, printer, environment)
+        }
+        Some(DevicesCommand::Pair { place, code }) => {
+            reach(&Wireless::Pair { place, code }, place, printer, environment)
+        }
+        Some(DevicesCommand::Disconnect { place }) => {
+            reach(&Wireless::Disconnect(place), place, printer, environment)
+        }
         Some(DevicesCommand::FakeAndroid(args)) => fake_android::run(args, printer),
     }
+}
+
+/// Has the ADB server connect to a phone on the network, or let go of it.
+fn reach(
+    task: &Wireless<'_>,
+    place: &str,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    let interrupt = Interrupt::listen(printer)?;
+    let server = open::adb_server(environment)?;
+    let said = wireless(&server, task, &interrupt.halt);
+    interrupt.check()?;
+    let said = said?;
+    let value = json!({ "serial": place, "device": format!("android:{place}"), "said": said });
+    printer.result(&value, &said)?;
+    Ok(Exit::Done)
 }
 
 fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {

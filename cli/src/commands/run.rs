@@ -39,7 +39,8 @@ pub(crate) fn run(
         timeout: args.timeout,
         dry_run: args.dry_run,
         settle: match args.target.device {
-            DeviceArg::Desktop | DeviceArg::Android(_) => SettleOptions::default(),
+            DeviceArg::Desktop => SettleOptions::default(),
+            DeviceArg::Android(_) => SettleOptions::phone(),
             DeviceArg::Still(_) => SettleOptions::immediate(),
         },
         images_in_history,

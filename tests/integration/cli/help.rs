@@ -291,8 +291,58 @@ fn help_of_devices() {
     Usage: handsight devices [OPTIONS] [COMMAND]
 
     Commands:
+      connect       Connect to a phone on the network
+      pair          Make a phone on the network trust this computer, by the six digits it shows
+      disconnect    Let go of a phone on the network
       fake-android  Be a phone that other programs can reach over ADB, to try things out on
       help          Print this message or the help of the given subcommand(s)
+
+    Options:
+          --json  Print one JSON object on stdout instead of text for people
+      -h, --help  Print help
+    ");
+}
+
+#[test]
+fn help_of_devices_connect_pair_and_disconnect() {
+    assert_snapshot!(handsight().snapshot(&["devices", "connect", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Connect to a phone on the network
+
+    Usage: handsight devices connect [OPTIONS] <HOST[:PORT]>
+
+    Arguments:
+      <HOST[:PORT]>  Where it is; the port is 5555 if none is given
+
+    Options:
+          --json  Print one JSON object on stdout instead of text for people
+      -h, --help  Print help
+    ");
+    assert_snapshot!(handsight().snapshot(&["devices", "pair", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Make a phone on the network trust this computer, by the six digits it shows
+
+    Usage: handsight devices pair [OPTIONS] <HOST:PORT> <CODE>
+
+    Arguments:
+      <HOST:PORT>  What the phone shows beside the digits
+      <CODE>       The digits
+
+    Options:
+          --json  Print one JSON object on stdout instead of text for people
+      -h, --help  Print help
+    ");
+    assert_snapshot!(handsight().snapshot(&["devices", "disconnect", "--help"]), @r"
+    exit code: 0
+    --- stdout ---
+    Let go of a phone on the network
+
+    Usage: handsight devices disconnect [OPTIONS] <HOST[:PORT]>
+
+    Arguments:
+      <HOST[:PORT]>  Where it is; the port is 5555 if none is given
 
     Options:
           --json  Print one JSON object on stdout instead of text for people

@@ -5,13 +5,9 @@
 //! well-known packages, and the words of the package itself. A name is taken when it fits one app
 //! clearly better than all others.
 
-use std::time::Duration;
-
 use super::adb::client::Client;
 use super::adb::error::AdbError;
 
-/// How long the package manager may take.
-const LISTING: Duration = Duration::from_secs(20);
 /// All apps of the home screen.
 const QUERY: &str = "cmd package query-activities -a android.intent.action.MAIN \
                      -c android.intent.category.LAUNCHER";
@@ -119,11 +115,11 @@ pub(crate) fn find(apps: &[App], name: &str) -> Found {
 
 /// Lists the apps of the home screen.
 pub(crate) fn list(client: &Client) -> Result<Vec<App>, AdbError> {
-    let apps = read(&client.look(QUERY, LISTING)?);
+    let apps = read(&client.look(QUERY)?);
     if !apps.is_empty() {
         return Ok(apps);
     }
-    let packages = client.look("pm list packages", LISTING)?;
+    let packages = client.look("pm list packages")?;
     let packages = packages.lines().filter_map(|line| line.trim().strip_prefix("package:"));
     Ok(packages
         .map(|package| App { package: package.to_owned(), activity: None, label: None })

@@ -171,7 +171,10 @@ impl AndroidError {
                 return Some(format!("it has {}", similar.join(", ")));
             }
             Self::WhichApp { .. } => "name the package",
-            Self::Untypable { .. } => "`input text` has printable ASCII only; leave them out",
+            Self::Untypable { .. } => {
+                "a phone without `cmd clipboard` types them only through a keyboard that types what \
+                 it is sent: install ADBKeyBoard, which is then switched on and off by itself"
+            }
             Self::NoChord { .. } => "press the keys one after another",
         };
         Some(hint.to_owned())
@@ -199,7 +202,12 @@ impl AndroidError {
     pub fn is_bad_input(&self) -> bool {
         match self {
             Self::Adb(error) => {
-                matches!(error, AdbError::NoSuchPhone { .. } | AdbError::SeveralPhones { .. })
+                matches!(
+                    error,
+                    AdbError::NoSuchPhone { .. }
+                        | AdbError::SeveralPhones { .. }
+                        | AdbError::Unreachable { .. }
+                )
             }
             Self::Changed { .. } | Self::Command { .. } => false,
             error => error.nothing_was_done(),

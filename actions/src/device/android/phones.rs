@@ -28,7 +28,7 @@ impl Facts {
     pub(crate) fn ask(client: &Client) -> Result<Self, AdbError> {
         const COMMAND: &str = "getprop ro.product.model; getprop ro.build.version.release; \
                                getprop ro.build.version.sdk; dumpsys battery | grep -F level:";
-        Ok(Self::read(&client.look(COMMAND, SAYING)?))
+        Ok(Self::read(&client.look(COMMAND)?))
     }
 
     fn read(text: &str) -> Self {
@@ -129,7 +129,7 @@ pub fn android_phones(address: &AdbAddress) -> Result<Vec<AndroidPhone>, AdbErro
 }
 
 fn details(server: Server, serial: String) -> Result<(String, PhoneDetails), AdbError> {
-    let client = Client::of(server, serial)?;
+    let client = Client::of(server, serial, SAYING)?;
     let facts = Facts::ask(&client)?;
     let screen = Screen::ask(&client)?;
     let details = PhoneDetails {

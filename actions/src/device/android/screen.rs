@@ -1,13 +1,9 @@
 //! What a phone says of its screen and of what is on it.
 
-use std::time::Duration;
-
 use super::adb::client::Client;
 use super::adb::error::AdbError;
 use crate::geometry::{Area, DesktopPoint, MonitorLayout, PixelPoint, Rect, Size};
 
-/// How long a phone may take to say what it is.
-const SAYING: Duration = Duration::from_secs(10);
 /// The lines of `dumpsys window displays` that are read.
 const DISPLAYS: &str = "dumpsys window displays | grep -F -e mDisplayId= -e init= -e mCurrentFocus= \
                         -e mFocusedApp= -e mCurrentRotation=";
@@ -39,13 +35,13 @@ pub(crate) struct Focus {
 impl Screen {
     /// Asks the phone.
     pub(crate) fn ask(client: &Client) -> Result<Self, AdbError> {
-        let said = client.look(DISPLAYS, SAYING)?;
+        let said = client.look(DISPLAYS)?;
         let mut screen = Self::read(&said).ok_or_else(|| AdbError::Protocol {
             task: "dumpsys window displays".to_owned(),
             problem: "it names no size of display 0".to_owned(),
         })?;
         if screen.focus.is_none() {
-            screen.focus = read_focus(&client.look(WINDOWS, SAYING)?);
+            screen.focus = read_focus(&client.look(WINDOWS)?);
         }
         Ok(screen)
     }
@@ -86,9 +82,18 @@ impl Screen {
     ///
     /// The two differ on phones that capture the panel's own pixels whatever `wm size` says.
     pub(crate) fn place(&self, point: PixelPoint, screenshot: Size) -> DesktopPoint {
+        self.display().to_desktop(point, screenshot)
+    }
+
+    /// Returns the part of a screenshot that a view takes.
+    pub(crate) fn shown(&self, bounds: Rect, screenshot: Size) -> Rect {
+        self.display().shown(bounds, screenshot)
+    }
+
+    /// To `input` the display is a desktop of one monitor.
+    fn display(&self) -> Area {
         let origin = DesktopPoint { x: 0, y: 0 };
-        let layout = MonitorLayout { origin, size: self.size, scale: 1.0 };
-        Area::whole(layout).to_desktop(point, screenshot)
+        Area::whole(MonitorLayout { origin, size: self.size, scale: 1.0 })
     }
 
     /// Returns all of a screenshot.

@@ -1,16 +1,26 @@
-//! Commands on one phone, through the ADB server.
+//! Commands on one phone, through the ADB server or straight to its daemon.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::direct::{Daemon, Stream};
 use super::error::AdbError;
 use super::host::{Server, request, short};
-use super::link::{Link, Patience};
+use super::link::{Link, Patience, ReadInTime};
 use super::shell_protocol::{Kind, Packets, write_packet};
+use crate::device::pause::pause_unless;
+use crate::halt::Halt;
 
 /// The most that a command may write.
 const MOST_OUTPUT: usize = 8 * 1024 * 1024;
 /// The most that a screenshot may be: 8192 × 8192 pixels of four bytes would be twice this.
 const MOST_BYTES: usize = 128 * 1024 * 1024;
+
+/// How long a phone that is gone is waited for.
+const COMING_BACK: Duration = Duration::from_secs(8);
+/// How often it is looked for meanwhile.
+const BEAT: Duration = Duration::from_millis(250);
+/// How long a connection of the server to a phone may take.
+const CONNECTING: Duration = Duration::from_secs(10);
 
 /// What a command wrote, and its exit code.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -51,26 +61,93 @@ impl From<Lapse> for AdbError {
     }
 }
 
-/// One phone behind a server.
+/// The way to a phone.
+#[derive(Clone, Debug)]
+enum Way {
+    Server(Server),
+    Daemon(Daemon),
+}
+
+/// An open service of a phone.
+#[derive(Debug)]
+pub(crate) enum Channel {
+    Server(Link),
+    Daemon(Stream),
+}
+
+impl ReadInTime for Channel {
+    fn read(
+        &mut self,
+        buffer: &mut [u8],
+        patience: &Patience<'_>,
+        task: &str,
+    ) -> Result<usize, AdbError> {
+        match self {
+            Self::Server(link) => link.read(buffer, patience, task),
+            Self::Daemon(stream) => stream.read(buffer, patience, task),
+        }
+    }
+}
+
+impl Channel {
+    /// Writes all of it.
+    pub(crate) fn write_all(
+        &mut self,
+        bytes: &[u8],
+        patience: &Patience<'_>,
+        task: &str,
+    ) -> Result<(), AdbError> {
+        match self {
+            Self::Server(link) => link.write_all(bytes, patience, task),
+            Self::Daemon(stream) => stream.write_all(bytes, patience, task),
+        }
+    }
+}
+
+/// One phone.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    server: Server,
+    way: Way,
     serial: String,
     has_shell_v2: bool,
+    /// How long a command may take beyond what it does by the clock.
+    most: Duration,
+    halt: Halt,
 }
 
 impl Client {
-    /// Finds the phone, or the only one.
-    pub(crate) fn find(server: Server, serial: Option<&str>) -> Result<Self, AdbError> {
-        let serial = server.choose(serial)?.serial;
-        Self::of(server, serial)
+    /// Takes a phone that a server knows.
+    pub(crate) fn of(server: Server, serial: String, most: Duration) -> Result<Self, AdbError> {
+        let features = server.ask(&format!("host-serial:{serial}:features"))?;
+        Ok(Self::new(Way::Server(server), serial, &features, most))
     }
 
-    /// Takes a phone that is known to be there.
-    pub(crate) fn of(server: Server, serial: String) -> Result<Self, AdbError> {
-        let features = server.ask(&format!("host-serial:{serial}:features"))?;
+    /// Takes a phone whose daemon is at an address; somebody may have to accept a key there first.
+    pub(crate) fn direct(daemon: Daemon, place: &str, most: Duration) -> Result<Self, AdbError> {
+        let banner = daemon.banner(&Patience::of(most))?;
+        let features = banner.split(';').find_map(|part| part.strip_prefix("features="));
+        let serial = format!("tcp:{place}");
+        Ok(Self::new(Way::Daemon(daemon), serial, features.unwrap_or_default(), most))
+    }
+
+    fn new(way: Way, serial: String, features: &str, most: Duration) -> Self {
         let has_shell_v2 = features.split(',').any(|feature| feature.trim() == "shell_v2");
-        Ok(Self { server, serial, has_shell_v2 })
+        Self { way, serial, has_shell_v2, most, halt: Halt::default() }
+    }
+
+    /// Stops at this switch from now on.
+    pub(crate) fn heed(&mut self, halt: Halt) {
+        self.halt = halt;
+    }
+
+    /// How long to wait for what only looks.
+    pub(crate) fn looking(&self) -> Patience<'_> {
+        Patience::of(self.most).until_stopped(&self.halt)
+    }
+
+    /// How long to wait for what acts for so long.
+    pub(crate) fn acting(&self, takes: Duration) -> Patience<'_> {
+        Patience::of(self.most + takes).until_halted(&self.halt)
     }
 
     pub(crate) fn serial(&self) -> &str {
@@ -78,15 +155,19 @@ impl Client {
     }
 
     /// Opens a service of the phone's daemon.
-    fn open(&self, service: &str, patience: &Patience<'_>) -> Result<Link, Lapse> {
+    pub(crate) fn open(&self, service: &str, patience: &Patience<'_>) -> Result<Channel, Lapse> {
+        let server = match &self.way {
+            Way::Server(server) => server,
+            Way::Daemon(daemon) => return daemon.open(service, patience).map(Channel::Daemon),
+        };
         let before = |error| Lapse { begun: false, error };
-        let mut link = self.server.transport(&self.serial, patience).map_err(before)?;
+        let mut link = server.transport(&self.serial, patience).map_err(before)?;
         request(&mut link, service, patience).map_err(|error| Lapse {
             // Only a refusal says for sure that nothing was begun.
             begun: !matches!(error, AdbError::Refused { .. }),
             error,
         })?;
-        Ok(link)
+        Ok(Channel::Server(link))
     }
 
     /// Runs a command line and waits for its end.
@@ -151,13 +232,66 @@ impl Client {
     }
 
     /// Runs a command line that only looks, and returns what it wrote to stdout.
-    pub(crate) fn look(&self, command: &str, most: Duration) -> Result<String, AdbError> {
-        Ok(self.shell(command, &Patience::of(most))?.text())
+    pub(crate) fn look(&self, command: &str) -> Result<String, AdbError> {
+        Ok(self.glance(command)?.text())
+    }
+
+    /// Runs a command line that only looks.
+    pub(crate) fn glance(&self, command: &str) -> Result<ShellOutput, AdbError> {
+        self.again(|| Ok(self.shell(command, &self.looking())?))
+    }
+
+    /// Does something that may be done twice, and once more if the way to the phone broke.
+    pub(crate) fn again<T>(&self, look: impl Fn() -> Result<T, AdbError>) -> Result<T, AdbError> {
+        match look() {
+            Err(error) if error.is_of_connection() => {
+                self.revive()?;
+                look()
+            }
+            looked => looked,
+        }
+    }
+
+    /// Mends the way to the phone: starts the server, connects to an address, waits for a cable.
+    pub(crate) fn revive(&self) -> Result<(), AdbError> {
+        if let Way::Server(server) = &self.way {
+            server.ensure()?;
+        }
+        let start = Instant::now();
+        loop {
+            match self.find() {
+                Err(error) if error.is_of_connection() && start.elapsed() < COMING_BACK => {
+                    pause_unless(&self.halt, BEAT);
+                    if self.halt.is_set() {
+                        return Err(error);
+                    }
+                }
+                found => return found,
+            }
+        }
+    }
+
+    /// Looks whether the phone can be used.
+    fn find(&self) -> Result<(), AdbError> {
+        let patience = Patience::of(CONNECTING).until_stopped(&self.halt);
+        let server = match &self.way {
+            Way::Server(server) => server,
+            Way::Daemon(daemon) => return daemon.banner(&patience).map(|_| ()),
+        };
+        if self.serial.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            // What it says is of no matter: whether the phone is there is asked next.
+            let _ = server.ask_for(&format!("host:connect:{}", self.serial), &patience);
+        }
+        server.choose(Some(&self.serial)).map(|_| ())
     }
 }
 
 /// Reads the packets of a command until the one with its exit code.
-fn collect(link: &mut Link, patience: &Patience<'_>, task: &str) -> Result<ShellOutput, AdbError> {
+fn collect(
+    link: &mut Channel,
+    patience: &Patience<'_>,
+    task: &str,
+) -> Result<ShellOutput, AdbError> {
     let mut output = ShellOutput::default();
     let (mut packets, mut buffer) = (Packets::default(), vec![0; 64 * 1024]);
     loop {

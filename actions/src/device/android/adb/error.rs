@@ -65,6 +65,25 @@ pub enum AdbError {
         state: String,
     },
 
+    /// The phone could not be reached at its address.
+    #[error("no phone answers on `{place}`")]
+    Unreachable {
+        /// The address.
+        place: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The phone wants to know who is there, and there is no key to say it with.
+    #[error("phone `{place}` asks for a key, and there is none to use: {problem}")]
+    NoKey {
+        /// The phone's address.
+        place: String,
+        /// What is wrong with the key.
+        problem: String,
+    },
+
     /// The server or the phone said no; nothing was done.
     #[error("the ADB server refused `{service}`: {said}")]
     Refused {
@@ -141,15 +160,53 @@ impl AdbError {
             Self::SeveralPhones { .. } => "choose one with `--device android:SERIAL`",
             Self::NoSuchPhone { .. } => "`handsight devices` lists the phones",
             Self::NotReady { state, .. } => return advice(state).map(str::to_owned),
+            Self::Unreachable { .. } => "check the address, and that the phone listens there",
+            Self::NoKey { .. } => "`adb start-server` makes a key in `~/.android`",
             Self::Timeout { .. } => "look at the phone; if it hangs, connect it anew",
             Self::Broken { .. } => "connect the phone again, then run again",
-            Self::Refused { .. }
-            | Self::Protocol { .. }
-            | Self::TooLong { .. }
-            | Self::Halted { .. } => return None,
+            Self::Refused { service, said } => return wireless_advice(service, said),
+            Self::Protocol { .. } | Self::TooLong { .. } | Self::Halted { .. } => return None,
         };
         Some(hint.to_owned())
     }
+}
+
+impl AdbError {
+    /// Whether the way to the phone is broken, and not the phone or what was asked of it.
+    pub(crate) fn is_of_connection(&self) -> bool {
+        match self {
+            Self::NoServer { .. }
+            | Self::NoSuchPhone { .. }
+            | Self::Unreachable { .. }
+            | Self::Broken { .. } => true,
+            Self::NotReady { state, .. } => ["offline", "connecting"].contains(&state.as_str()),
+            // The server's word for a stream that broke before it was open.
+            Self::Refused { said, .. } => said == "closed",
+            _ => false,
+        }
+    }
+}
+
+/// Says what to do when a phone on the network did not let somebody in.
+fn wireless_advice(service: &str, said: &str) -> Option<String> {
+    let hint = match service.split(' ').next()? {
+        _ if said.contains("unknown host service") => {
+            "this ADB server is too old for it: install platform tools of version 30 or newer"
+        }
+        "connect" if said.contains("authenticate") => {
+            "accept this computer's key in the dialog on the phone, or pair first: `handsight \
+             devices pair HOST:PORT CODE`"
+        }
+        "connect" => {
+            "switch wireless debugging on in the developer options; the port is the one shown there"
+        }
+        "pair" => {
+            "`Pair device with pairing code` on the phone shows the address and the six digits"
+        }
+        "disconnect" => "`handsight devices` lists the phones",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Says what to do about the state of a phone that cannot be used.
@@ -162,6 +219,10 @@ pub(crate) fn advice(state: &str) -> Option<&'static str> {
         }
         "offline" | "connecting" => {
             "the phone does not answer: unplug it and plug it in again, or `adb reconnect offline`"
+        }
+        "only reachable with TLS" => {
+            "an ADB server speaks it: `handsight devices connect HOST:PORT`, then `--device \
+             android:HOST:PORT`"
         }
         "recovery" | "sideload" | "rescue" | "bootloader" => "start Android on the phone",
         _ if state.starts_with("no permissions") => {

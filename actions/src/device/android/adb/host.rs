@@ -15,7 +15,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use super::error::AdbError;
-use super::link::{Link, Patience};
+use super::link::{Link, Patience, ReadInTime as _};
 use crate::device::pause::pause;
 
 /// How long the server itself may take to answer.
@@ -279,9 +279,10 @@ fn counted(link: &mut Link, patience: &Patience<'_>, service: &str) -> Result<Ve
 /// Returns as much of a request as a message shows; what a user types is none of it.
 pub(crate) fn short(service: &str) -> String {
     const MOST: usize = 48;
+    const TYPED: [&str; 3] = ["input text ", "clipboard set ", "--es msg "];
     let line = service.lines().next().unwrap_or_default();
-    let secret = line.find("input text ").map(|at| at + "input text".len());
-    let end = secret.unwrap_or(line.len());
+    let typed = TYPED.iter().filter_map(|word| Some(line.find(word)? + word.len() - 1));
+    let end = typed.min().unwrap_or(line.len());
     let mut text: String = line[..end].chars().take(MOST).collect();
     if text.len() < service.len() {
         text.push('…');
@@ -345,6 +346,8 @@ mod tests {
     #[test]
     fn what_is_typed_is_in_no_message() {
         assert_eq!(short("shell,v2,raw:input text 'hunter2'"), "shell,v2,raw:input text…");
+        assert_eq!(short("cmd clipboard set hunter2"), "cmd clipboard set…");
+        assert_eq!(short("am broadcast -a B --es msg aHVudGVyMg=="), "am broadcast -a B --es msg…");
         assert_eq!(short("host:version"), "host:version");
         assert!(short(&"x".repeat(500)).len() < 60);
     }

@@ -71,42 +71,6 @@ impl Link {
         Ok(Self { stream })
     }
 
-    /// Reads what is there, waiting for something; 0 bytes are the end.
-    pub(crate) fn read(
-        &mut self,
-        buffer: &mut [u8],
-        patience: &Patience<'_>,
-        task: &str,
-    ) -> Result<usize, AdbError> {
-        loop {
-            patience.left(task)?;
-            match self.stream.read(buffer) {
-                Err(error) if is_not_yet(error.kind()) => {}
-                Ok(count) => return Ok(count),
-                Err(source) => return Err(AdbError::Broken { task: task.to_owned(), source }),
-            }
-        }
-    }
-
-    /// Reads exactly so many bytes.
-    pub(crate) fn read_exact(
-        &mut self,
-        buffer: &mut [u8],
-        patience: &Patience<'_>,
-        task: &str,
-    ) -> Result<(), AdbError> {
-        let mut done = 0;
-        while done < buffer.len() {
-            let count = self.read(&mut buffer[done..], patience, task)?;
-            if count == 0 {
-                let source = ErrorKind::UnexpectedEof.into();
-                return Err(AdbError::Broken { task: task.to_owned(), source });
-            }
-            done += count;
-        }
-        Ok(())
-    }
-
     /// Writes all of it.
     pub(crate) fn write_all(
         &mut self,
@@ -123,6 +87,54 @@ impl Link {
             }
         }
         Ok(())
+    }
+}
+
+/// What bytes can be read from, though not for longer than somebody is patient.
+pub(crate) trait ReadInTime {
+    /// Reads what is there, waiting for something; 0 bytes are the end.
+    fn read(
+        &mut self,
+        buffer: &mut [u8],
+        patience: &Patience<'_>,
+        task: &str,
+    ) -> Result<usize, AdbError>;
+
+    /// Reads exactly so many bytes.
+    fn read_exact(
+        &mut self,
+        buffer: &mut [u8],
+        patience: &Patience<'_>,
+        task: &str,
+    ) -> Result<(), AdbError> {
+        let mut done = 0;
+        while done < buffer.len() {
+            let count = self.read(&mut buffer[done..], patience, task)?;
+            if count == 0 {
+                let source = ErrorKind::UnexpectedEof.into();
+                return Err(AdbError::Broken { task: task.to_owned(), source });
+            }
+            done += count;
+        }
+        Ok(())
+    }
+}
+
+impl ReadInTime for Link {
+    fn read(
+        &mut self,
+        buffer: &mut [u8],
+        patience: &Patience<'_>,
+        task: &str,
+    ) -> Result<usize, AdbError> {
+        loop {
+            patience.left(task)?;
+            match self.stream.read(buffer) {
+                Err(error) if is_not_yet(error.kind()) => {}
+                Ok(count) => return Ok(count),
+                Err(source) => return Err(AdbError::Broken { task: task.to_owned(), source }),
+            }
+        }
     }
 }
 
