@@ -72,7 +72,7 @@ fuzz: ## Search for inputs that break a reader: make fuzz TARGET=gguf (needs nig
 # AOSP's daemon and what its stand-ins for Android's commands are made of.
 ADBD := $(or $(CARGO_TARGET_DIR),target)/adbd
 ADBD_PACKAGES := adb g++ dpkg-dev android-libbase-dev android-libcutils-dev android-liblog-dev \
-  android-libboringssl-dev libcap-dev xvfb openbox xterm xdotool imagemagick fonts-dejavu-core
+  android-libboringssl-dev libcap-dev xvfb openbox xterm xdotool x11-utils imagemagick fonts-dejavu-core
 test-adbd: ## Test the Android device on AOSP's own adbd, built for Linux (fetches its source with apt)
 	@$(MAKE) --no-print-directory install PACKAGES="$(ADBD_PACKAGES)"
 	tests/peers/adbd/build.sh $(ADBD)
