@@ -45,7 +45,8 @@ pub(crate) fn device(
     }
 }
 
-fn not_a_desktop(what: &str) -> Failure {
+/// Refuses what only a desktop has.
+pub(crate) fn not_a_desktop(what: &str) -> Failure {
     Failure::bad_input(format!("a {what} has no monitors, windows or regions"))
         .with_hint("leave out `--monitor`, `--window` and `--region`")
 }

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::args::{DeviceArg, DoctorArgs};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
+use crate::open;
 use crate::print::{Printer, Style};
 use crate::settings::Environment;
 
@@ -38,6 +39,9 @@ pub(crate) fn run(
         DeviceArg::Desktop => {
             let choice = args.target.desktop.whole_monitor()?;
             checks::screen(choice.as_ref(), environment, &interrupt, &mut report);
+        }
+        DeviceArg::Android(_) if args.target.desktop.is_given() => {
+            return Err(open::not_a_desktop("phone"));
         }
         DeviceArg::Android(serial) => {
             phone::check(serial.as_deref(), environment, &interrupt, &mut report);

@@ -90,6 +90,8 @@ fn a_phone_is_seen_and_acted_on_from_the_command_line() {
     assert!(run(&handsight, &connected, &["act", &tap, "--device", &device]).status.success());
     assert_eq!(connected.phone.setting("global", "wifi_on").as_deref(), Some("0"));
 
+    let astray = ["doctor", "--device", &device, "--monitor", "0"];
+    assert_eq!(run(&handsight, &connected, &astray).status.code(), Some(2));
     let before = connected.phone.texts();
     let doctor = run(&handsight, &connected, &["doctor", "--device", &device, "--json"]);
     let report = parsed(&doctor);

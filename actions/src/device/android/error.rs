@@ -155,6 +155,7 @@ impl AndroidError {
                     source.hint().map_or(look.to_owned(), |hint| format!("{look}; {hint}")),
                 );
             }
+            Self::Command { said, .. } if !said.contains("SecurityException") => return None,
             Self::Command { .. } => {
                 "some phones forbid input over ADB until `USB debugging (Security settings)` is \
                  switched on in the developer options"
