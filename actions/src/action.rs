@@ -138,6 +138,13 @@ pub enum Action<P: Point = PixelPoint> {
         #[schemars(length(min = 1, max = MAX_TEXT))]
         text: String,
     },
+    /// Asks the user for help, or for what only they know or may do.
+    CallUser {
+        /// The question; if it is empty, the thought that comes with the action says it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[schemars(length(max = MAX_TEXT))]
+        text: String,
+    },
     /// Ends the episode.
     Terminate {
         /// How the goal fared, in the policy's own opinion.
@@ -237,6 +244,7 @@ impl<P: Point> Action<P> {
             Self::OpenApp { .. } => Verb::OpenApp,
             Self::Wait { .. } => Verb::Wait,
             Self::Answer { .. } => Verb::Answer,
+            Self::CallUser { .. } => Verb::CallUser,
             Self::Terminate { .. } => Verb::Terminate,
         }
     }
@@ -272,6 +280,7 @@ impl<P: Point> Action<P> {
             | Self::OpenApp { .. }
             | Self::Wait { .. }
             | Self::Answer { .. }
+            | Self::CallUser { .. }
             | Self::Terminate { .. } => [None, None],
         }
     }
@@ -303,6 +312,7 @@ impl<P: Point> Action<P> {
             Self::OpenApp { app } => Action::OpenApp { app },
             Self::Wait { time } => Action::Wait { time },
             Self::Answer { text } => Action::Answer { text },
+            Self::CallUser { text } => Action::CallUser { text },
             Self::Terminate { status } => Action::Terminate { status },
         }
     }
@@ -324,7 +334,10 @@ impl<P: Point> fmt::Display for Action<P> {
             Self::Scroll { direction, amount, .. } => {
                 write!(f, " {} {amount}", direction.as_str())
             }
-            Self::Type { text } | Self::Answer { text } => write!(f, " {text:?}"),
+            Self::CallUser { text } if text.is_empty() => Ok(()),
+            Self::Type { text } | Self::Answer { text } | Self::CallUser { text } => {
+                write!(f, " {text:?}")
+            }
             Self::Key { keys } => {
                 let names: Vec<_> = keys.iter().map(Key::to_string).collect();
                 write!(f, " {}", names.join("+"))
@@ -382,6 +395,8 @@ mod tests {
         check(r#"{"action":"open_app","app":"Clock"}"#, r#"open_app "Clock""#);
         check(r#"{"action":"wait","time":2.0}"#, "wait 2 s");
         check(r#"{"action":"answer","text":"42"}"#, r#"answer "42""#);
+        check(r#"{"action":"call_user"}"#, "call_user");
+        check(r#"{"action":"call_user","text":"Which?"}"#, r#"call_user "Which?""#);
         check(r#"{"action":"terminate","status":"success"}"#, "terminate success");
     }
 

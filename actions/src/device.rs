@@ -281,7 +281,8 @@ pub enum DeviceError {
         source: Refusal,
     },
 
-    /// A text with a secret in it may not be typed here, or cannot be; none of the secret was.
+    /// A text with a secret in it may not be typed here, or cannot be. None of the secret was, unless
+    /// the source says so.
     #[error("device `{device}` did not type the secret")]
     Secret {
         /// The device's name.

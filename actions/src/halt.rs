@@ -24,6 +24,7 @@ pub struct Halt(Arc<Switch>);
 struct Switch {
     state: AtomicU8,
     cause: Mutex<Option<HaltCause>>,
+    said: Mutex<Vec<String>>,
 }
 
 /// Who or what halted input.
@@ -40,6 +41,10 @@ pub enum HaltCause {
     Chord,
     /// The user moved the mouse, pressed a button or typed.
     UserInput,
+    /// The user asked for it on the terminal.
+    Terminal,
+    /// The model asked the user for help.
+    CallUser,
 }
 
 impl fmt::Display for HaltCause {
@@ -50,6 +55,8 @@ impl fmt::Display for HaltCause {
             Self::File => "the stop file is there",
             Self::Chord => "the stop keys were pressed",
             Self::UserInput => "the user moved the mouse or typed",
+            Self::Terminal => "the user pressed Ctrl-Z",
+            Self::CallUser => "the model asks for help",
         })
     }
 }
@@ -96,6 +103,22 @@ impl Halt {
             *cause = None;
             self.0.state.store(GOING, Ordering::SeqCst);
         }
+    }
+
+    /// Leaves word for whatever decides on the input, from the user.
+    pub fn say(&self, text: &str) {
+        let text = text.trim();
+        if !text.is_empty() {
+            let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+            said.push(text.to_owned());
+        }
+    }
+
+    /// Takes what the user said since it was taken last, if anything.
+    pub fn take_said(&self) -> Option<String> {
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = std::mem::take(&mut *said);
+        (!said.is_empty()).then(|| said.join("\n"))
     }
 
     /// Whether input may not be sent now.

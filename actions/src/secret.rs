@@ -200,6 +200,12 @@ pub enum SecretRefusal {
     /// With the values in their places, the text is too long.
     #[error("with its secrets the text has more than the {MAX_TEXT} characters that are allowed")]
     TooLong,
+    /// The device failed in the middle of it.
+    #[error("the device failed while the secret `{name}` was typed; a part of it may be there")]
+    Failed {
+        /// The name.
+        name: SecretName,
+    },
     /// The keyboard lacks a character of the value.
     #[error("the keyboard of this device cannot write every character of the secret `{name}`")]
     Untypable {

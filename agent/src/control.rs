@@ -1,7 +1,8 @@
 //! How other commands reach a run that is under way: a socket that stops, pauses and resumes it.
 //!
 //! Each process has one, named by its number, in a folder only its user may enter. A command is one
-//! word on a line, and so is the answer: what the run does now.
+//! word on a line, after which may stand what the user wants to say to the model; the answer is a word, too:
+//! what the run does now.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -14,8 +15,8 @@ use handsight_actions::{Halt, HaltCause, HaltState};
 /// How long a run may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The longest line.
-const MAX_LINE: u64 = 64;
+/// The longest line, in bytes.
+const MAX_LINE: u64 = 16 << 10;
 
 /// What another command wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -123,7 +124,12 @@ fn serve(mut stream: &UnixStream, halt: &Halt) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(stream).take(MAX_LINE).read_line(&mut line)?;
-    match ControlCommand::from_word(line.trim()) {
+    let (word, said) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+    let command = ControlCommand::from_word(word);
+    if command == Some(ControlCommand::Resume) {
+        halt.say(said);
+    }
+    match command {
         Some(ControlCommand::Stop) => halt.stop(HaltCause::Command),
         Some(ControlCommand::Pause) => halt.pause(HaltCause::Command),
         Some(ControlCommand::Resume) => halt.resume(),
@@ -146,7 +152,8 @@ pub struct Answered {
     pub state: String,
 }
 
-/// Sends a command to every run in `dir`, or to the one of this number.
+/// Sends a command to every run in `dir`, or to the one of this number; `said` is for the model, when a
+/// run is resumed.
 ///
 /// Sockets that nobody listens to any more are removed.
 ///
@@ -157,6 +164,7 @@ pub fn send(
     dir: &Path,
     pid: Option<u32>,
     command: ControlCommand,
+    said: Option<&str>,
 ) -> Result<Vec<Answered>, ControlError> {
     let entries = match fs_err::read_dir(dir) {
         Ok(entries) => entries,
@@ -172,7 +180,7 @@ pub fn send(
         if pid.is_some_and(|pid| pid != number) {
             continue;
         }
-        match ask(&path, command) {
+        match ask(&path, command, said) {
             Ok(state) => answered.push(Answered { pid: number, state }),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 let _ = fs_err::remove_file(&path);
@@ -184,11 +192,14 @@ pub fn send(
     Ok(answered)
 }
 
-fn ask(path: &Path, command: ControlCommand) -> io::Result<String> {
+fn ask(path: &Path, command: ControlCommand, said: Option<&str>) -> io::Result<String> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("{}\n", command.as_str()).as_bytes())?;
+    // One line it is, whatever was said.
+    let said =
+        said.map_or_else(String::new, |said| format!(" {}", said.replace(['\n', '\r'], " ")));
+    stream.write_all(format!("{}{said}\n", command.as_str()).as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).take(MAX_LINE).read_line(&mut line)?;
     Ok(line.trim().to_owned())
@@ -202,25 +213,27 @@ mod tests {
     fn a_run_is_reached_by_its_number_and_dead_ones_are_swept_away() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("run");
-        assert_eq!(send(&dir, None, ControlCommand::Stop).unwrap(), []);
+        assert_eq!(send(&dir, None, ControlCommand::Stop, None).unwrap(), []);
         let halt = Halt::default();
         let socket = ControlSocket::listen(&dir, &halt).unwrap();
         let pid = std::process::id();
         drop(UnixListener::bind(dir.join("1.sock")).unwrap());
         let told = |command| {
-            let answered = send(&dir, None, command).unwrap();
+            let answered = send(&dir, None, command, Some("both\nlines")).unwrap();
             assert_eq!(answered.iter().map(|answered| answered.pid).collect::<Vec<_>>(), [pid]);
             answered[0].state.clone()
         };
         assert_eq!(told(ControlCommand::Pause), "paused");
         assert_eq!(halt.state(), HaltState::Paused(HaltCause::Command));
+        assert_eq!(halt.take_said(), None);
         assert_eq!(told(ControlCommand::Resume), "going");
-        assert_eq!(send(&dir, Some(pid + 1), ControlCommand::Stop).unwrap(), []);
+        assert_eq!(halt.take_said().as_deref(), Some("both lines"));
+        assert_eq!(send(&dir, Some(pid + 1), ControlCommand::Stop, None).unwrap(), []);
         assert_eq!(told(ControlCommand::Stop), "stopped");
         assert_eq!(told(ControlCommand::Resume), "stopped");
         assert!(!dir.join("1.sock").exists());
         drop(socket);
-        assert_eq!(send(&dir, None, ControlCommand::Stop).unwrap(), []);
+        assert_eq!(send(&dir, None, ControlCommand::Stop, None).unwrap(), []);
     }
 
     #[test]
@@ -238,7 +251,7 @@ mod tests {
         let halt = Halt::default();
         let _socket = ControlSocket::listen(&dir, &halt).unwrap();
         let path = dir.join(format!("{}.sock", std::process::id()));
-        for bytes in [&b"stopp\n"[..], &[0xff; 100], &[b'x'; 10_000]] {
+        for bytes in [&b"stopp\n"[..], &[0xff; 100], &[b'x'; 100_000]] {
             let mut stream = UnixStream::connect(&path).unwrap();
             // It may hang up before all was sent.
             let _ = stream.write_all(bytes);

@@ -15,6 +15,8 @@ pub struct StepSummary {
     pub screenshot: Option<Screenshot>,
     /// Why the device refused the action, if it did.
     pub error: Option<String>,
+    /// What the user said before it was decided on, if anything.
+    pub said: Option<String>,
 }
 
 /// Drops the screenshots of all but the last `keep` steps.

@@ -74,5 +74,5 @@ pub use remote::{Address, ApiKey, RemoteError, RemoteModel, RemoteOptions, Schem
 pub use settle::SettleOptions;
 pub use trace::event::{Outcome, StopReason, Usage};
 pub use trace::{Trace, TraceError, TraceRecorder, read_trace};
-pub use user::User;
+pub use user::{Help, User};
 pub use vision_model::{AnswerError, ModelCard, VisionModel};

@@ -53,6 +53,9 @@ pub struct Turn<'a> {
     pub action_space: &'a ActionSpace,
     /// Why the last reply to this very turn was refused, in words for the model.
     pub feedback: Option<&'a str>,
+    /// What the user said since the last step, if anything: an answer to a question, or word they
+    /// left when they took over.
+    pub said: Option<&'a str>,
     /// How many replies to this turn were refused so far.
     pub attempt: u32,
 }
@@ -104,9 +107,10 @@ impl Decision {
         redact(&mut self.reply);
         self.repairs.iter_mut().for_each(redact);
         match &mut self.action {
-            Action::Type { text } | Action::Answer { text } | Action::OpenApp { app: text } => {
-                redact(text);
-            }
+            Action::Type { text }
+            | Action::Answer { text }
+            | Action::CallUser { text }
+            | Action::OpenApp { app: text } => redact(text),
             _ => {}
         }
         self

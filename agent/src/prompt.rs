@@ -23,6 +23,7 @@ use crate::policy::Turn;
 
 const TOOLS: &str = include_str!("prompt/tools_v1.md");
 const FEEDBACK: &str = include_str!("prompt/feedback_v1.md");
+const SAID: &str = include_str!("prompt/said_v1.md");
 const FAILED: &str = include_str!("prompt/failed_v1.md");
 
 /// What a model is given: messages, and the images they refer to by index.
@@ -145,7 +146,9 @@ fn chat(agent: &AgentPrompt, turn: &Turn<'_>, frame: Frame) -> (Vec<Message>, Ve
             continue;
         }
         let gap = if index == 0 { "" } else { agent.between_steps.as_str() };
-        let _ = write!(steps, "{gap}{}", step(index, summary, &agent.step));
+        let said =
+            summary.said.as_deref().map_or_else(String::new, |text| format!("({}) ", said(text)));
+        let _ = write!(steps, "{gap}{said}{}", step(index, summary, &agent.step));
     }
     let template = agent.user_at_first.as_ref().filter(|_| told.is_empty()).unwrap_or(&agent.user);
     let mut task = Some(template.fill(|hole| goal_value(hole, turn.goal, &steps, screen)));
@@ -155,6 +158,7 @@ fn chat(agent: &AgentPrompt, turn: &Turn<'_>, frame: Frame) -> (Vec<Message>, Ve
     let mut content = Vec::new();
     for (index, summary) in shown.iter().enumerate() {
         let Some(screenshot) = &summary.screenshot else { continue };
+        content.extend(summary.said.as_deref().map(said).map(text));
         let picture = Part::Image { image: images.len() };
         images.push(screenshot.image.clone());
         let task = if agent.text_last { None } else { task.take() };
@@ -169,6 +173,7 @@ fn chat(agent: &AgentPrompt, turn: &Turn<'_>, frame: Frame) -> (Vec<Message>, Ve
     let picture = Part::Image { image: images.len() };
     images.push(turn.observation.screenshot.image.clone());
     place(&mut content, picture, task, agent.picture_first);
+    content.extend(turn.said.map(said).map(text));
     if let Some(problem) = turn.feedback {
         content.push(text(FEEDBACK.trim_end().replace("{problem}", problem)));
     }
@@ -233,8 +238,8 @@ fn step_value(
         Hole::Reply => step.reply.as_str().into(),
         Hole::Thought if parts.thought.is_empty() => step.thought.as_str().into(),
         Hole::Thought => parts.thought.into(),
-        Hole::Summary => said(step, parts.summary),
-        Hole::Sentence => said(step, parts.summary).replace(['\n', '"'], "").into(),
+        Hole::Summary => told_of(step, parts.summary),
+        Hole::Sentence => told_of(step, parts.summary).replace(['\n', '"'], "").into(),
         // In the space of the model; the calls that are no JSON are repeated as they were.
         Hole::Call if dialect.is_calls() && !parts.call.is_empty() => parts.call.into(),
         Hole::Call => call(step, dialect, frame).into(),
@@ -245,8 +250,13 @@ fn step_value(
     }
 }
 
+/// Returns what the user said, in words for the model.
+fn said(text: &str) -> String {
+    SAID.trim_end().replace("{said}", text)
+}
+
 /// Returns what the model said it did, or else what it thought, or did.
-fn said<'s>(step: &'s StepSummary, summary: &'s str) -> Cow<'s, str> {
+fn told_of<'s>(step: &'s StepSummary, summary: &'s str) -> Cow<'s, str> {
     match (summary, step.thought.as_str()) {
         ("", "") => step.action.to_string().into(),
         ("", thought) => thought.into(),

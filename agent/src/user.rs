@@ -1,5 +1,5 @@
-//! The person at the screen, as an episode knows them: asked before actions, waited for when they
-//! take over.
+//! The person at the screen, as an episode knows them: asked before actions and for help, waited for
+//! when they take over.
 
 use std::time::Duration;
 
@@ -12,12 +12,34 @@ use crate::settle::pause;
 /// How often it is looked whether a pause is over.
 const BEAT: Duration = Duration::from_millis(20);
 
-/// Whoever is at the screen. `()` is nobody: all is agreed to, and a pause is waited out.
+/// What became of a call for help.
+///
+/// What the user says goes through [`Halt::say`], wherever they say it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Help {
+    /// The user said something, or did something and gave the screen back.
+    Given,
+    /// The user wants the episode to end.
+    Refused,
+    /// Nobody is there.
+    Nobody,
+}
+
+/// Whoever is at the screen. `()` is nobody: all is agreed to, a pause is waited out, and a call for
+/// help is in vain.
 pub trait User {
     /// Returns whether the action may be performed. Not asked in a dry run, nor about actions that
     /// do nothing to the device.
     fn confirm(&mut self, _decision: &Decision) -> bool {
         true
+    }
+
+    /// Is asked for help by the policy; returns once they are done, or nobody is there.
+    ///
+    /// Whoever implements it pauses input meanwhile, so that they can do things themselves; the episode
+    /// resumes it.
+    fn help(&mut self, _question: &str, _halt: &Halt, _cancel: &CancelFlag) -> Help {
+        Help::Nobody
     }
 
     /// Is told that input was paused; returns whether the episode goes on, once that is known.

@@ -24,8 +24,8 @@ pub(crate) use models::{
     ModelsQuantizeArgs, ModelsRmArgs, ModelsVerifyArgs,
 };
 pub(crate) use policy::{
-    ControlArgs, PolicyArgs, PolicyCommand, PolicyCommandArgs, SecretsArgs, SecretsCommand,
-    SecretsCommandArgs,
+    ControlArgs, PolicyArgs, PolicyCommand, PolicyCommandArgs, ResumeArgs, SecretsArgs,
+    SecretsCommand, SecretsCommandArgs,
 };
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
@@ -44,7 +44,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done, 1 goal not achieved or check failed, 2 bad usage or input, \
-                  3 device or model unavailable, 130 interrupted."
+                  3 device or model unavailable, 4 the model asks for help and nobody is there, \
+                  130 interrupted."
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -80,7 +81,7 @@ pub(crate) enum Command {
     /// Pause runs that are under way.
     Pause(ControlArgs),
     /// Let paused runs go on.
-    Resume(ControlArgs),
+    Resume(ResumeArgs),
     /// Look after safety policies, which say what may be done to a screen.
     Policy(PolicyCommandArgs),
     /// List and check secrets, which a goal has by name only: `{{secret:bank}}`.
@@ -132,6 +133,11 @@ pub(crate) struct RunArgs {
     /// Whether to ask before each action.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Confirm::Never)]
     pub(crate) confirm: Confirm,
+
+    /// Where there is no terminal, wait for `handsight resume` when the model asks for help; otherwise
+    /// the run ends then.
+    #[arg(long)]
+    pub(crate) wait_for_user: bool,
 
     /// Record screenshots, decisions and actions in this folder.
     #[arg(long, value_name = "DIR")]

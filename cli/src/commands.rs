@@ -43,11 +43,18 @@ pub(crate) fn dispatch(
         Command::Devices(args) => devices::run(&args, printer, environment),
         Command::Doctor(args) => doctor::run(&args, printer, environment),
         #[cfg(unix)]
-        Command::Stop(args) => control::run(ControlCommand::Stop, &args, printer, environment),
+        Command::Stop(args) => {
+            control::run(ControlCommand::Stop, (&args, None), printer, environment)
+        }
         #[cfg(unix)]
-        Command::Pause(args) => control::run(ControlCommand::Pause, &args, printer, environment),
+        Command::Pause(args) => {
+            control::run(ControlCommand::Pause, (&args, None), printer, environment)
+        }
         #[cfg(unix)]
-        Command::Resume(args) => control::run(ControlCommand::Resume, &args, printer, environment),
+        Command::Resume(args) => {
+            let wish = (&args.control, args.say.as_deref());
+            control::run(ControlCommand::Resume, wish, printer, environment)
+        }
         #[cfg(not(unix))]
         Command::Stop(_) | Command::Pause(_) | Command::Resume(_) => {
             Err(Failure::bad_input("runs cannot be reached on this system".to_owned())

@@ -27,6 +27,8 @@ pub(crate) enum Exit {
     BadInput,
     /// The device or the model is not available.
     Unavailable,
+    /// The model asked for help, and nobody was there.
+    NeedsUser,
     /// The user interrupted it.
     Interrupted,
 }
@@ -39,6 +41,7 @@ impl Exit {
             Self::NotAchieved => 1,
             Self::BadInput => 2,
             Self::Unavailable => 3,
+            Self::NeedsUser => 4,
             Self::Interrupted => 130,
         }
     }
@@ -60,6 +63,7 @@ impl From<StopReason> for Exit {
             | StopReason::NoProgress
             | StopReason::InvalidReplies
             | StopReason::Declined => Self::NotAchieved,
+            StopReason::NeedsUser => Self::NeedsUser,
             StopReason::Interrupted => Self::Interrupted,
             StopReason::DeviceLost | StopReason::PolicyFailed => Self::Unavailable,
         }

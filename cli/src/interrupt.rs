@@ -125,8 +125,13 @@ impl Interrupt {
         });
     }
 
-    /// Makes this process reachable for `handsight stop`, `pause` and `resume`.
+    /// Makes this process reachable for `handsight stop`, `pause` and `resume`, and on its terminal for
+    /// Ctrl-Z, which pauses it.
     pub(crate) fn be_reachable(&self, printer: &Printer, environment: &Environment) {
+        #[cfg(unix)]
+        if environment.interactive {
+            self.pause_on_ctrl_z();
+        }
         #[cfg(unix)]
         if let Some(dir) = &environment.runtime {
             match ControlSocket::listen(dir, &self.halt) {
@@ -139,6 +144,27 @@ impl Interrupt {
         }
         #[cfg(not(unix))]
         let _ = (printer, environment);
+    }
+
+    /// Pauses input where a shell would suspend the process, which would leave everything as it is.
+    #[cfg(unix)]
+    fn pause_on_ctrl_z(&self) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let halt = self.halt.clone();
+        std::thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
+            else {
+                return;
+            };
+            runtime.block_on(async {
+                let kind = SignalKind::from_raw(nix::libc::SIGTSTP);
+                // Without it Ctrl-Z suspends, as everywhere.
+                let Ok(mut presses) = signal(kind) else { return };
+                while presses.recv().await.is_some() {
+                    halt.pause(HaltCause::Terminal);
+                }
+            });
+        });
     }
 
     /// Stops everything when this file is there.

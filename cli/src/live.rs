@@ -142,6 +142,9 @@ impl StepLine<'_> {
             None | Some(Outcome::Performed) => {}
             Some(Outcome::DryRun) => line += "  (not performed)",
             Some(Outcome::Declined) => line += "  (declined)",
+            Some(Outcome::TakenOver) => line += "  (done by the user)",
+            Some(Outcome::Unanswered) => line += "  (nobody is there)",
+            Some(Outcome::Answered(said)) => line += &format!("  answered: {said}"),
             Some(outcome @ (Outcome::Failed(problem) | Outcome::Refused(problem))) => {
                 let is_refused = matches!(outcome, Outcome::Refused(_));
                 line += "  ";

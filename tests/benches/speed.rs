@@ -88,6 +88,7 @@ fn decide_640x480(bencher: Bencher<'_, '_>) {
             history: &[],
             action_space: &action_space,
             feedback: None,
+            said: None,
             attempt: 0,
         };
         // A reply that cannot be used costs the same as one that can.

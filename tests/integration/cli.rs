@@ -76,7 +76,7 @@ fn an_action_is_checked_against_the_picture() {
     exit code: 2
     --- stderr ---
     error: the action cannot be used
-      caused by: unknown variant `explode`, expected one of `left_click`, `right_click`, `middle_click`, `double_click`, `triple_click`, `long_press`, `mouse_move`, `drag`, `swipe`, `scroll`, `type`, `key`, `system_button`, `open_app`, `wait`, `answer`, `terminate` at line 1 column 19
+      caused by: unknown variant `explode`, expected one of `left_click`, `right_click`, `middle_click`, `double_click`, `triple_click`, `long_press`, `mouse_move`, `drag`, `swipe`, `scroll`, `type`, `key`, `system_button`, `open_app`, `wait`, `answer`, `call_user`, `terminate` at line 1 column 19
     hint: an action looks like {"action":"left_click","coordinate":[120,44]}; `handsight schema` describes all of them
     "#);
     assert_snapshot!(act(r#"{"action":"key","keys":["hyperspace"]}"#), @r#"

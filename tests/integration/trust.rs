@@ -1,6 +1,7 @@
 //! A hand you can trust: what the safety policy forbids does not reach a real application, whatever
 //! a model or a page says.
 
+mod call_user;
 mod injection;
 mod policy;
 mod secrets;

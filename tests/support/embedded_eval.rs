@@ -103,6 +103,7 @@ pub fn ask(policy: &mut ModelPolicy, case: &Case) -> Result<Outcome> {
         history,
         action_space: &ActionSpace::desktop(),
         feedback: None,
+        said: None,
         attempt: 0,
     };
     let (action, reply) = match policy.decide(&turn, &mut |_| {}, &CancelFlag::default()) {

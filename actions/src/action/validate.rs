@@ -100,7 +100,10 @@ impl<P: Point> Action<P> {
                 count("text", text.chars().count(), MAX_TEXT)?;
                 typable(verb, text)
             }
-            Self::Answer { text } => count("text", text.chars().count(), MAX_TEXT),
+            Self::CallUser { text } if text.is_empty() => Ok(()),
+            Self::Answer { text } | Self::CallUser { text } => {
+                count("text", text.chars().count(), MAX_TEXT)
+            }
             Self::OpenApp { app } => count("app", app.trim().chars().count(), MAX_TEXT),
             Self::Key { keys } => count("keys", keys.len(), MAX_KEYS),
             Self::LeftClick { .. }

@@ -53,7 +53,15 @@ verbs! {
     OpenApp "open_app",
     Wait "wait",
     Answer "answer",
+    CallUser "call_user",
     Terminate "terminate",
+}
+
+impl Verb {
+    /// Whether it does something to the screen, as opposed to waiting, speaking or ending the episode.
+    pub fn acts(self) -> bool {
+        !matches!(self, Self::Wait | Self::Answer | Self::CallUser | Self::Terminate)
+    }
 }
 
 impl fmt::Display for Verb {
@@ -100,6 +108,7 @@ impl ActionSpace {
             Verb::OpenApp,
             Verb::Wait,
             Verb::Answer,
+            Verb::CallUser,
             Verb::Terminate,
         ])
     }

@@ -281,6 +281,7 @@ impl AndroidDevice {
             | Action::MouseMove { .. }
             | Action::Wait { .. }
             | Action::Answer { .. }
+            | Action::CallUser { .. }
             | Action::Terminate { .. } => Vec::new(),
         })
     }

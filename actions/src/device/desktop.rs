@@ -344,6 +344,7 @@ impl DesktopDevice {
             | Action::OpenApp { .. }
             | Action::Wait { .. }
             | Action::Answer { .. }
+            | Action::CallUser { .. }
             | Action::Terminate { .. } => Ok(()),
         }
     }

@@ -281,6 +281,7 @@ impl FakeDevice {
             Action::SystemButton { .. }
             | Action::Wait { .. }
             | Action::Answer { .. }
+            | Action::CallUser { .. }
             | Action::Terminate { .. } => {}
         }
     }

@@ -62,7 +62,7 @@ impl Deed {
 
     /// Whether it does something to the screen, as opposed to waiting or ending the episode.
     pub(super) fn acts(&self) -> bool {
-        !matches!(self.verb, Verb::Wait | Verb::Answer | Verb::Terminate)
+        self.verb.acts()
     }
 
     /// Returns the places whose windows it reaches: each end of a drag, else where the keys go.
@@ -127,7 +127,7 @@ impl SafetyPolicy {
 
     /// Whether actions of this kind can be allowed at all.
     pub(super) fn offers(&self, verb: Verb) -> bool {
-        if matches!(verb, Verb::Wait | Verb::Answer | Verb::Terminate) {
+        if !verb.acts() {
             return true;
         }
         let has = |rules: &Option<Rules>| {

@@ -58,7 +58,7 @@ fn observe_does_nothing_and_offers_nothing() {
     let mut guard = Guard::new(device(), policy(observe));
     assert!(guard.observe().is_ok());
     let offered: Vec<_> = guard.info().action_space.iter().map(Verb::as_str).collect();
-    assert_eq!(offered, ["wait", "answer", "terminate"]);
+    assert_eq!(offered, ["wait", "answer", "call_user", "terminate"]);
 }
 
 #[test]

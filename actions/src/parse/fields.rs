@@ -48,6 +48,9 @@ const VERB_ALIASES: &[(&str, Verb)] = &[
     ("launch", Verb::OpenApp),
     ("launch_app", Verb::OpenApp),
     ("sleep", Verb::Wait),
+    ("ask_user", Verb::CallUser),
+    ("interact", Verb::CallUser),
+    ("take_over", Verb::CallUser),
 ];
 
 /// Reads the action in a call.
@@ -145,6 +148,7 @@ fn build(
             Action::Wait { time: fields.seconds(default)? }
         }
         Verb::Answer => Action::Answer { text: fields.text(Field::Answer)? },
+        Verb::CallUser => Action::CallUser { text: fields.optional_text(Field::Answer)? },
         Verb::Terminate => Action::Terminate { status: fields.status()? },
     })
 }
@@ -300,6 +304,15 @@ impl<'a> Fields<'a> {
                 Ok(spelling.clone())
             }
             other => Err(unexpected(node, field, "a string", other.kind())),
+        }
+    }
+
+    /// Reads a text that may be missing; it is empty then.
+    fn optional_text(&mut self, field: Field) -> Result<String, ParseError> {
+        match self.take_field(field) {
+            None => Ok(String::new()),
+            Some((_, Node { value: Value::String(text), .. })) => Ok(text.clone()),
+            Some((field, node)) => Err(unexpected(node, field, "a string", node.value.kind())),
         }
     }
 

@@ -72,7 +72,7 @@ const UI_TARS: &[CallForm] = &[
     CallForm::of(Verb::Wait, "wait()"),
     CallForm::end(Status::Success, "finished(content='{said}')"),
     CallForm::end(Status::Success, "finished()"),
-    CallForm::end(Status::Failure, "call_user()"),
+    CallForm::of(Verb::CallUser, "call_user()"),
 ];
 
 /// # Source

@@ -24,6 +24,7 @@ fn fill(form: &CallForm, action: &Action<ModelPoint>, dialect: Dialect) -> Optio
     let has = |hole: &str| template.contains(hole);
     match action {
         Action::SystemButton { button } if form.button != Some(*button) => return None,
+        Action::CallUser { text } if !text.is_empty() => return None,
         Action::Terminate { status } if form.status != Some(*status) => return None,
         Action::Scroll { coordinate, amount, .. } => {
             let says_amount = has("{clicks}") || *amount == DEFAULT_NOTCHES;

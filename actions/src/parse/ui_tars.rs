@@ -42,8 +42,11 @@ pub(super) fn meaning(mut call: PythonCall) -> Result<Meaning, ParseError> {
         "press_home" => return Ok(button(call, "home")),
         "press_enter" => return Ok(button(call, "enter")),
         "finished" => return end(call, "success"),
-        // The model gives the task back because it cannot do it alone.
-        "call_user" => return end(call, "failure"),
+        // The model cannot do it alone; why, its thought says.
+        "call_user" => {
+            name_positional(&mut call, "content")?;
+            return Ok(Meaning::known(Verb::CallUser, call));
+        }
         // These hold a key down across several actions, which nothing here can do.
         "press" | "keydown" | "release" | "keyup" => {
             return Err(ParseError::UnknownVerb { offset: call.offset, name: call.name });

@@ -48,14 +48,15 @@ fn documented(dialect: Dialect) -> &'static [Verb] {
 
 /// Returns the schema of the call object of a dialect, for constrained decoding.
 ///
-/// It offers the verbs that are both in `space` and documented for the dialect's function, with
-/// coordinates inside `bounds`. For [`Dialect::Json`] it is the schema of the action itself, and so it
+/// It offers the verbs that are both in `space` and documented for the dialect's function, and to call
+/// the user if `space` has that, with coordinates inside `bounds`. For [`Dialect::Json`] it is the schema of the action itself, and so it
 /// is for the dialects of calls, which have no JSON.
 pub fn tool_schema(dialect: Dialect, space: &ActionSpace, bounds: Size) -> Value {
     let Some(tool) = dialect.tool() else {
         return action_schema(space, bounds);
     };
-    let offered = documented(dialect).iter().copied().filter(|verb| space.contains(*verb));
+    let documented = documented(dialect).iter().chain([&Verb::CallUser]).copied();
+    let offered = documented.filter(|verb| space.contains(*verb));
     let arguments: Vec<_> = offered.map(|verb| arguments(dialect, verb, bounds)).collect();
     object(&[("name", constant(tool)), ("arguments", json!({ "anyOf": arguments }))])
 }
@@ -84,7 +85,7 @@ fn arguments(dialect: Dialect, verb: Verb, bounds: Size) -> Value {
             let choice = |values: &[u32]| json!({ "type": "integer", "enum": values });
             vec![("text", text()), ("clear", choice(&[0])), ("enter", choice(&[0, 1]))]
         }
-        Verb::Type | Verb::OpenApp | Verb::Answer => vec![("text", text())],
+        Verb::Type | Verb::OpenApp | Verb::Answer | Verb::CallUser => vec![("text", text())],
         Verb::Key => vec![key_field(dialect)],
         Verb::SystemButton => {
             vec![("button", json!({ "type": "string", "enum": ["Back", "Home", "Menu", "Enter"] }))]

@@ -126,7 +126,13 @@ impl<D: Device> SecretHand<D> {
             | DeviceError::Invalid { .. } => {
                 self.refused(SecretRefusal::Untypable { name: name.clone() })
             }
-            error => error,
+            error @ (DeviceError::Lost { .. }
+            | DeviceError::Halted { .. }
+            | DeviceError::Unsupported { .. }
+            | DeviceError::Refused { .. }
+            | DeviceError::Secret { .. }) => error,
+            // What the layers below say may quote what they were to type.
+            _ => self.refused(SecretRefusal::Failed { name: name.clone() }),
         }
     }
 

@@ -31,6 +31,8 @@ pub enum EpisodeEvent<'a> {
         step: u32,
         /// What was seen.
         settled: &'a Settled,
+        /// What the user said since the last step, if anything.
+        said: Option<&'a str>,
     },
     /// The policy wrote a piece of its reply.
     Text {

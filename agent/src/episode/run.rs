@@ -15,6 +15,7 @@ use crate::history::{StepSummary, forget_screenshots};
 use crate::policy::{Decision, Policy, PolicyError, Progress, Turn};
 use crate::settle::{SettleOptions, observe_still, pause};
 use crate::trace::event::{Outcome, StopReason, Usage};
+use crate::user::Help;
 
 /// Runs an episode whose goal was checked.
 pub(super) fn run(
@@ -38,6 +39,7 @@ pub(super) fn run(
         info,
         secrets,
         history: Vec::new(),
+        said: None,
         repeats: RepeatDetector::default(),
         steps: 0,
         usage: Usage::default(),
@@ -88,6 +90,8 @@ struct Running<'a, 'c> {
     /// What must not stay in anything that is told, should a policy have read it from the screen.
     secrets: Secrets,
     history: Vec<StepSummary>,
+    /// What the user said since the last step.
+    said: Option<String>,
     repeats: RepeatDetector,
     steps: u32,
     usage: Usage,
@@ -121,7 +125,11 @@ impl Running<'_, '_> {
         }
         self.steps += 1;
         self.info.size = settled.observation.screenshot.size();
-        self.tell(&EpisodeEvent::StepStarted { step: self.steps, settled: &settled })?;
+        self.said =
+            self.controls.halt.take_said().map(|said| self.secrets.redact(&said).into_owned());
+        let said = self.said.as_deref();
+        let event = EpisodeEvent::StepStarted { step: self.steps, settled: &settled, said };
+        self.controls.observer.on_event(&event)?;
         let observation = settled.observation;
         let decision = match self.decide(&observation)? {
             Flow::Go(decision) => decision,
@@ -184,6 +192,7 @@ impl Running<'_, '_> {
             history: &self.history,
             action_space: &self.info.action_space,
             feedback,
+            said: self.said.as_deref(),
             attempt,
         };
         let (observer, step) = (&mut *self.controls.observer, self.steps);
@@ -211,8 +220,7 @@ impl Running<'_, '_> {
     /// Checks an action against what the device offers and the screen it is meant for.
     fn admit(&mut self, decision: &Decision) -> Result<(), Refusal> {
         let verb = decision.action.verb();
-        let ends = matches!(verb, Verb::Terminate | Verb::Answer | Verb::Wait);
-        if !ends && !self.info.action_space.contains(verb) {
+        if verb.acts() && !self.info.action_space.contains(verb) {
             // The safety policy takes verbs away, too, and says so.
             if let Err(error @ DeviceError::Refused { .. }) = self.device.check(&decision.action) {
                 return Err(Refusal::Forbidden(with_source(&error)));
@@ -253,6 +261,12 @@ impl Running<'_, '_> {
         if let Some(stop) = stop {
             return Ok(Flow::Stop(stop));
         }
+        if let Action::CallUser { text } = &decision.action
+            && !self.options.dry_run
+        {
+            let question = if text.is_empty() { &decision.thought } else { text }.clone();
+            return self.call_user(&question, decision, observation);
+        }
         let begun = Instant::now();
         let outcome = match self.attempt(&decision) {
             Ok(outcome) => outcome,
@@ -280,6 +294,43 @@ impl Running<'_, '_> {
         }
         self.remember(decision, observation, outcome);
         Ok(stop.map_or(Flow::Go(()), Flow::Stop))
+    }
+
+    /// Asks the user for help. The time it takes them is not counted.
+    fn call_user(
+        &mut self,
+        question: &str,
+        decision: Decision,
+        observation: Observation,
+    ) -> Result<Flow<()>, EpisodeError> {
+        let begun = Instant::now();
+        let Controls { user, halt, cancel, .. } = &mut *self.controls;
+        let help = user.help(question, halt, cancel);
+        halt.resume();
+        let took = begun.elapsed();
+        self.start += took;
+        let ended = self.controls.halt.is_set() || self.controls.cancel.is_cancelled();
+        let (outcome, stop) = match help {
+            _ if ended => (Outcome::Declined, Some(StopReason::Interrupted)),
+            Help::Refused => (Outcome::Declined, Some(StopReason::Interrupted)),
+            Help::Nobody => (Outcome::Unanswered, Some(StopReason::NeedsUser)),
+            Help::Given => match self.controls.halt.take_said() {
+                Some(said) => {
+                    let said = self.secrets.redact(&said).into_owned();
+                    // It is part of the next turn, as if it had been said then.
+                    self.controls.halt.say(&said);
+                    (Outcome::Answered(said), None)
+                }
+                None => {
+                    self.controls.halt.say(TAKEN_OVER);
+                    (Outcome::TakenOver, None)
+                }
+            },
+        };
+        let step = self.steps;
+        self.tell(&EpisodeEvent::Acted { step, decision: &decision, outcome: &outcome, took })?;
+        self.remember(decision, observation, outcome);
+        Ok(stop.map_or(Flow::Go(()), |reason| Flow::Stop(Stop::because(reason))))
     }
 
     /// Performs an action; the error is one the device does not survive.
@@ -327,7 +378,12 @@ impl Running<'_, '_> {
     fn remember(&mut self, decision: Decision, observation: Observation, outcome: Outcome) {
         let error = match outcome {
             Outcome::Failed(error) | Outcome::Refused(error) => Some(error),
-            Outcome::Performed | Outcome::DryRun | Outcome::Declined => None,
+            Outcome::Performed
+            | Outcome::DryRun
+            | Outcome::Declined
+            | Outcome::Answered(_)
+            | Outcome::TakenOver
+            | Outcome::Unanswered => None,
         };
         self.history.push(StepSummary {
             thought: decision.thought,
@@ -335,6 +391,7 @@ impl Running<'_, '_> {
             reply: decision.reply,
             screenshot: Some(observation.screenshot),
             error,
+            said: self.said.take(),
         });
         forget_screenshots(&mut self.history, self.options.images_in_history);
     }
@@ -394,6 +451,9 @@ impl Running<'_, '_> {
 /// What the policy is told when it repeats itself.
 pub(super) const REPEATED: &str = "the same action on the same screen changed nothing the last time; choose \
                         another action, or terminate with status failure";
+
+/// What the policy is told when the user did not answer in words.
+const TAKEN_OVER: &str = "I did something on the screen myself; look at it again";
 
 /// What the policy is told of an action during which the user took over.
 const HALTED: &str = "a part of it may have been done, and the screen may have changed since";

@@ -12,6 +12,7 @@ use super::*;
 use crate::policy::Decision;
 use crate::policy::scripted::{ScriptedPolicy, ScriptedReply};
 use crate::trace::TraceError;
+use crate::user::Help;
 
 const OK: Rect = Rect { x: 20, y: 60, width: 60, height: 24 };
 
@@ -361,4 +362,35 @@ fn a_stopped_device_ends_the_episode() {
         run_episode(&mut device, &mut policy, "a goal", &options(), &mut controls).unwrap();
     assert_eq!((episode.stop_reason, episode.steps), (StopReason::Interrupted, 0));
     assert_eq!(device.actions(), []);
+}
+
+/// A user who says this when asked for help.
+struct Helper(Option<&'static str>);
+
+impl User for Helper {
+    fn help(&mut self, question: &str, halt: &Halt, _: &CancelFlag) -> Help {
+        assert_eq!(question, "Which?");
+        halt.pause(HaltCause::CallUser);
+        halt.say(self.0.unwrap_or_default());
+        Help::Given
+    }
+}
+
+#[test]
+fn a_call_for_help_is_answered_taken_over_or_in_vain() {
+    let run = |user: &mut dyn User| {
+        let mut story = Story::default();
+        let call = Action::CallUser { text: "Which?".to_owned() };
+        let mut policy = ScriptedPolicy::actions([call, ok(), success()]);
+        let (cancel, halt) = (CancelFlag::default(), Halt::default());
+        let mut controls = Controls { observer: &mut story, user, cancel: &cancel, halt: &halt };
+        let mut device = device();
+        run_episode(&mut device, &mut policy, "a goal", &options(), &mut controls).unwrap();
+        assert!(!halt.is_set());
+        story.0[2..5].join("; ")
+    };
+    let call = "call_user \"Which?\"";
+    assert_eq!(run(&mut Helper(Some("this"))), format!("{call}; answered(\"this\"); step 2"));
+    assert_eq!(run(&mut Helper(None)), format!("{call}; takenover; step 2"));
+    assert_eq!(run(&mut ()), format!("{call}; unanswered; needs_user"));
 }

@@ -21,6 +21,7 @@ fn step(thought: &str, action: Action, error: Option<&str>) -> StepSummary {
         reply: format!("{thought}\n…"),
         screenshot: None,
         error: error.map(str::to_owned),
+        said: None,
     }
 }
 
@@ -51,6 +52,7 @@ fn built(profile: &PromptProfile, history: &[StepSummary], feedback: Option<&str
         history,
         action_space: &ActionSpace::desktop(),
         feedback,
+        said: None,
         attempt: 0,
     };
     build(profile.agent().unwrap(), &turn, FRAME, profile.limits())
@@ -219,6 +221,7 @@ fn a_goal_that_looks_like_a_hole_stays_a_goal() {
         history: &[],
         action_space: &ActionSpace::desktop(),
         feedback: None,
+        said: None,
         attempt: 0,
     };
     let profile = PromptProfile::from_name("ui-venus-mobile").unwrap();
@@ -228,4 +231,30 @@ fn a_goal_that_looks_like_a_hole_stays_a_goal() {
     assert_eq!(prompt.limits.max_pixels, Some(937_664));
     let request = prompt.into_request();
     assert_eq!(request.images[0].limits.min_pixels, Some(830_000));
+}
+
+#[test]
+fn what_the_user_said_stands_where_it_was_said() {
+    let mut asked = step("I ask", Action::CallUser { text: String::new() }, None);
+    asked.said = Some("the blue one".to_owned());
+    let turn = Turn {
+        goal: "save the file",
+        observation: &Observation { screenshot: screenshot(), foreground_app: None },
+        history: &[asked.clone()],
+        action_space: &ActionSpace::desktop(),
+        feedback: None,
+        said: Some("hurry"),
+        attempt: 0,
+    };
+    let profile = PromptProfile::from_name("computer-use").unwrap();
+    let text = shown(&build(profile.agent().unwrap(), &turn, FRAME, profile.limits()).messages);
+    let (told, now) = text.split_once("The user says: hurry").unwrap();
+    assert!(told.contains("(The user says: the blue one)") && now.trim().is_empty(), "{text}");
+    asked.screenshot = Some(screenshot());
+    let turn = Turn { history: &[asked], ..turn };
+    let profile = PromptProfile::from_name("ui-tars-computer").unwrap();
+    let text = shown(&build(profile.agent().unwrap(), &turn, FRAME, profile.limits()).messages);
+    let at = |piece: &str| text.find(piece).unwrap_or_else(|| panic!("no {piece} in {text}"));
+    assert!(at("The user says: the blue one") < at("Assistant:"));
+    assert!(at("Assistant:") < at("The user says: hurry"));
 }

@@ -98,6 +98,9 @@ pub struct StepStarted {
     pub still: bool,
     /// How long the screen was watched, in milliseconds.
     pub settle_ms: u64,
+    /// What the user said since the last step, if anything; the policy was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 /// See [`TraceEvent::ReplyRefused`].
@@ -213,6 +216,12 @@ pub enum Outcome {
     DryRun,
     /// The user was asked and said no.
     Declined,
+    /// The user was asked for help and answered this; the policy was told.
+    Answered(String),
+    /// The user was asked for help, did something themselves and gave the screen back.
+    TakenOver,
+    /// The user was to be asked for help, and nobody was there.
+    Unanswered,
     /// The safety policy does not allow it, for this reason; the policy was told.
     Refused(String),
     /// The device could not do it, for this reason; the policy was told.
@@ -264,6 +273,8 @@ pub enum StopReason {
     InvalidReplies,
     /// The user was asked about an action and said no.
     Declined,
+    /// The policy asked the user for help, and nobody was there to give it.
+    NeedsUser,
     /// The user interrupted the episode.
     Interrupted,
     /// The device failed.
@@ -283,6 +294,7 @@ impl StopReason {
             Self::NoProgress => "no_progress",
             Self::InvalidReplies => "invalid_replies",
             Self::Declined => "declined",
+            Self::NeedsUser => "needs_user",
             Self::Interrupted => "interrupted",
             Self::DeviceLost => "device_lost",
             Self::PolicyFailed => "policy_failed",
@@ -299,6 +311,7 @@ impl StopReason {
             Self::NoProgress => "the same action on the same screen changed nothing",
             Self::InvalidReplies => "the model gave no usable action",
             Self::Declined => "an action was declined",
+            Self::NeedsUser => "the model asks for help, and nobody is there to give it",
             Self::Interrupted => "the episode was interrupted",
             Self::DeviceLost => "the device failed",
             Self::PolicyFailed => "the model failed",

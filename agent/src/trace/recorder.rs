@@ -57,14 +57,17 @@ impl TraceRecorder {
                     dry_run: options.dry_run,
                 })
             }
-            EpisodeEvent::StepStarted { step, settled } => TraceEvent::StepStarted(StepStarted {
-                step,
-                time,
-                screenshot: self.writer.add_screenshot(&settled.observation.screenshot)?,
-                foreground_app: settled.observation.foreground_app.clone(),
-                still: settled.still,
-                settle_ms: millis(settled.waited),
-            }),
+            EpisodeEvent::StepStarted { step, settled, said } => {
+                TraceEvent::StepStarted(StepStarted {
+                    step,
+                    time,
+                    screenshot: self.writer.add_screenshot(&settled.observation.screenshot)?,
+                    foreground_app: settled.observation.foreground_app.clone(),
+                    still: settled.still,
+                    settle_ms: millis(settled.waited),
+                    said: said.map(str::to_owned),
+                })
+            }
             EpisodeEvent::Text { .. } => return Ok(None),
             EpisodeEvent::ReplyRefused { step, reply, problem } => {
                 let (reply, problem) = (reply.to_owned(), problem.to_owned());

@@ -21,6 +21,30 @@ pub(crate) struct ControlArgs {
     pub(crate) pid: Option<u32>,
 }
 
+/// `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    pub(crate) control: ControlArgs,
+
+    /// Tell the model something, such as the answer to its question.
+    #[arg(long, value_name = "TEXT", value_parser = parse_said)]
+    pub(crate) say: Option<String>,
+}
+
+/// The longest word to a model, in characters.
+const MAX_SAID: usize = 4000;
+
+fn parse_said(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is empty".to_owned()),
+        text if text.chars().count() > MAX_SAID => {
+            Err(format!("it has more than {MAX_SAID} characters"))
+        }
+        text => Ok(text.to_owned()),
+    }
+}
+
 /// `policy`.
 #[derive(Debug, Args)]
 pub(crate) struct PolicyCommandArgs {

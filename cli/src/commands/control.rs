@@ -10,12 +10,12 @@ use crate::settings::Environment;
 
 pub(crate) fn run(
     command: ControlCommand,
-    args: &ControlArgs,
+    (args, said): (&ControlArgs, Option<&str>),
     printer: &Printer,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let answered = match &environment.runtime {
-        Some(dir) => send(dir, args.pid, command)?,
+        Some(dir) => send(dir, args.pid, command, said)?,
         None => Vec::new(),
     };
     if answered.is_empty() {

@@ -46,8 +46,13 @@ pub(crate) fn run(
         images_in_history,
         ..EpisodeOptions::default()
     };
-    let asks = args.confirm == Confirm::Always;
-    let mut user = AtTerminal::new(printer, &interrupt.cancel, asks, environment.interactive);
+    let mut user = AtTerminal {
+        printer,
+        cancel: &interrupt.cancel,
+        confirms: args.confirm == Confirm::Always,
+        interactive: environment.interactive,
+        waits: args.wait_for_user,
+    };
     let mut live = Live::new(printer);
     let mut observer = (&mut recorder, &mut live);
     let mut controls = Controls {

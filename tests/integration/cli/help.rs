@@ -41,7 +41,7 @@ fn help_lists_the_commands() {
       -V, --version  Print version
 
     Exit codes: 0 done, 1 goal not achieved or check failed, 2 bad usage or input, 3 device or model
-    unavailable, 130 interrupted.
+    unavailable, 4 the model asks for help and nobody is there, 130 interrupted.
     ");
 }
 
@@ -102,6 +102,8 @@ fn help_of_run() {
           --dry-run                     Decide and check every action, but perform none
           --confirm <WHEN>              Whether to ask before each action [default: never] [possible
                                         values: always, never]
+          --wait-for-user               Where there is no terminal, wait for `handsight resume` when the
+                                        model asks for help; otherwise the run ends then
           --trace <DIR>                 Record screenshots, decisions and actions in this folder
           --policy <FILE>               The safety policy that says what may be done; by default
                                         `handsight/policy.yaml` in the user's configuration folder, if

@@ -24,7 +24,7 @@ fn a_policy_is_checked_with_line_and_column() {
     assert_snapshot!(handsight.snapshot(&["policy", "check", "policy.yaml"]), @r"
     exit code: 2
     --- stderr ---
-    error: safety policy `policy.yaml`, line 3, column 25: unknown variant `typ`, expected one of left_click, right_click, middle_click, double_click, triple_click, long_press, mouse_move, drag, swipe, scroll, type, key, system_button, open_app, wait, answer, terminate
+    error: safety policy `policy.yaml`, line 3, column 25: unknown variant `typ`, expected one of left_click, right_click, middle_click, double_click, triple_click, long_press, mouse_move, drag, swipe, scroll, type, key, system_button, open_app, wait, answer, call_user, terminate
     hint: `handsight schema policy` describes all that a safety policy can say
     ");
     with_policy(&handsight, "mode: bounded\nallow: {actions: [left_click]}\n");

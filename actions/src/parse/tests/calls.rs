@@ -61,7 +61,8 @@ fn ui_tars_says_what_it_publishes() {
     tars("wait()", "wait 5 s");
     tars("finished()", "terminate success");
     tars("finished(content='42')", "terminate success");
-    tars("call_user()", "terminate failure");
+    tars("call_user()", "call_user");
+    tars("call_user(content='Which one?')", "call_user \"Which one?\"");
     let reply = parse_action("Thought: It says 42.\nAction: finished(content='42')", TARS).unwrap();
     assert_eq!(reply.thought, "It says 42.\n42");
 }

@@ -39,6 +39,9 @@ pub(super) fn card(step: &TracedStep, pictures: &Pictures) -> String {
     {
         let _ = writeln!(card, "<p class=\"thought\">{}</p>", escape(&decided.thought));
     }
+    if let Some(said) = &step.started.said {
+        let _ = writeln!(card, "<p class=\"thought\">The user said: {}</p>", escape(said));
+    }
     if let Some(&point) = points.first() {
         card.push_str(&close_up(screenshot, point, pictures));
     }
@@ -55,6 +58,9 @@ fn outcome(step: &TracedStep) -> String {
         Some(Outcome::Performed) => ("good", "performed"),
         Some(Outcome::DryRun) => ("plain", "dry run"),
         Some(Outcome::Declined) => ("bad", "declined"),
+        Some(Outcome::Answered(_)) => ("good", "answered"),
+        Some(Outcome::TakenOver) => ("good", "done by the user"),
+        Some(Outcome::Unanswered) => ("bad", "nobody was there"),
         Some(Outcome::Refused(_)) => ("bad", "refused"),
         Some(Outcome::Failed(_)) => ("bad", "failed"),
         None => return String::new(),
