@@ -251,10 +251,10 @@ mod tests {
         let halt = Halt::default();
         let _socket = ControlSocket::listen(&dir, &halt).unwrap();
         let path = dir.join(format!("{}.sock", std::process::id()));
-        for bytes in [&b"stopp\n"[..], &[0xff; 100], &[b'x'; 100_000]] {
+        for bytes in [b"stopp\n".to_vec(), vec![0xff; 100], vec![b'x'; 100_000]] {
             let mut stream = UnixStream::connect(&path).unwrap();
             // It may hang up before all was sent.
-            let _ = stream.write_all(bytes);
+            let _ = stream.write_all(&bytes);
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let mut answer = String::new();
             let _ = stream.read_to_string(&mut answer);

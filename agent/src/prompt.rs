@@ -11,7 +11,8 @@ pub(crate) mod stand_in;
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use handsight_actions::{Dialect, Size};
+use handsight_actions::secret::names_in;
+use handsight_actions::{Dialect, Size, Verb};
 use handsight_actions::{Frame, print_action, python_json, told, tool_signature};
 use handsight_model::{ImageInput, Message, Part, PixelLimits, Request, Role};
 use image::RgbImage;
@@ -23,6 +24,9 @@ use crate::policy::Turn;
 
 const TOOLS: &str = include_str!("prompt/tools_v1.md");
 const FEEDBACK: &str = include_str!("prompt/feedback_v1.md");
+const RULES: &str = include_str!("prompt/rules_v1.md");
+const SECRETS: &str = include_str!("prompt/secrets_v1.md");
+const CALL_USER: &str = include_str!("prompt/call_user_v1.md");
 const SAID: &str = include_str!("prompt/said_v1.md");
 const FAILED: &str = include_str!("prompt/failed_v1.md");
 
@@ -132,8 +136,11 @@ fn chat(agent: &AgentPrompt, turn: &Turn<'_>, frame: Frame) -> (Vec<Message>, Ve
     };
 
     let mut messages = Vec::new();
+    let mut rules = Some(rules(agent, turn));
     if !agent.system.is_empty() {
-        messages.push(Message::text(Role::System, agent.system.fill(|hole| screen.value(hole))));
+        let system = agent.system.fill(|hole| screen.value(hole));
+        let rules = rules.take().unwrap_or_default();
+        messages.push(Message::text(Role::System, format!("{system}\n\n{rules}")));
     }
     if let Some(opening) = &agent.opening {
         let text = opening.fill(|hole| goal_value(hole, turn.goal, "", screen));
@@ -151,8 +158,12 @@ fn chat(agent: &AgentPrompt, turn: &Turn<'_>, frame: Frame) -> (Vec<Message>, Ve
         let _ = write!(steps, "{gap}{said}{}", step(index, summary, &agent.step));
     }
     let template = agent.user_at_first.as_ref().filter(|_| told.is_empty()).unwrap_or(&agent.user);
-    let mut task = Some(template.fill(|hole| goal_value(hole, turn.goal, &steps, screen)));
-    task = task.filter(|task| !task.is_empty());
+    let task = template.fill(|hole| goal_value(hole, turn.goal, &steps, screen));
+    let mut task = Some(task).filter(|task| !task.is_empty());
+    // A family without a system turn is told with the task.
+    if let (Some(task), Some(rules)) = (&mut task, rules) {
+        let _ = write!(task, "\n\n{rules}");
+    }
 
     let mut images = Vec::new();
     let mut content = Vec::new();
@@ -179,6 +190,20 @@ fn chat(agent: &AgentPrompt, turn: &Turn<'_>, frame: Frame) -> (Vec<Message>, Ve
     }
     messages.push(Message::new(Role::User, content));
     (messages, images)
+}
+
+/// Returns what every checkpoint is told beside what it was trained on: whose word counts, and how to
+/// use what this program adds.
+///
+/// It is a request and no defence; that is the [`Guard`](handsight_actions::Guard).
+fn rules(agent: &AgentPrompt, turn: &Turn<'_>) -> String {
+    let has_secret = names_in(turn.goal).is_ok_and(|names| !names.is_empty());
+    // A dialect of calls has a word of its own for it, or none.
+    let can_call = agent.dialect.tool().is_some() && turn.action_space.contains(Verb::CallUser);
+    let rules = [(RULES, true), (SECRETS, has_secret), (CALL_USER, can_call)];
+    let told: Vec<_> =
+        rules.iter().filter(|(_, holds)| *holds).map(|(text, _)| text.trim()).collect();
+    told.join("\n")
 }
 
 /// Adds a picture, and the task if it stands in this turn, in the family's order.

@@ -144,7 +144,10 @@ impl StepLine<'_> {
             Some(Outcome::Declined) => line += "  (declined)",
             Some(Outcome::TakenOver) => line += "  (done by the user)",
             Some(Outcome::Unanswered) => line += "  (nobody is there)",
-            Some(Outcome::Answered(said)) => line += &format!("  answered: {said}"),
+            Some(Outcome::Answered(said)) => {
+                line += "  answered: ";
+                line += said;
+            }
             Some(outcome @ (Outcome::Failed(problem) | Outcome::Refused(problem))) => {
                 let is_refused = matches!(outcome, Outcome::Refused(_));
                 line += "  ";

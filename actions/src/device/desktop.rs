@@ -270,8 +270,7 @@ impl DesktopDevice {
     /// Brings a window up before it is acted on, and has keys reach it: nothing may arrive
     /// elsewhere.
     fn make_way(&mut self, action: &Action<PixelPoint>) -> Result<(), Failure> {
-        if matches!(action, Action::Wait { .. } | Action::Answer { .. } | Action::Terminate { .. })
-        {
+        if !action.verb().acts() {
             return Ok(());
         }
         let before = self.view.area().size();

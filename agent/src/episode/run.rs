@@ -314,23 +314,25 @@ impl Running<'_, '_> {
             _ if ended => (Outcome::Declined, Some(StopReason::Interrupted)),
             Help::Refused => (Outcome::Declined, Some(StopReason::Interrupted)),
             Help::Nobody => (Outcome::Unanswered, Some(StopReason::NeedsUser)),
-            Help::Given => match self.controls.halt.take_said() {
-                Some(said) => {
-                    let said = self.secrets.redact(&said).into_owned();
-                    // It is part of the next turn, as if it had been said then.
-                    self.controls.halt.say(&said);
-                    (Outcome::Answered(said), None)
-                }
-                None => {
-                    self.controls.halt.say(TAKEN_OVER);
-                    (Outcome::TakenOver, None)
-                }
-            },
+            Help::Given => (self.helped(), None),
         };
         let step = self.steps;
         self.tell(&EpisodeEvent::Acted { step, decision: &decision, outcome: &outcome, took })?;
         self.remember(decision, observation, outcome);
         Ok(stop.map_or(Flow::Go(()), |reason| Flow::Stop(Stop::because(reason))))
+    }
+
+    /// Returns what the user's help was. What they said is left for the next turn, as if it had been said
+    /// then.
+    fn helped(&self) -> Outcome {
+        let halt = self.controls.halt;
+        if let Some(said) = halt.take_said() {
+            let said = self.secrets.redact(&said).into_owned();
+            halt.say(&said);
+            return Outcome::Answered(said);
+        }
+        halt.say(TAKEN_OVER);
+        Outcome::TakenOver
     }
 
     /// Performs an action; the error is one the device does not survive.

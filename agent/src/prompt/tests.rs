@@ -4,6 +4,7 @@ use handsight_actions::{Action, ActionSpace, Observation, PixelPoint, Screenshot
 use handsight_model::{Message, Part, Role};
 
 use super::*;
+use crate::family::{Family, Surface};
 
 const FRAME: Frame = Frame {
     screenshot: Size { width: 1280, height: 720 },
@@ -257,4 +258,39 @@ fn what_the_user_said_stands_where_it_was_said() {
     let at = |piece: &str| text.find(piece).unwrap_or_else(|| panic!("no {piece} in {text}"));
     assert!(at("The user says: the blue one") < at("Assistant:"));
     assert!(at("Assistant:") < at("The user says: hurry"));
+}
+
+#[test]
+fn every_checkpoint_that_can_listen_is_told_whose_word_counts() {
+    for family in Family::all() {
+        for surface in [Surface::Desktop, Surface::Mobile] {
+            let Some(agent) = family.agent(surface) else { continue };
+            let observation = Observation { screenshot: screenshot(), foreground_app: None };
+            let text = |goal| {
+                let turn = Turn {
+                    goal,
+                    observation: &observation,
+                    history: &[],
+                    action_space: &ActionSpace::desktop(),
+                    feedback: None,
+                    said: None,
+                    attempt: 0,
+                };
+                let prompt = build(agent, &turn, FRAME, PixelLimits::default());
+                format!("{:?}", prompt.messages)
+            };
+            let plain = text("save the file");
+            let is_embedded = agent.layout == Layout::Embedded;
+            let profile = &agent.profile;
+            assert_eq!(plain.matches(RULES.trim()).count(), usize::from(!is_embedded), "{profile}");
+            assert!(!plain.contains(SECRETS.trim()), "{profile}");
+            assert_eq!(
+                plain.contains(CALL_USER.trim()),
+                agent.dialect.tool().is_some(),
+                "{profile}"
+            );
+            let secret = text("type {{secret:bank}}");
+            assert_eq!(secret.contains(SECRETS.trim()), !is_embedded, "{profile}");
+        }
+    }
 }
