@@ -5,7 +5,7 @@ SHELL := /bin/bash
 # Programs and fonts the demo and the tests need, as Debian names them. Building needs none of them.
 DEMO_PACKAGES := xvfb openbox zenity fonts-dejavu-core fonts-liberation
 TEST_PACKAGES := $(DEMO_PACKAGES) adb xterm chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg python3 python3-venv \
-	dbus gnome-keyring libsecret-tools x11-utils x11-xserver-utils xserver-xorg-core xserver-xorg-video-dummy \
+	dbus gnome-keyring libsecret-tools xclip x11-utils x11-xserver-utils xserver-xorg-core xserver-xorg-video-dummy \
 	sway xwayland
 
 help: ## Say what each target does

@@ -81,6 +81,23 @@ pub trait Device: Send {
         Ok(WindowAt::Unknown)
     }
 
+    /// Returns the text that was copied last on it; `None` if that is no text.
+    ///
+    /// # Errors
+    /// [`DeviceError::Clipboard`] where it cannot be reached.
+    fn clipboard(&mut self) -> Result<Option<String>, DeviceError> {
+        let source = "this kind of device has none".into();
+        Err(DeviceError::Clipboard { device: self.info().name, source })
+    }
+
+    /// Copies a text on it, as its user would.
+    ///
+    /// # Errors
+    /// As [`clipboard`](Self::clipboard).
+    fn set_clipboard(&mut self, _text: &str) -> Result<(), DeviceError> {
+        self.clipboard().map(drop)
+    }
+
     /// Lets go of every key and button the device holds, and undoes what it changed to type.
     ///
     /// It may be called at any time and any number of times. Devices also do it when dropped.
@@ -118,6 +135,14 @@ impl<D: Device + ?Sized> Device for Box<D> {
 
     fn window(&mut self, place: Place) -> Result<WindowAt, DeviceError> {
         (**self).window(place)
+    }
+
+    fn clipboard(&mut self) -> Result<Option<String>, DeviceError> {
+        (**self).clipboard()
+    }
+
+    fn set_clipboard(&mut self, text: &str) -> Result<(), DeviceError> {
+        (**self).set_clipboard(text)
     }
 
     fn release_all(&mut self) -> Result<(), DeviceError> {
@@ -250,6 +275,15 @@ pub enum DeviceError {
         source: Source,
     },
 
+    /// Its clipboard cannot be reached.
+    #[error("could not use the clipboard of device `{device}`")]
+    Clipboard {
+        /// The device's name.
+        device: String,
+        /// Why.
+        #[source]
+        source: Source,
+    },
     /// The action makes no sense on this screen; nothing was done.
     #[error("device `{device}` refused the action")]
     Invalid {
@@ -385,6 +419,7 @@ impl DeviceError {
             Self::Android(error) => return error.hint(),
             Self::Refused { .. } => "change the safety policy if the action is to be allowed",
             Self::Secret { .. }
+            | Self::Clipboard { .. }
             | Self::Invalid { .. }
             | Self::Unsupported { .. }
             | Self::Declined { .. }

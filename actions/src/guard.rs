@@ -277,6 +277,19 @@ impl Device for Guard {
         self.device.perform(action)
     }
 
+    fn clipboard(&mut self) -> Result<Option<String>, DeviceError> {
+        self.device.clipboard()
+    }
+
+    /// It is a way to type, and allowed or not as that is.
+    fn set_clipboard(&mut self, text: &str) -> Result<(), DeviceError> {
+        let typing = Action::Type { text: text.to_owned() };
+        match self.judge(&typing)? {
+            Some(_) => Err(self.refused(&typing, Refusal::NobodyToAsk)),
+            None => self.device.set_clipboard(text),
+        }
+    }
+
     fn release_all(&mut self) -> Result<(), DeviceError> {
         self.device.release_all()
     }

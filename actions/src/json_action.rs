@@ -366,6 +366,7 @@ impl JsonAction {
             | Action::TripleClick { .. }
             | Action::MouseMove { .. }
             | Action::Drag { .. }
+            | Action::CallUser { .. }
             | Action::Key { .. } => return Err(lacks("there is nothing like it")),
         })
     }

@@ -28,6 +28,7 @@
 //! JSON Schema in [`schema`], and points change from one space to another only in [`geometry`].
 
 pub mod action;
+pub mod clipboard;
 pub mod device;
 pub mod geometry;
 pub mod guard;
@@ -47,13 +48,13 @@ pub use device::android::{
     BadAdbAddress, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels, Namespace,
     PhoneDetails, UiNode, UiTree, Wireless, android_phones, wireless,
 };
-#[cfg(all(feature = "x11", target_os = "linux"))]
-pub use device::desktop::Rescue;
 #[cfg(any(feature = "desktop", all(feature = "x11", target_os = "linux")))]
 pub use device::desktop::{
     DesktopDevice, DesktopOptions, DesktopWindow, Monitor, MonitorChoice, Scope, WatchOptions,
     WindowChoice, monitors, windows,
 };
+#[cfg(all(feature = "x11", target_os = "linux"))]
+pub use device::desktop::{Rescue, keep_clipboard};
 pub use device::fake::{FakeDevice, FakeFault, FakeScreen};
 pub use device::still::StillDevice;
 pub use device::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind};

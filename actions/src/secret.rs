@@ -200,6 +200,14 @@ pub enum SecretRefusal {
     /// With the values in their places, the text is too long.
     #[error("with its secrets the text has more than the {MAX_TEXT} characters that are allowed")]
     TooLong,
+    /// A phone types what is not ASCII through its clipboard, or a keyboard that others can listen to.
+    #[error(
+        "the secret `{name}` has characters that this device cannot type without its clipboard"
+    )]
+    OnlyPasted {
+        /// The name.
+        name: SecretName,
+    },
     /// The device failed in the middle of it.
     #[error("the device failed while the secret `{name}` was typed; a part of it may be there")]
     Failed {

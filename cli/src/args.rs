@@ -98,6 +98,12 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Measure how fast a model is on this machine.
     Bench(BenchArgs),
+    /// Hand out what was copied on a display, when the parent is no more.
+    #[command(hide = true)]
+    KeepClipboard {
+        /// The display.
+        display: String,
+    },
     /// Let go of everything on a display when the parent is no more.
     #[command(hide = true)]
     Watchdog {

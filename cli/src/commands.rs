@@ -64,6 +64,10 @@ pub(crate) fn dispatch(
         Command::Watchdog { display } => crate::watchdog::watch(&display),
         #[cfg(not(target_os = "linux"))]
         Command::Watchdog { .. } => Ok(Exit::Done),
+        #[cfg(target_os = "linux")]
+        Command::KeepClipboard { display } => crate::clipboard_keeper::keep(&display),
+        #[cfg(not(target_os = "linux"))]
+        Command::KeepClipboard { .. } => Ok(Exit::Done),
         Command::Policy(args) => policy::run(&args.command, printer, environment),
         Command::Secrets(args) => secrets::run(&args.command, printer, environment),
         Command::Schema(args) => schema::run(&args, printer),

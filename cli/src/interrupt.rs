@@ -359,6 +359,14 @@ impl Device for SharedDevice {
         locked(&self.0).window(place)
     }
 
+    fn clipboard(&mut self) -> Result<Option<String>, DeviceError> {
+        locked(&self.0).clipboard()
+    }
+
+    fn set_clipboard(&mut self, text: &str) -> Result<(), DeviceError> {
+        locked(&self.0).set_clipboard(text)
+    }
+
     fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
         locked(&self.0).perform(action)
     }

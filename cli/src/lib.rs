@@ -5,6 +5,8 @@
 mod answer;
 mod args;
 mod attend;
+#[cfg(target_os = "linux")]
+mod clipboard_keeper;
 mod commands;
 mod demo;
 mod failure;

@@ -84,6 +84,11 @@ pub(crate) fn desktop(
     let options = DesktopOptions { scope, region, display: environment.display.clone() };
     let device = DesktopDevice::open(&options).map_err(|error| no_desktop(error, environment))?;
     let mut device = device.heeding(halt.clone());
+    #[cfg(target_os = "linux")]
+    if let (Some(program), Some(display)) = (&environment.program, &environment.display) {
+        let keeper = crate::clipboard_keeper::keeper(program.clone(), display.clone());
+        device = device.keeping_clipboard(keeper);
+    }
     if let Some(watch) = watch {
         // Where the user cannot be watched, Ctrl-C and `handsight stop` remain.
         device.watch_user(watch)?;

@@ -10,6 +10,7 @@ mod choice;
 mod mouse;
 #[cfg(not(target_os = "linux"))]
 mod native;
+mod paste;
 mod view;
 #[cfg(target_os = "linux")]
 mod x11;
@@ -22,15 +23,16 @@ use image::RgbImage;
 pub use self::choice::{MonitorChoice, Scope, WindowChoice};
 use self::mouse::Mouse;
 #[cfg(not(target_os = "linux"))]
-use self::native::{Keyboard, Screen, Watch};
+use self::native::{Clipboard, Keyboard, Screen, Watch};
 use self::view::{View, monitor_under};
 #[cfg(target_os = "linux")]
-pub use self::x11::Rescue;
+use self::x11::{Clipboard, Keyboard, Screen, Watch};
 #[cfg(target_os = "linux")]
-use self::x11::{Keyboard, Screen, Watch};
+pub use self::x11::{Rescue, keep_clipboard};
 use super::pause::pause;
 use super::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
 use crate::action::{Action, ActionSpace};
+use crate::clipboard::ClipboardKeeper;
 use crate::geometry::{DesktopPoint, MonitorLayout, PixelPoint, Rect, Size};
 use crate::halt::{Halt, HaltState, Reaction};
 use crate::key::Key;
@@ -172,6 +174,9 @@ pub struct DesktopDevice {
     screen: Screen,
     mouse: Mouse,
     keyboard: Keyboard,
+    clipboard: Clipboard,
+    /// Whether long texts are pasted.
+    pastes: bool,
     view: View,
     /// The size of screenshots, which is the view's unless the system scales them.
     size: Size,
@@ -200,6 +205,8 @@ impl DesktopDevice {
             screen,
             mouse,
             keyboard,
+            clipboard: Clipboard::new(&display),
+            pastes: true,
             size: view.area().size(),
             view,
             last_click: None,
@@ -214,6 +221,21 @@ impl DesktopDevice {
         self.mouse.heed(halt.clone());
         self.keyboard.heed(halt.clone());
         self.halt = halt;
+        self
+    }
+
+    /// Returns the device with something that keeps the user's clipboard should this process end while
+    /// a text is pasted, and after it.
+    #[must_use]
+    pub fn keeping_clipboard(mut self, keeper: ClipboardKeeper) -> Self {
+        self.clipboard.keep_with(keeper);
+        self
+    }
+
+    /// Returns the device without pasting: every text is typed, however long.
+    #[must_use]
+    pub fn only_typing(mut self) -> Self {
+        self.pastes = false;
         self
     }
 
@@ -336,7 +358,7 @@ impl DesktopDevice {
                 let done = moved.and_then(|()| self.mouse.scroll(*direction, *amount));
                 self.checked(done)
             }
-            Action::Type { text } => self.keyboard.write(&self.screen, text),
+            Action::Type { text } => self.write(text),
             Action::Key { keys } => self.keyboard.chord(&self.screen, keys),
             Action::Swipe { .. }
             | Action::SystemButton { .. }
@@ -382,6 +404,14 @@ impl DesktopDevice {
             Ok(()) => Failure::Refused(source),
             Err(failure) => failure,
         })
+    }
+
+    fn no_clipboard(&self, failure: Failure) -> DeviceError {
+        let device = self.name.clone();
+        match failure {
+            Failure::Refused(source) => DeviceError::Clipboard { device, source },
+            failure => failure.while_asked(&device, "use its clipboard"),
+        }
     }
 
     fn release(&mut self) -> Result<(), Failure> {
@@ -444,6 +474,14 @@ impl Device for DesktopDevice {
             }
             (failure, _) => failure.while_asked(&self.name, task),
         })
+    }
+
+    fn clipboard(&mut self) -> Result<Option<String>, DeviceError> {
+        self.clipboard.read().map_err(|failure| self.no_clipboard(failure))
+    }
+
+    fn set_clipboard(&mut self, text: &str) -> Result<(), DeviceError> {
+        self.clipboard.write(text).map_err(|failure| self.no_clipboard(failure))
     }
 
     fn release_all(&mut self) -> Result<(), DeviceError> {

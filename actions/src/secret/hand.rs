@@ -9,6 +9,7 @@ use super::blackout::{Blackout, whole};
 use super::text::{Piece, pieces};
 use super::{SecretName, SecretRefusal, Secrets};
 use crate::action::{Action, MAX_TEXT};
+use crate::clipboard::PASTE_FROM;
 use crate::device::{Device, DeviceError, DeviceInfo, DeviceKind};
 use crate::geometry::PixelPoint;
 use crate::guard::quoted;
@@ -50,7 +51,11 @@ impl<D: Device> SecretHand<D> {
             let Some(secret) = self.secrets.of(name) else {
                 return Err(self.refused(SecretRefusal::NotNamed { name: name.clone() }));
             };
-            length += secret.value.expose_secret().chars().count();
+            let value = secret.value.expose_secret();
+            if !value.is_ascii() && self.device.info().kind == DeviceKind::Android {
+                return Err(self.refused(SecretRefusal::OnlyPasted { name: name.clone() }));
+            }
+            length += value.chars().count();
             if secret.windows.is_empty() {
                 continue;
             }
@@ -93,11 +98,7 @@ impl<D: Device> SecretHand<D> {
             None => return Err(self.refused(SecretRefusal::NotNamed { name: name.clone() })),
         };
         let count = value.chars().count();
-        let mut action = Action::Type { text: value };
-        let typed = self.device.perform(&action);
-        if let Action::Type { text } = &mut action {
-            text.zeroize();
-        }
+        let typed = self.type_value(value);
         // A part of it may be there even if it failed.
         let area = match &window {
             WindowAt::Window(window) => window.area,
@@ -116,6 +117,23 @@ impl<D: Device> SecretHand<D> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Types a value, in pieces so short that none is pasted: a clipboard can be read by every program.
+    fn type_value(&mut self, mut value: String) -> Result<(), DeviceError> {
+        let mut done = Ok(());
+        let mut rest = value.as_str();
+        while !rest.is_empty() && done.is_ok() {
+            let end = rest.char_indices().nth(PASTE_FROM - 1).map_or(rest.len(), |(at, _)| at);
+            let mut action = Action::Type { text: rest[..end].to_owned() };
+            rest = &rest[end..];
+            done = self.device.perform(&action);
+            if let Action::Type { text } = &mut action {
+                text.zeroize();
+            }
+        }
+        value.zeroize();
+        done
     }
 
     /// Returns an error that says nothing of the value it came up with.
@@ -201,6 +219,14 @@ impl<D: Device> Device for SecretHand<D> {
             return self.device.perform(&Action::Type { text: text.into_owned() });
         }
         self.type_pieces(&pieces)
+    }
+
+    fn clipboard(&mut self) -> Result<Option<String>, DeviceError> {
+        self.device.clipboard()
+    }
+
+    fn set_clipboard(&mut self, text: &str) -> Result<(), DeviceError> {
+        self.device.set_clipboard(text)
     }
 
     fn release_all(&mut self) -> Result<(), DeviceError> {

@@ -8,6 +8,7 @@ use image::RgbImage;
 
 use super::view::Found;
 use super::{Failure, Monitor, WatchOptions};
+use crate::clipboard::ClipboardKeeper;
 use crate::device::{AreaFault, DeviceError, Source};
 use crate::geometry::{Area, DesktopPoint, MonitorLayout, Rect, Size};
 use crate::halt::Halt;
@@ -246,6 +247,36 @@ impl Keyboard {
             result = result.and(self.enigo.key(key, Press::Release).map_err(refused));
         }
         result
+    }
+}
+
+/// The clipboard, which is left alone here: texts are typed.
+pub(super) struct Clipboard;
+
+#[expect(clippy::unused_self, reason = "the same on every system")]
+#[expect(clippy::unnecessary_wraps, reason = "the same on every system")]
+impl Clipboard {
+    pub(super) fn new(_: &str) -> Self {
+        Self
+    }
+
+    pub(super) fn keep_with(&mut self, _: ClipboardKeeper) {}
+
+    pub(super) fn read(&self) -> Result<Option<String>, Failure> {
+        Err(Failure::Refused("it is reached on X11 only".into()))
+    }
+
+    pub(super) fn write(&mut self, _: &str) -> Result<(), Failure> {
+        Err(Failure::Refused("it is reached on X11 only".into()))
+    }
+
+    pub(super) fn lend(
+        &mut self,
+        _: &str,
+        _: (u32, bool),
+        _: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
+        Ok(false)
     }
 }
 

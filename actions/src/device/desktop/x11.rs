@@ -9,6 +9,7 @@
 //! and never used for coordinates.
 
 mod capture;
+mod clipboard;
 mod connection;
 mod keyboard;
 mod keymap;
@@ -28,6 +29,8 @@ use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, KeyButMask};
 use x11rb::protocol::xtest;
 
 use self::capture::Capture;
+pub(super) use self::clipboard::Clipboard;
+pub use self::clipboard::keep as keep_clipboard;
 use self::connection::Connection;
 pub(super) use self::keyboard::Keyboard;
 pub use self::rescue::Rescue;
