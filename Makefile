@@ -83,6 +83,9 @@ eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_eval
 	cargo run --release --quiet --package handsight-tests --example embedded_episodes
 
+eval-anchors: deps ## Measure what anchors find on screens that changed, and whether they err
+	cargo run --release --quiet --package handsight-tests --example anchor_eval
+
 golden: ## Regenerate the goldens from transformers (needs Python; see model/reference/README.md)
 	python3 -m venv target/reference
 	target/reference/bin/pip install --quiet --requirement model/reference/requirements.txt
@@ -94,4 +97,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test test-adbd deps bench bench-peers fuzz eval golden doc release
+.PHONY: help demo test test-adbd deps bench bench-peers fuzz eval eval-anchors golden doc release

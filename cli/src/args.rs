@@ -9,6 +9,7 @@ mod ground;
 mod model;
 mod models;
 mod policy;
+mod scenario;
 mod serve;
 mod server;
 
@@ -27,6 +28,7 @@ pub(crate) use policy::{
     ControlArgs, PolicyArgs, PolicyCommand, PolicyCommandArgs, ResumeArgs, SecretsArgs,
     SecretsCommand, SecretsCommandArgs,
 };
+pub(crate) use scenario::{ScenarioArgs, ScenarioCommand, ScenarioFiles, ScenarioRunArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 
@@ -62,6 +64,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Pursue a goal on a screen.
     Run(RunArgs),
+    /// Run and check scenarios: steps and checks in a file, replayed without the model.
+    Scenario(ScenarioArgs),
     /// Find the things of a description on a picture, or read a document.
     Ground(GroundArgs),
     /// Ask a question about pictures and videos.
@@ -86,7 +90,7 @@ pub(crate) enum Command {
     Policy(PolicyCommandArgs),
     /// List and check secrets, which a goal has by name only: `{{secret:bank}}`.
     Secrets(SecretsCommandArgs),
-    /// Print the JSON Schema of actions and safety policies.
+    /// Print the JSON Schema of actions, safety policies and scenarios.
     Schema(SchemaArgs),
     /// Watch the agent fill in a real window, and check the window's own word on it.
     Demo(DemoArgs),
@@ -206,8 +210,8 @@ pub(crate) struct DoctorArgs {
 /// `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// `action` for those of `act` and traces, `policy` for a safety policy; the others are the
-    /// functions a checkpoint calls.
+    /// `action` for those of `act` and traces, `policy` for a safety policy, `scenario` for a
+    /// scenario file; the others are the functions a checkpoint calls.
     #[arg(value_enum, default_value_t = SchemaKind::Action)]
     pub(crate) kind: SchemaKind,
 
@@ -296,6 +300,7 @@ pub(crate) enum Confirm {
 pub(crate) enum SchemaKind {
     Action,
     Policy,
+    Scenario,
     ComputerUse,
     MobileUse,
 }

@@ -12,6 +12,7 @@ mod ground;
 mod models;
 mod policy;
 mod run;
+mod scenario;
 mod schema;
 mod screenshot;
 mod secrets;
@@ -35,6 +36,7 @@ pub(crate) fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => run::run(&args, printer, environment),
+        Command::Scenario(args) => scenario::run(&args.command, printer, environment),
         Command::Ground(args) => ground::run(&args, printer, environment),
         Command::Ask(args) => ask::run(&args, printer, environment),
         Command::Chat(args) => chat::run(&args, printer, environment),

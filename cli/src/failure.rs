@@ -14,7 +14,7 @@ use handsight_agent::{
 use handsight_model::ModelError;
 use handsight_model::hub::HubError;
 use handsight_model::media::MediaError;
-use handsight_scenarios::ReportError;
+use handsight_scenarios::{AnchorError, ReportError, ScenarioError};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,6 +29,8 @@ pub(crate) enum Exit {
     Unavailable,
     /// The model asked for help, and nobody was there.
     NeedsUser,
+    /// All was done, but something had changed and was found again.
+    Healed,
     /// The user interrupted it.
     Interrupted,
 }
@@ -42,6 +44,7 @@ impl Exit {
             Self::BadInput => 2,
             Self::Unavailable => 3,
             Self::NeedsUser => 4,
+            Self::Healed => 5,
             Self::Interrupted => 130,
         }
     }
@@ -135,6 +138,20 @@ impl From<DeviceError> for Failure {
     fn from(error: DeviceError) -> Self {
         let (exit, hint) = (exit_of_device(&error), error.hint().or_else(|| picture_hint(&error)));
         Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<ScenarioError> for Failure {
+    fn from(error: ScenarioError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self { hint, ..Self::new(Exit::BadInput, error) }
+    }
+}
+
+impl From<AnchorError> for Failure {
+    fn from(error: AnchorError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self { hint, ..Self::new(Exit::BadInput, error) }
     }
 }
 

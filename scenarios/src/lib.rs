@@ -1,12 +1,28 @@
-//! How an episode is judged, and reports of what happened in it.
+//! What is done to a screen and how it is judged, as files that people read, and reports.
 //!
-//! An episode ends with a claim; a *check* looks at the device afterwards and says what is so. A
+//! A *scenario* is a file of steps. The first run that passes leaves *anchors* beside it: what the
+//! targets looked like. The next run finds them by their pixels and asks no model; a target that has
+//! changed is found by the model again, and the change is reported.
+//!
+//! An *episode* ends with a claim; a *check* looks at the device afterwards and says what is so. A
 //! *report* is built from the trace and the checks alone, so it can be made, and made again, without
 //! the device or the model.
 
+pub mod anchor;
 pub mod check;
+pub mod eyes;
 pub mod report;
+pub mod result;
+pub mod runner;
+pub mod scenario;
 pub mod score;
+mod yaml;
 
+pub use anchor::{Anchor, AnchorError, Anchors};
 pub use check::CheckResult;
+pub use eyes::{Eyes, EyesError, Found, Pursued};
+pub use report::pictures::{Picture, PictureFolder};
 pub use report::{ReportError, write_report};
+pub use result::{FoundBy, ScenarioResult, Status, StepResult};
+pub use runner::{AnchorMode, RunControls, RunObserver, RunOptions, run_scenario};
+pub use scenario::{Scenario, ScenarioError, scenario_schema};

@@ -1,6 +1,8 @@
 //! Reports: what happened in an episode, for people.
 
 mod html;
+pub mod pictures;
+pub mod suite;
 #[cfg(test)]
 mod tests;
 

@@ -19,6 +19,7 @@ mod media;
 mod models;
 mod parity;
 mod remote;
+mod scenario;
 mod serve;
 mod tidy;
 mod trust;

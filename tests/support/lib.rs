@@ -1,6 +1,7 @@
 //! What several integration tests need: the binary, goldens and fixtures, real applications.
 
 pub mod adb;
+pub mod anchor_eval;
 pub mod apps;
 pub mod binary;
 pub mod embedded_eval;

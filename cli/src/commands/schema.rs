@@ -1,8 +1,9 @@
-//! `schema`: the JSON Schema of actions and safety policies.
+//! `schema`: the JSON Schema of actions, safety policies and scenarios.
 
 use handsight_actions::{
     ActionSpace, Dialect, Size, action_schema, policy_schema, public_schema, tool_signature,
 };
+use handsight_scenarios::scenario_schema;
 use serde_json::Value;
 
 use crate::args::{SchemaArgs, SchemaKind};
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &SchemaArgs, printer: &Printer) -> Result<Exit, Failure>
             size.map_or_else(public_schema, |size| action_schema(&ActionSpace::all(), size))
         }
         SchemaKind::Policy => policy_schema().to_value(),
+        SchemaKind::Scenario => scenario_schema().to_value(),
         SchemaKind::ComputerUse => signature(Dialect::ComputerUse, size),
         SchemaKind::MobileUse => signature(Dialect::MobileUse, size),
     };

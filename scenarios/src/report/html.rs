@@ -3,8 +3,8 @@
 //! Every picture is in the page once, as an SVG symbol, however often it is shown: whole with the
 //! action drawn on it, and close up around the point.
 
-mod step;
-mod text;
+pub(super) mod step;
+pub(super) mod text;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,7 +17,7 @@ use handsight_agent::{StopReason, Trace, TraceError};
 use self::text::{count, escape, milliseconds};
 use crate::check::CheckResult;
 
-const STYLE: &str = include_str!("html/style.css");
+pub(super) const STYLE: &str = include_str!("html/style.css");
 
 /// Returns the page.
 pub(super) fn render(trace: &Trace, checks: Option<&[CheckResult]>) -> Result<String, TraceError> {

@@ -187,7 +187,7 @@ fn close_up(image: &ImageRef, point: PixelPoint, pictures: &Pictures) -> String 
 }
 
 /// Returns a crosshair at each point, and a line between two.
-fn marks(points: &[PixelPoint], radius: f64) -> String {
+pub(in crate::report) fn marks(points: &[PixelPoint], radius: f64) -> String {
     let mut path = String::new();
     for point in points {
         // Through the middle of the pixel, which is half a unit from its corner.

@@ -1,7 +1,7 @@
 //! Text and numbers as the page shows them.
 
 /// Returns a text that can stand in HTML, in attributes too.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::report) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -1,0 +1,133 @@
+//! The model of a scenario, loaded when it is first asked: a run that needs none waits for none.
+
+use std::time::Duration;
+
+use handsight_actions::Device;
+use handsight_agent::{
+    Controls, EpisodeOptions, GroundingError, ModelOptions, ModelPolicy, PromptProfile,
+    QuestionError, StopReason, ground, judge, read_value, run_episode,
+};
+use handsight_scenarios::{Eyes, EyesError, Found, Pursued};
+use image::RgbImage;
+use serde_json::Value;
+
+use crate::args::ModelArgs;
+use crate::attend::AtTerminal;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::live::Live;
+use crate::open;
+use crate::print::Printer;
+use crate::settings::Environment;
+
+/// A model that is loaded when it is first asked.
+pub(super) struct LazyEyes<'a> {
+    args: &'a ModelArgs,
+    on_phone: bool,
+    printer: &'a Printer,
+    environment: &'a Environment,
+    interrupt: &'a Interrupt,
+    loaded: Option<(ModelPolicy, PromptProfile)>,
+}
+
+impl<'a> LazyEyes<'a> {
+    pub(super) fn new(
+        (args, on_phone): (&'a ModelArgs, bool),
+        printer: &'a Printer,
+        environment: &'a Environment,
+        interrupt: &'a Interrupt,
+    ) -> Self {
+        Self { args, on_phone, printer, environment, interrupt, loaded: None }
+    }
+
+    fn loaded(&mut self) -> Result<&mut (ModelPolicy, PromptProfile), EyesError> {
+        if self.loaded.is_none() {
+            let interrupt = self.interrupt;
+            let opened = open::model(self.args, self.printer, self.environment, &interrupt.cancel);
+            let (model, profile) = opened.map_err(from_failure)?;
+            let on_phone = self.on_phone && self.args.talk.prompt.is_none();
+            let profile = if on_phone { profile.on_phone() } else { profile };
+            let policy = ModelPolicy::new(model, profile.clone(), ModelOptions::default());
+            self.loaded = Some((policy, profile));
+        }
+        self.loaded.as_mut().ok_or_else(|| error("the model is not loaded", None))
+    }
+}
+
+impl Eyes for LazyEyes<'_> {
+    fn find(&mut self, screen: &RgbImage, target: &str) -> Result<Option<Found>, EyesError> {
+        let interrupt = self.interrupt;
+        let (policy, profile) = self.loaded()?;
+        let grounding = ground(policy.model(), profile, screen, target, &interrupt.cancel)
+            .map_err(from_grounding)?;
+        Ok(grounding.found.then_some(Found { point: grounding.point, area: grounding.area }))
+    }
+
+    fn judge(&mut self, screen: &RgbImage, claim: &str) -> Result<f64, EyesError> {
+        let interrupt = self.interrupt;
+        let (policy, profile) = self.loaded()?;
+        judge(policy.model(), profile, screen, claim, &interrupt.cancel).map_err(from_question)
+    }
+
+    fn read(
+        &mut self,
+        screen: &RgbImage,
+        question: &str,
+        schema: &Value,
+    ) -> Result<Value, EyesError> {
+        let interrupt = self.interrupt;
+        let (policy, profile) = self.loaded()?;
+        read_value(policy.model(), profile, screen, question, schema, &interrupt.cancel)
+            .map_err(from_question)
+    }
+
+    fn pursue(
+        &mut self,
+        device: &mut dyn Device,
+        goal: &str,
+        limit: Duration,
+    ) -> Result<Pursued, EyesError> {
+        let (printer, interrupt) = (self.printer, self.interrupt);
+        let interactive = self.environment.interactive;
+        let (policy, profile) = self.loaded()?;
+        let options = EpisodeOptions {
+            timeout: limit,
+            images_in_history: profile.images_in_history(),
+            ..EpisodeOptions::default()
+        };
+        let mut user = AtTerminal::new(printer, &interrupt.cancel, false, interactive);
+        let mut live = Live::new(printer);
+        let mut controls = Controls {
+            observer: &mut live,
+            user: &mut user,
+            cancel: &interrupt.cancel,
+            halt: &interrupt.halt,
+        };
+        let episode = run_episode(device, policy, goal, &options, &mut controls)
+            .map_err(|error| from_failure(error.into()))?;
+        if let Some(error) = episode.error {
+            return Err(from_failure(error.into()));
+        }
+        if episode.stop_reason == StopReason::ClaimedSuccess {
+            return Ok(Pursued { decisions: u64::from(episode.steps) });
+        }
+        Err(error(episode.stop_reason.describe(), None))
+    }
+}
+
+fn error(message: impl Into<String>, hint: Option<String>) -> EyesError {
+    EyesError { message: message.into(), hint }
+}
+
+fn from_failure(failure: Failure) -> EyesError {
+    error(failure.messages().join(": "), failure.hint)
+}
+
+fn from_grounding(failed: GroundingError) -> EyesError {
+    from_failure(failed.into())
+}
+
+fn from_question(failed: QuestionError) -> EyesError {
+    let hint = failed.hint();
+    error(failed.to_string(), hint)
+}

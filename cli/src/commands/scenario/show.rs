@@ -1,0 +1,83 @@
+//! Shows a scenario on the terminal while it runs.
+
+use handsight_scenarios::{FoundBy, RunObserver, Scenario, ScenarioResult, Status, StepResult};
+
+use crate::print::{Printer, Spinner, Style};
+
+/// Prints each step on a line once it has ended.
+pub(super) struct Show<'a> {
+    printer: &'a Printer,
+    spinner: Option<Spinner>,
+}
+
+impl<'a> Show<'a> {
+    pub(super) fn new(printer: &'a Printer, scenario: &Scenario) -> Self {
+        let title = printer.paint(Style::Bold, &scenario.title);
+        let file = printer.paint(Style::Dim, &scenario.path.display().to_string());
+        printer.note(&format!("{title}  {file}"));
+        Self { printer, spinner: None }
+    }
+
+    /// Prints how the scenario ended.
+    pub(super) fn ended(&mut self, result: &ScenarioResult) {
+        self.spinner = None;
+        let calls = match result.model_calls {
+            0 => "no model call".to_owned(),
+            1 => "1 model call".to_owned(),
+            calls => format!("{calls} model calls"),
+        };
+        let (style, word) = (style(result.status), result.status.as_str());
+        let word = self.printer.paint(style, word);
+        self.printer.note(&format!("{word} in {:.1} s, {calls}", result.seconds));
+    }
+}
+
+impl RunObserver for Show<'_> {
+    fn step_started(&mut self, title: &str, _: usize) {
+        match &self.spinner {
+            Some(spinner) => spinner.message(title.to_owned()),
+            None => self.spinner = Some(self.printer.spinner(title)),
+        }
+    }
+
+    fn step_ended(&mut self, result: &StepResult, depth: usize) {
+        self.spinner = None;
+        let mark = match result.status {
+            Status::Passed => "✓",
+            Status::Healed => "~",
+            Status::Failed => "✗",
+            Status::Stopped => "■",
+        };
+        let found = result.found_by.iter().map(|found| match found {
+            FoundBy::Anchor => "by anchor",
+            FoundBy::Model => "by the model",
+            FoundBy::Point => "by point",
+        });
+        let mut about: Vec<String> = found.map(str::to_owned).collect();
+        about.dedup();
+        about.push(format!("{:.2} s", result.seconds));
+        let mark = self.printer.paint(style(result.status), mark);
+        let about = self.printer.paint(Style::Dim, &about.join(", "));
+        let indent = "  ".repeat(depth + 1);
+        self.printer.note(&format!("{indent}{mark} {}  {about}", result.title));
+        for change in &result.changes {
+            self.printer.note(&format!("{indent}  {change}"));
+        }
+        if let Some(problem) = &result.problem {
+            let place = format!("{}:{}", result.file.display(), result.line);
+            let place = self.printer.paint(Style::Dim, &place);
+            self.printer.note(&format!("{indent}  {problem}  {place}"));
+            if let Some(hint) = &result.hint {
+                self.printer.note(&format!("{indent}  hint: {hint}"));
+            }
+        }
+    }
+}
+
+fn style(status: Status) -> Style {
+    match status {
+        Status::Passed => Style::Green,
+        Status::Healed | Status::Stopped => Style::Yellow,
+        Status::Failed => Style::Red,
+    }
+}

@@ -1,0 +1,120 @@
+//! Anchors: what the targets of a scenario looked like when they were last acted on.
+//!
+//! A step that names its target in words needs a model once. What the target looked like then, with
+//! its surroundings, is kept beside the scenario; the next run finds it by pixels in milliseconds and
+//! asks no model. A click on the wrong thing is worse than a question, so an anchor is only believed
+//! where its pixels are there, in one place alone, and amid the surroundings it had.
+
+mod change;
+mod find;
+mod picture;
+mod store;
+
+use handsight_actions::{PixelPoint, Rect, Size};
+use image::RgbImage;
+
+pub use self::change::Change;
+pub use self::find::Sighting;
+pub use self::store::{AnchorError, AnchorKey, Anchors};
+
+/// The sizes of a target's picture that are tried, smallest first: as little as tells it apart, so
+/// that what changes beside it changes nothing.
+const TARGET_SIZES: [(u32, u32); 5] = [(48, 20), (80, 28), (128, 40), (200, 64), (400, 64)];
+
+/// How far the surroundings reach beyond the target, in pixels to each side.
+const AROUND: (u32, u32) = (120, 56);
+
+/// The smallest share of pixels with an edge that tells a picture from a bare surface.
+const MIN_STRUCTURE: f64 = 0.01;
+
+/// What a target looked like, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anchor {
+    /// The size of the screenshot it was seen on.
+    pub screen: Size,
+    /// Where it was acted on, in pixels of that screenshot.
+    pub point: PixelPoint,
+    /// The part of the screenshot that is the target.
+    pub target: Rect,
+    /// The target and what is around it.
+    pub around: Rect,
+    /// The pixels of `around`.
+    pub picture: RgbImage,
+}
+
+impl Anchor {
+    /// Remembers what is at `point` of a screenshot; `area` is what it covers, if the model said.
+    ///
+    /// Returns nothing if it could not be found again: the surface is bare, or the same picture is
+    /// elsewhere on the screen amid the same surroundings.
+    pub fn of(screen: &RgbImage, point: PixelPoint, area: Option<Rect>) -> Option<Self> {
+        let size = Size { width: screen.width(), height: screen.height() };
+        let covered = area.map(|area| (area.width, area.height));
+        let sizes = TARGET_SIZES.into_iter().filter(|size| {
+            // A target is not cut through where its size is known, nor mostly its background.
+            covered
+                .is_none_or(|(width, height)| size.0 >= width.min(200) || size.1 >= height.min(64))
+        });
+        sizes.map(|size| centred(point, size)).find_map(|wanted| {
+            let target = clip(wanted, size)?;
+            let around = clip(grown(target, AROUND), size)?;
+            let picture = picture::cut(screen, around);
+            let anchor = Self { screen: size, point, target, around, picture };
+            let edges = picture::edges(&anchor.target_picture());
+            let structured = edges.iter().filter(|&&edge| edge).count();
+            #[expect(clippy::cast_precision_loss, reason = "a target has few pixels")]
+            let share = structured as f64 / edges.len().max(1) as f64;
+            let told_apart = share >= MIN_STRUCTURE
+                && matches!(anchor.find(screen), Sighting::Found { point: found, .. } if found == point);
+            told_apart.then_some(anchor)
+        })
+    }
+
+    /// Returns the pixels of the target alone.
+    fn target_picture(&self) -> RgbImage {
+        picture::cut(&self.picture, self.target_in_picture())
+    }
+
+    /// Returns where the target is in `picture`.
+    fn target_in_picture(&self) -> Rect {
+        Rect { x: self.target.x - self.around.x, y: self.target.y - self.around.y, ..self.target }
+    }
+
+    /// Looks for the target on a screenshot.
+    pub fn find(&self, screen: &RgbImage) -> Sighting {
+        find::find(self, screen)
+    }
+}
+
+/// Returns a rectangle of this size around a point.
+fn centred(point: PixelPoint, (width, height): (u32, u32)) -> Rect {
+    Rect {
+        x: point.x.saturating_sub_unsigned(width / 2),
+        y: point.y.saturating_sub_unsigned(height / 2),
+        width,
+        height,
+    }
+}
+
+/// Returns a rectangle that reaches further to each side.
+fn grown(rect: Rect, (x, y): (u32, u32)) -> Rect {
+    Rect {
+        x: rect.x.saturating_sub_unsigned(x),
+        y: rect.y.saturating_sub_unsigned(y),
+        width: rect.width.saturating_add(2 * x),
+        height: rect.height.saturating_add(2 * y),
+    }
+}
+
+/// Returns the part of a rectangle that is on a screen of this size.
+fn clip(rect: Rect, size: Size) -> Option<Rect> {
+    let along = |start: i32, length: u32, limit: u32| {
+        let end = i64::from(start) + i64::from(length);
+        let (start, end) = (i64::from(start).max(0), end.min(i64::from(limit)));
+        let length = u32::try_from(end - start).ok().filter(|&length| length > 0)?;
+        Some((i32::try_from(start).ok()?, length))
+    };
+    let (x, width) = along(rect.x, rect.width, size.width)?;
+    let (y, height) = along(rect.y, rect.height, size.height)?;
+    Some(Rect { x, y, width, height })
+}

@@ -1,0 +1,427 @@
+//! Runs a scenario on a device.
+
+mod act;
+mod check;
+mod flow;
+mod process;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use handsight_actions::{Device, DeviceError, PixelPoint};
+use handsight_agent::{CancelFlag, SettleOptions};
+use image::RgbImage;
+use serde_json::{Value, json};
+
+use self::process::Processes;
+use crate::anchor::{Anchor, AnchorError, AnchorKey, Anchors};
+use crate::eyes::{Eyes, EyesError};
+use crate::report::pictures::{Picture, PictureFolder};
+use crate::result::{FoundBy, ScenarioResult, Status, StepResult};
+use crate::scenario::Scenario;
+use crate::scenario::step::Step;
+use crate::scenario::template::{Variables, fill};
+
+/// The most time that teardown may take.
+const TEARDOWN: Duration = Duration::from_secs(120);
+
+/// What becomes of anchors.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AnchorMode {
+    /// Targets are found by anchors; the model finds those that have none or have changed.
+    #[default]
+    Use,
+    /// The model finds every target, and all anchors are made anew.
+    Refresh,
+    /// A target that its anchor does not find is a failure; no model is asked for it.
+    Strict,
+    /// There are no anchors.
+    Off,
+}
+
+/// How a scenario is run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// What becomes of anchors.
+    pub anchors: AnchorMode,
+    /// How long to wait for a still screen before acting or looking.
+    pub settle: SettleOptions,
+    /// How long a target may take to appear before the model is asked, and a check to hold.
+    pub patience: Duration,
+    /// Variables that replace those of the file.
+    pub vars: BTreeMap<String, Value>,
+    /// The environment: what scenarios see as `env`, and what programs they start are given.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            anchors: AnchorMode::default(),
+            settle: SettleOptions::default(),
+            patience: Duration::from_secs(3),
+            vars: BTreeMap::new(),
+            env: BTreeMap::new(),
+        }
+    }
+}
+
+/// Is told of a run as it happens.
+pub trait RunObserver {
+    /// A step begins; `depth` is how many steps it is within.
+    fn step_started(&mut self, title: &str, depth: usize);
+
+    /// A step ended.
+    fn step_ended(&mut self, result: &StepResult, depth: usize);
+}
+
+/// Is told of nothing.
+impl RunObserver for () {
+    fn step_started(&mut self, _: &str, _: usize) {}
+
+    fn step_ended(&mut self, _: &StepResult, _: usize) {}
+}
+
+/// What a scenario acts on, asks and heeds.
+pub struct RunControls<'a> {
+    /// The device.
+    pub device: &'a mut dyn Device,
+    /// The model, for what anchors and checks cannot tell.
+    pub eyes: &'a mut dyn Eyes,
+    /// Is told of every step.
+    pub observer: &'a mut dyn RunObserver,
+    /// Where screenshots are kept, if they are.
+    pub pictures: Option<&'a mut PictureFolder>,
+    /// Ends the run soon after it is set; teardown runs all the same.
+    pub cancel: &'a CancelFlag,
+}
+
+/// Runs a scenario.
+///
+/// A step that fails is part of the result. Programs that were started are ended before this
+/// returns, and keys and buttons are let go of.
+///
+/// # Errors
+///
+/// [`AnchorError`] if anchors that are there cannot be read, before anything was done, or if those
+/// that are new cannot be written.
+pub fn run_scenario(
+    scenario: &Scenario,
+    options: &RunOptions,
+    controls: RunControls<'_>,
+) -> Result<ScenarioResult, AnchorError> {
+    let folder = Anchors::folder_of(&scenario.path);
+    let mut anchors = match options.anchors {
+        AnchorMode::Use | AnchorMode::Strict => Anchors::open(folder)?,
+        AnchorMode::Refresh | AnchorMode::Off => Anchors::empty(folder),
+    };
+    let start = Instant::now();
+    let run = Run {
+        options,
+        controls,
+        anchors: &mut anchors,
+        renewed: Vec::new(),
+        variables: Variables::new(),
+        processes: Processes::new(options.env.clone()),
+        deadline: start + scenario.timeout,
+        file: Vec::new(),
+        steps: Vec::new(),
+        depth: 0,
+        model_calls: 0,
+        in_teardown: false,
+    };
+    let (status, steps, model_calls) = run.whole(scenario);
+    if anchors.is_changed() && options.anchors != AnchorMode::Off {
+        anchors.save()?;
+    }
+    Ok(ScenarioResult {
+        scenario: scenario.title.clone(),
+        file: scenario.path.clone(),
+        tags: scenario.tags.clone(),
+        status,
+        seconds: start.elapsed().as_secs_f64(),
+        model_calls,
+        steps,
+    })
+}
+
+/// A run under way.
+struct Run<'a, 'c> {
+    options: &'a RunOptions,
+    controls: RunControls<'c>,
+    anchors: &'a mut Anchors,
+    /// Anchors that are kept once something that is checked afterwards holds.
+    renewed: Vec<(AnchorKey, Anchor)>,
+    variables: Variables,
+    processes: Processes,
+    /// When what is under way must have ended.
+    deadline: Instant,
+    /// The file whose steps are done, after those that include it.
+    file: Vec<&'a Scenario>,
+    steps: Vec<StepResult>,
+    depth: usize,
+    model_calls: u64,
+    in_teardown: bool,
+}
+
+/// Why a step did not pass.
+#[derive(Debug)]
+enum StepError {
+    /// Something does not hold, or cannot be done.
+    Failed { problem: String, hint: Option<String> },
+    /// The run was interrupted.
+    Stopped,
+}
+
+impl StepError {
+    fn failed(problem: impl Into<String>) -> Self {
+        Self::Failed { problem: problem.into(), hint: None }
+    }
+}
+
+/// What is wrong in a step's own words, such as an expression's.
+impl From<String> for StepError {
+    fn from(problem: String) -> Self {
+        Self::failed(problem)
+    }
+}
+
+impl From<EyesError> for StepError {
+    fn from(error: EyesError) -> Self {
+        Self::Failed { problem: error.message, hint: error.hint }
+    }
+}
+
+impl From<DeviceError> for StepError {
+    fn from(error: DeviceError) -> Self {
+        if let DeviceError::Halted { .. } = error {
+            return Self::Stopped;
+        }
+        let mut problem = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            problem = format!("{problem}: {cause}");
+            source = cause.source();
+        }
+        Self::Failed { problem, hint: error.hint() }
+    }
+}
+
+/// What a step notes of itself while it is done.
+#[derive(Default)]
+struct Notes {
+    found_by: Vec<FoundBy>,
+    changes: Vec<String>,
+    pictures: Vec<Picture>,
+}
+
+impl<'a> Run<'a, '_> {
+    /// Does everything: setup, steps if that passed, and teardown whatever happened.
+    fn whole(mut self, scenario: &'a Scenario) -> (Status, Vec<StepResult>, u64) {
+        self.file.push(scenario);
+        let done = self.set_up(scenario).and_then(|()| self.all(&scenario.steps));
+        if done.is_ok() {
+            self.keep_renewed();
+        }
+        self.in_teardown = true;
+        self.deadline = Instant::now() + TEARDOWN;
+        let torn_down = self.all(&scenario.teardown);
+        self.processes.end();
+        // What is gone holds nothing.
+        let _ = self.controls.device.release_all();
+        let any = |status| self.steps.iter().any(|step| step.status == status);
+        let status = match (done, torn_down) {
+            (Err(StepError::Stopped), _) => Status::Stopped,
+            (Err(StepError::Failed { .. }), _) | (_, Err(_)) => Status::Failed,
+            _ if any(Status::Failed) => Status::Failed,
+            _ if any(Status::Healed) => Status::Healed,
+            _ => Status::Passed,
+        };
+        (status, self.steps, self.model_calls)
+    }
+
+    /// Gives variables their values and does what comes first.
+    fn set_up(&mut self, scenario: &'a Scenario) -> Result<(), StepError> {
+        self.variables.insert("env".to_owned(), json!(self.options.env));
+        let about = json!({ "title": scenario.title, "file": scenario.path });
+        self.variables.insert("scenario".to_owned(), about);
+        if let Some(name) = self.options.vars.keys().find(|name| !scenario.vars.contains_key(*name))
+        {
+            let error = StepError::failed(format!("the scenario has no variable `{name}`"));
+            return self.outside(scenario, "vars", error);
+        }
+        let mut vars = scenario.vars.clone();
+        vars.extend(self.options.vars.clone());
+        if let Err(error) = self.set(&vars) {
+            return self.outside(scenario, "vars", error);
+        }
+        self.all(&scenario.setup)
+    }
+
+    /// Writes down what failed outside of all steps.
+    fn outside(
+        &mut self,
+        scenario: &Scenario,
+        id: &str,
+        error: StepError,
+    ) -> Result<(), StepError> {
+        if let StepError::Failed { problem, hint } = &error {
+            self.steps.push(StepResult {
+                id: id.to_owned(),
+                file: scenario.path.clone(),
+                line: 1,
+                title: id.to_owned(),
+                status: Status::Failed,
+                seconds: 0.0,
+                found_by: Vec::new(),
+                changes: Vec::new(),
+                pictures: Vec::new(),
+                problem: Some(problem.clone()),
+                hint: hint.clone(),
+            });
+        }
+        Err(error)
+    }
+
+    /// Does steps one after another.
+    fn all(&mut self, steps: &'a [Step]) -> Result<(), StepError> {
+        for step in steps {
+            self.one(step)?;
+        }
+        Ok(())
+    }
+
+    /// Does a step and writes down what became of it; an error ends those it is among.
+    fn one(&mut self, step: &'a Step) -> Result<(), StepError> {
+        let title = step.name.clone().unwrap_or_else(|| step.task.title());
+        self.controls.observer.step_started(&title, self.depth);
+        let start = Instant::now();
+        // Those within a step come after it, so its place is taken now.
+        let index = self.steps.len();
+        let file = self.folder_file().to_owned();
+        self.steps.push(StepResult {
+            id: step.id.clone(),
+            file,
+            line: step.line,
+            title,
+            status: Status::Passed,
+            seconds: 0.0,
+            found_by: Vec::new(),
+            changes: Vec::new(),
+            pictures: Vec::new(),
+            problem: None,
+            hint: None,
+        });
+        let outer = self.deadline;
+        if let Some(timeout) = step.timeout {
+            self.deadline = outer.min(start + timeout);
+        }
+        self.depth += 1;
+        let mut notes = Notes::default();
+        let mut done = self.attempt(step, &mut notes);
+        for _ in 0..step.retry {
+            if !matches!(done, Err(StepError::Failed { .. })) || self.time_left().is_zero() {
+                break;
+            }
+            // What failed within is part of an attempt that counts no more.
+            self.steps.truncate(index + 1);
+            notes = Notes::default();
+            done = self.attempt(step, &mut notes);
+        }
+        self.depth -= 1;
+        self.deadline = outer;
+        // A step whose own steps failed has nothing to show that they have not.
+        if matches!(done, Err(StepError::Failed { .. })) && self.steps.len() == index + 1 {
+            self.keep_failure(&mut notes);
+        }
+        let result = &mut self.steps[index];
+        result.seconds = start.elapsed().as_secs_f64();
+        result.found_by = notes.found_by;
+        result.changes = notes.changes;
+        result.pictures = notes.pictures;
+        result.status = match &done {
+            Ok(()) if result.changes.is_empty() => Status::Passed,
+            Ok(()) => Status::Healed,
+            Err(StepError::Failed { problem, hint }) => {
+                (result.problem, result.hint) = (Some(problem.clone()), hint.clone());
+                Status::Failed
+            }
+            Err(StepError::Stopped) => Status::Stopped,
+        };
+        self.controls.observer.step_ended(&self.steps[index], self.depth);
+        match done {
+            Err(StepError::Failed { .. }) if step.continue_on_error => Ok(()),
+            done => done,
+        }
+    }
+
+    fn attempt(&mut self, step: &'a Step, notes: &mut Notes) -> Result<(), StepError> {
+        self.go_on()?;
+        self.task(&step.task, notes)
+    }
+
+    /// Keeps what was on the screen when a target was found. A report that lacks a picture is better
+    /// than a run that stops for want of space.
+    fn keep_picture(&mut self, notes: &mut Notes, screen: &RgbImage, point: Option<PixelPoint>) {
+        if let Some(folder) = &mut self.controls.pictures
+            && let Ok(picture) = folder.keep(screen, point)
+        {
+            notes.pictures.push(picture);
+        }
+    }
+
+    /// Keeps what is on the screen when a step has failed.
+    fn keep_failure(&mut self, notes: &mut Notes) {
+        if self.controls.pictures.is_some()
+            && let Ok(observation) = self.controls.device.observe()
+        {
+            self.keep_picture(notes, &observation.screenshot.image, None);
+        }
+    }
+
+    /// Refuses to go on when the run was interrupted or its time is over.
+    fn go_on(&self) -> Result<(), StepError> {
+        if self.is_cancelled() {
+            return Err(StepError::Stopped);
+        }
+        if self.time_left().is_zero() {
+            return Err(StepError::failed("there was no time left"));
+        }
+        Ok(())
+    }
+
+    /// Whether to stop; teardown is not stopped, for it puts right what was begun.
+    fn is_cancelled(&self) -> bool {
+        !self.in_teardown && self.controls.cancel.is_cancelled()
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Returns the file whose steps are done.
+    fn folder_file(&self) -> &Path {
+        self.file.last().map_or(Path::new(""), |scenario| &scenario.path)
+    }
+
+    /// Gives variables values, in which expressions see those that were there before.
+    fn set(&mut self, variables: &BTreeMap<String, Value>) -> Result<(), StepError> {
+        let filled: Vec<(String, Value)> = variables
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), fill(value, &self.variables)?)))
+            .collect::<Result<_, String>>()?;
+        self.variables.extend(filled);
+        Ok(())
+    }
+
+    /// Keeps the anchors of what was found again, since something that was checked holds.
+    fn keep_renewed(&mut self) {
+        for (key, anchor) in std::mem::take(&mut self.renewed) {
+            self.anchors.put(key, anchor);
+        }
+    }
+}

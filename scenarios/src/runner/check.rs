@@ -1,0 +1,225 @@
+//! Conditions: what is so.
+
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+use handsight_actions::{Place, WindowAt};
+use handsight_agent::settle::pause;
+
+use super::{Run, StepError};
+use crate::scenario::condition::{Condition, Shell, Text};
+use crate::scenario::template::is_true;
+use crate::yaml::read_text;
+
+/// How long to wait before something that does not hold is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The most of a text that a message quotes, in characters.
+const QUOTED: usize = 200;
+
+/// What a condition was found to be.
+pub(super) enum Verdict {
+    Holds,
+    /// It does not, and this is so instead.
+    Found(String),
+}
+
+impl Verdict {
+    fn of(holds: bool, found: impl FnOnce() -> String) -> Self {
+        if holds { Self::Holds } else { Self::Found(found()) }
+    }
+
+    pub(super) fn holds(&self) -> bool {
+        matches!(self, Self::Holds)
+    }
+}
+
+impl Run<'_, '_> {
+    /// Waits until a condition holds, for as long as `patience`.
+    ///
+    /// A model is asked again only when the screen has changed.
+    pub(super) fn hold(
+        &mut self,
+        condition: &Condition,
+        patience: Duration,
+    ) -> Result<(), StepError> {
+        let deadline = Instant::now() + patience.min(self.time_left());
+        let mut seen = None;
+        loop {
+            let screen = condition.asks_model().then(|| self.look()).transpose()?;
+            let is_new = seen.is_none() || screen != seen;
+            if is_new || screen.is_none() {
+                seen = screen;
+                match self.judge(condition)? {
+                    Verdict::Holds => {
+                        self.keep_renewed();
+                        return Ok(());
+                    }
+                    Verdict::Found(found) if Instant::now() >= deadline => {
+                        return Err(StepError::failed(format!("expected {condition}; {found}")));
+                    }
+                    Verdict::Found(_) => {}
+                }
+            } else if Instant::now() >= deadline {
+                return Err(StepError::failed(format!("expected {condition}; the screen stayed")));
+            }
+            if !pause(LOOK_AGAIN, self.controls.cancel) && self.is_cancelled() {
+                return Err(StepError::Stopped);
+            }
+        }
+    }
+
+    /// Judges a condition now.
+    pub(super) fn judge(&mut self, condition: &Condition) -> Result<Verdict, StepError> {
+        match condition {
+            Condition::Seen { claim, at_least } => {
+                let claim = self.render(claim)?;
+                let screen = self.look()?;
+                self.model_calls += 1;
+                let probability = self.controls.eyes.judge(&screen, &claim)?;
+                Ok(Verdict::of(probability >= *at_least, || {
+                    format!("the model is {:.0} % sure of it", probability * 100.0)
+                }))
+            }
+            Condition::That(expression) => {
+                let value = expression.value(&self.variables)?;
+                Ok(Verdict::of(is_true(&value), || format!("it is {value}")))
+            }
+            Condition::Window(text) => self.window(text, |window| window.title),
+            Condition::App(text) => self.window(text, |window| window.app),
+            Condition::File { path, exists, text } => self.file(path, *exists, text.as_ref()),
+            Condition::Shell(shell) => {
+                let output = self.shell(shell)?;
+                Ok(Verdict::of(output.code == Some(0), || output.describe()))
+            }
+            Condition::Not(condition) => {
+                let holds = self.judge(condition)?.holds();
+                Ok(Verdict::of(!holds, || "it holds".to_owned()))
+            }
+            Condition::All(conditions) => {
+                for condition in conditions {
+                    if let Verdict::Found(found) = self.judge(condition)? {
+                        return Ok(Verdict::Found(format!("{condition}: {found}")));
+                    }
+                }
+                Ok(Verdict::Holds)
+            }
+            Condition::Any(conditions) => {
+                let mut all = Vec::new();
+                for condition in conditions {
+                    match self.judge(condition)? {
+                        Verdict::Holds => return Ok(Verdict::Holds),
+                        Verdict::Found(found) => all.push(format!("{condition}: {found}")),
+                    }
+                }
+                Ok(Verdict::Found(all.join("; ")))
+            }
+        }
+    }
+
+    fn window(
+        &mut self,
+        text: &Text,
+        part: impl FnOnce(handsight_actions::Window) -> String,
+    ) -> Result<Verdict, StepError> {
+        match self.controls.device.window(Place::Focus)? {
+            WindowAt::Window(window) => {
+                let found = part(window);
+                let matched = self.matches(text, &found)?;
+                Ok(Verdict::of(matched, || format!("it is {}", quoted(&found))))
+            }
+            WindowAt::Nothing => Ok(Verdict::Found("no window has the focus".to_owned())),
+            WindowAt::Unknown => Err(StepError::failed(format!(
+                "device `{}` does not tell its windows",
+                self.controls.device.info().name
+            ))),
+        }
+    }
+
+    fn file(
+        &mut self,
+        path: &crate::scenario::template::Template,
+        exists: bool,
+        text: Option<&Text>,
+    ) -> Result<Verdict, StepError> {
+        let path = self.render(path)?;
+        let path = self.folder().join(path);
+        if !exists {
+            return Ok(Verdict::of(!path.exists(), || "there is one".to_owned()));
+        }
+        let Some(text) = text else {
+            return Ok(Verdict::of(path.exists(), || "there is none".to_owned()));
+        };
+        match read_text(&path) {
+            Ok(found) => {
+                let matched = self.matches(text, &found)?;
+                Ok(Verdict::of(matched, || format!("its text is {}", quoted(&found))))
+            }
+            Err(error) => Ok(Verdict::Found(error.to_string())),
+        }
+    }
+
+    fn matches(&self, text: &Text, found: &str) -> Result<bool, StepError> {
+        Ok(match text {
+            Text::Equals(expected) => found.trim() == self.render(expected)?.trim(),
+            Text::Contains(expected) => found.contains(&self.render(expected)?),
+            Text::Matches(pattern) => pattern.is_match(found),
+        })
+    }
+
+    /// Runs a command and waits for its end.
+    pub(super) fn shell(&mut self, shell: &Shell) -> Result<super::process::Output, StepError> {
+        let words = match shell {
+            Shell::Line(line) => vec!["sh".to_owned(), "-c".to_owned(), self.render(line)?],
+            Shell::Words(words) => {
+                words.iter().map(|word| self.render(word)).collect::<Result<_, _>>()?
+            }
+        };
+        let folder = self.folder().to_owned();
+        // Teardown is not interrupted.
+        let cancel = if self.in_teardown { None } else { Some(self.controls.cancel) };
+        self.processes.run(&words, &folder, self.deadline, cancel)
+    }
+
+    /// Returns the folder that paths are relative to: that of the file whose steps are done.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        self.file.last().map_or(std::path::Path::new("."), |scenario| scenario.folder())
+    }
+
+    /// Reads a file beside the scenario.
+    pub(super) fn read_beside(&self, name: &str) -> Result<String, StepError> {
+        let path = crate::scenario::condition::beside(self.folder(), name)?;
+        // What a link leads to must be there, too.
+        let inside = fs::canonicalize(self.folder())
+            .and_then(|folder| Ok(fs::canonicalize(&path)?.starts_with(folder)));
+        match inside {
+            Ok(true) => read_text(&path).map_err(|error| StepError::failed(error.to_string())),
+            Ok(false) => Err(StepError::failed(format!("`{name}` leads out of the folder"))),
+            Err(error) => Err(StepError::failed(error.to_string())),
+        }
+    }
+}
+
+impl Condition {
+    /// Whether a model judges a part of it.
+    pub(super) fn asks_model(&self) -> bool {
+        match self {
+            Self::Seen { .. } => true,
+            Self::Not(condition) => condition.asks_model(),
+            Self::All(conditions) | Self::Any(conditions) => {
+                conditions.iter().any(Self::asks_model)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Returns a text for a message, shortened.
+pub(super) fn quoted(text: &str) -> String {
+    let text = text.trim();
+    if text.chars().count() <= QUOTED {
+        return format!("{text:?}");
+    }
+    let start: String = text.chars().take(QUOTED).collect();
+    format!("{start:?} and more")
+}
