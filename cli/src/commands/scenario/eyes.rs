@@ -66,7 +66,8 @@ impl Eyes for LazyEyes<'_> {
     fn judge(&mut self, screen: &RgbImage, claim: &str) -> Result<f64, EyesError> {
         let interrupt = self.interrupt;
         let (policy, profile) = self.loaded()?;
-        judge(policy.model(), profile, screen, claim, &interrupt.cancel).map_err(from_question)
+        judge(policy.model(), profile, screen, claim, &interrupt.cancel)
+            .map_err(|failed| from_question(&failed))
     }
 
     fn read(
@@ -78,7 +79,7 @@ impl Eyes for LazyEyes<'_> {
         let interrupt = self.interrupt;
         let (policy, profile) = self.loaded()?;
         read_value(policy.model(), profile, screen, question, schema, &interrupt.cancel)
-            .map_err(from_question)
+            .map_err(|failed| from_question(&failed))
     }
 
     fn pursue(
@@ -127,7 +128,7 @@ fn from_grounding(failed: GroundingError) -> EyesError {
     from_failure(failed.into())
 }
 
-fn from_question(failed: QuestionError) -> EyesError {
+fn from_question(failed: &QuestionError) -> EyesError {
     let hint = failed.hint();
     error(failed.to_string(), hint)
 }
