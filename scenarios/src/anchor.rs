@@ -18,8 +18,10 @@ pub use self::find::Sighting;
 pub use self::store::{AnchorError, AnchorKey, Anchors};
 
 /// The sizes of a target's picture that are tried, smallest first: as little as tells it apart, so
-/// that what changes beside it changes nothing.
-const TARGET_SIZES: [(u32, u32); 5] = [(48, 20), (80, 28), (128, 40), (200, 64), (400, 64)];
+/// that what changes beside it changes nothing. Where the same button comes again in every row or card,
+/// what tells them apart stands beside or above it.
+const TARGET_SIZES: [(u32, u32); 8] =
+    [(48, 20), (80, 28), (128, 40), (200, 64), (400, 64), (240, 160), (640, 64), (480, 200)];
 
 /// How far the surroundings reach beyond the target, in pixels to each side.
 const AROUND: (u32, u32) = (120, 56);

@@ -64,6 +64,7 @@ impl Scenario {
     /// `outer` are the files on the way to this one.
     fn nested(path: &Path, outer: &mut Vec<PathBuf>) -> Result<Self, ScenarioError> {
         let unreadable = |source| ScenarioError::Read { source };
+        let text = yaml::read_text(path).map_err(unreadable)?;
         let whole = fs_err::canonicalize(path).map_err(unreadable)?;
         if outer.contains(&whole) {
             return Err(ScenarioError::Cycle { path: path.to_owned() });
@@ -71,16 +72,15 @@ impl Scenario {
         if outer.len() == MAX_INCLUDES {
             return Err(ScenarioError::TooDeep { path: path.to_owned(), limit: MAX_INCLUDES });
         }
-        let text = yaml::read_text(path).map_err(unreadable)?;
         let mut scenario = Self::parse(&text, path)?;
         // What a file that is included uses may come from the one that includes it.
         if outer.is_empty() {
-            names::check(&scenario).map_err(|(line, problem)| scenario.syntax(line, 1, problem))?;
+            names::check(&scenario).map_err(|(at, problem)| scenario.syntax(at, problem))?;
         }
         outer.push(whole);
         for (step, name) in includes(scenario.all_steps()) {
             let found = beside(scenario.folder(), &name).map_err(|problem| {
-                scenario.syntax(step.line, 1, format!("{}: {problem}", step.id))
+                scenario.syntax((step.line, step.column), format!("{}: {problem}", step.id))
             })?;
             let included = Self::nested(&found, outer)?;
             scenario.included.insert(name, included);
@@ -154,7 +154,7 @@ impl Scenario {
         self.setup.iter().chain(&self.steps).chain(&self.teardown)
     }
 
-    fn syntax(&self, line: u64, column: u64, problem: String) -> ScenarioError {
+    fn syntax(&self, (line, column): (u64, u64), problem: String) -> ScenarioError {
         ScenarioError::Syntax { path: self.path.clone(), line, column, problem }
     }
 }

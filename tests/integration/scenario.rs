@@ -110,7 +110,23 @@ fn mistakes_are_found_before_anything_is_done() {
         "scenario: x\nvars: {name: Ada}\nsteps:\n  - type: '{{ nmae }}'\n",
     )
     .unwrap();
-    insta::assert_snapshot!(handsight.snapshot(&["scenario", "check", "member.yaml"]), @"");
-    insta::assert_snapshot!(handsight.snapshot(&["scenario", "check", "none.yaml"]), @"");
-    insta::assert_snapshot!(handsight.snapshot(&["scenario", "run", "."]), @"");
+    insta::assert_snapshot!(handsight.snapshot(&["scenario", "check", "member.yaml"]), @r"
+    exit code: 2
+    --- stderr ---
+    error: scenario `member.yaml`, line 4, column 5: steps[0] uses `nmae`, which nothing sets; did you mean `name`?
+    hint: `handsight schema scenario` describes all that a scenario can say
+    ");
+    insta::assert_snapshot!(handsight.snapshot(&["scenario", "check", "none.yaml"]), @r"
+    exit code: 2
+    --- stderr ---
+    error: could not read the scenario
+      caused by: failed to open file `none.yaml`: No such file or directory (os error 2)
+    hint: check the path of the scenario
+    ");
+    insta::assert_snapshot!(handsight.snapshot(&["scenario", "run", "."]), @r"
+    exit code: 2
+    --- stderr ---
+    error: scenario `./member.yaml`, line 4, column 5: steps[0] uses `nmae`, which nothing sets; did you mean `name`?
+    hint: `handsight schema scenario` describes all that a scenario can say
+    ");
 }

@@ -284,112 +284,119 @@ fn body(layout: Layout, alteration: Alteration) -> String {
 
 /// Returns the parts of a layout that can change places, with ids `t0`, `t1` … on its targets.
 fn parts(layout: Layout, alteration: Alteration) -> Vec<String> {
-    let renamed = alteration == Alteration::Renamed;
-    let word = |old: &'static str, new: &'static str| if renamed { new } else { old };
-    let data = if alteration == Alteration::Filled { OTHERS } else { NAMES };
-    let is_there = |number: usize| !(alteration == Alteration::Removed && number.is_multiple_of(2));
-    let mut parts = Vec::new();
-    let mut part = |number: usize, text: String| {
-        if is_there(number) {
-            parts.push(text);
-        }
+    let words = Words {
+        renamed: alteration == Alteration::Renamed,
+        data: if alteration == Alteration::Filled { OTHERS } else { NAMES },
     };
-    match layout {
-        Layout::Form => {
-            let labels = [
-                word("First name", "Given name"),
-                word("Last name", "Surname"),
-                word("Company", "Employer"),
-                word("City", "Town"),
-            ];
-            for (number, label) in labels.into_iter().enumerate() {
-                let value = if number < 2 { data[number] } else { "" };
-                part(
-                    number,
-                    format!(
-                        "<div class=field><label>{label}</label>\
-                     <input id=t{number} size=28 value='{value}'></div>"
-                    ),
-                );
-            }
-            for (number, label) in [(4, word("Save", "Apply")), (5, word("Cancel", "Discard"))] {
-                part(number, format!("<button id=t{number}>{label}</button> "));
-            }
-        }
-        Layout::Toolbar => {
-            let labels = [
-                word("New", "Create"),
-                word("Open", "Load"),
-                word("Save", "Store"),
-                word("Print", "Output"),
-                word("Find", "Search"),
-                word("Help", "Guide"),
-            ];
-            for (number, label) in labels.into_iter().enumerate() {
-                part(number, format!("<button id=t{number}>{label}</button> "));
-            }
-        }
-        Layout::Rows => {
-            let (edit, delete) = (word("Edit", "Change"), word("Delete", "Remove"));
-            for row in 0..4 {
-                let name = data[row];
-                part(
-                    row,
-                    format!(
-                        "<div class=row><span>{name}</span><button id=t{}>{edit}</button>\
-                     <button id=t{}>{delete}</button></div>",
-                        2 * row,
-                        2 * row + 1
-                    ),
-                );
-            }
-        }
+    let parts = match layout {
+        Layout::Form => words.form(),
+        Layout::Toolbar => words.buttons(&[
+            ("New", "Create"),
+            ("Open", "Load"),
+            ("Save", "Store"),
+            ("Print", "Output"),
+            ("Find", "Search"),
+            ("Help", "Guide"),
+        ]),
+        Layout::Rows => words.rows(),
         Layout::Dialog => {
-            let labels = [word("Discard", "Drop"), word("Cancel", "Back"), word("Save", "Keep")];
-            for (number, label) in labels.into_iter().enumerate() {
-                part(number, format!("<button id=t{number}>{label}</button> "));
-            }
+            words.buttons(&[("Discard", "Drop"), ("Cancel", "Back"), ("Save", "Keep")])
         }
-        Layout::Settings => {
-            let labels = [
-                word("Send me news", "Newsletter"),
-                word("Remember me", "Stay signed in"),
-                word("Show hidden files", "List dot files"),
-                word("Start with the computer", "Autostart"),
-            ];
-            for (number, label) in labels.into_iter().enumerate() {
-                part(
-                    number,
-                    format!(
-                        "<div class=row><input type=checkbox id=t{number}><label>{label}</label></div>"
-                    ),
-                );
-            }
-            part(
-                4,
-                format!(
-                    "<div class=field><label>{}</label><select id=t4><option>English<option>Deutsch\
-                 </select></div>",
-                    word("Language", "Tongue")
-                ),
-            );
-            part(5, format!("<button id=t5>{}</button>", word("Reset", "Restore")));
-        }
-        Layout::Cards => {
-            let button = word("Add to cart", "Buy");
-            for card in 0..4 {
-                let name = data[card];
-                part(
-                    card,
-                    format!(
-                        "<div class=card><b>{name}</b><p>Portrait, oil on canvas</p>\
-                     <button id=t{card}>{button}</button></div>"
-                    ),
-                );
-            }
-        }
+        Layout::Settings => words.settings(),
+        Layout::Cards => words.cards(),
+    };
+    let is_there = |number: usize| alteration != Alteration::Removed || number % 2 == 1;
+    let numbered = parts.into_iter().enumerate().filter(|(number, _)| is_there(*number));
+    numbered.map(|(_, part)| part).collect()
+}
+
+/// The words and the data of a page.
+struct Words {
+    renamed: bool,
+    data: [&'static str; 8],
+}
+
+/// What something is called, and what it is called once it was renamed.
+type Names = (&'static str, &'static str);
+
+impl Words {
+    fn of(&self, (old, new): Names) -> &'static str {
+        if self.renamed { new } else { old }
     }
-    parts
+
+    fn buttons(&self, names: &[Names]) -> Vec<String> {
+        let numbered = names.iter().enumerate();
+        numbered.map(|(n, &name)| format!("<button id=t{n}>{}</button> ", self.of(name))).collect()
+    }
+
+    fn form(&self) -> Vec<String> {
+        let labels = [
+            ("First name", "Given name"),
+            ("Last name", "Surname"),
+            ("Company", "Employer"),
+            ("City", "Town"),
+        ];
+        let values = [self.data[0], self.data[1], "", ""];
+        let fields = labels.into_iter().zip(values).enumerate().map(|(n, (label, value))| {
+            format!(
+                "<div class=field><label>{}</label><input id=t{n} size=28 value='{value}'></div>",
+                self.of(label)
+            )
+        });
+        let buttons = [("Save", "Apply"), ("Cancel", "Discard")].into_iter().zip(4..);
+        let buttons =
+            buttons.map(|(name, n)| format!("<button id=t{n}>{}</button> ", self.of(name)));
+        fields.chain(buttons).collect()
+    }
+
+    fn rows(&self) -> Vec<String> {
+        let (edit, delete) = (self.of(("Edit", "Change")), self.of(("Delete", "Remove")));
+        let rows = self.data[..4].iter().enumerate();
+        rows.map(|(row, name)| {
+            format!(
+                "<div class=row><span>{name}</span><button id=t{}>{edit}</button>\
+                 <button id=t{}>{delete}</button></div>",
+                2 * row,
+                2 * row + 1
+            )
+        })
+        .collect()
+    }
+
+    fn settings(&self) -> Vec<String> {
+        let labels = [
+            ("Send me news", "Newsletter"),
+            ("Remember me", "Stay signed in"),
+            ("Show hidden files", "List dot files"),
+            ("Start with the computer", "Autostart"),
+        ];
+        let boxes = labels.into_iter().enumerate().map(|(n, label)| {
+            format!(
+                "<div class=row><input type=checkbox id=t{n}><label>{}</label></div>",
+                self.of(label)
+            )
+        });
+        let menu = format!(
+            "<div class=field><label>{}</label><select id=t4><option>English<option>Deutsch\
+             </select></div>",
+            self.of(("Language", "Tongue"))
+        );
+        let button = format!("<button id=t5>{}</button>", self.of(("Reset", "Restore")));
+        boxes.chain([menu, button]).collect()
+    }
+
+    fn cards(&self) -> Vec<String> {
+        let button = self.of(("Add to cart", "Buy"));
+        let cards = self.data[..4].iter().enumerate();
+        cards
+            .map(|(n, name)| {
+                format!(
+                    "<div class=card><b>{name}</b><p>Portrait, oil on canvas</p>\
+                     <button id=t{n}>{button}</button></div>"
+                )
+            })
+            .collect()
+    }
 }
 
 /// Returns a text without its ids.

@@ -22,7 +22,8 @@ use super::{Anchor, clip};
 /// Pixels of the target that are looked at first; most places differ in one of the first few.
 const PROBES: usize = 24;
 
-/// The share of the target's pixels that may differ: a caret, an underlined letter.
+/// How many of the target's pixels may differ, as a share of those at edges: an underlined letter, but
+/// no other word.
 const MAX_DIFFERENT: f64 = 0.02;
 
 /// The least agreement of the row that the target is in, where most of what tells like things apart
@@ -30,8 +31,9 @@ const MAX_DIFFERENT: f64 = 0.02;
 const MIN_ROW: f64 = 0.85;
 const MIN_AROUND: f64 = 0.6;
 
-/// By how much the best place must be better than the next.
-const MARGIN: f64 = 0.1;
+/// The most agreement of a place that is clearly something else: of its row, or of all around it.
+const OTHER_ROW: f64 = 0.75;
+const OTHER_AROUND: f64 = 0.3;
 
 /// The most places that are compared; a target that is in more of them tells nothing.
 const MAX_PLACES: usize = 256;
@@ -80,12 +82,12 @@ pub(super) fn find(anchor: &Anchor, screen: &RgbImage) -> Sighting {
     scored.sort_by(|(at, a), (bt, b)| b.all.total_cmp(&a.all).then(far(*at).cmp(&far(*bt))));
     let Some(&((x, y), best)) = scored.first() else { return Sighting::Absent };
     let same_thing = connected(&places, (x, y));
-    let next =
-        scored.iter().find(|(place, _)| !same_thing.contains(place)).map(|(_, next)| next.all);
+    let others = scored.iter().filter(|(place, _)| !same_thing.contains(place));
+    let mut others = others.map(|(_, agreement)| agreement);
     let believed = best.row >= MIN_ROW
         && best.all >= MIN_AROUND
         && places.len() < MAX_PLACES
-        && next.is_none_or(|next| next <= best.all - MARGIN);
+        && others.all(|other| other.row <= OTHER_ROW || other.all <= OTHER_AROUND);
     if !believed {
         return Sighting::Doubtful { places: places.len(), agreement: best.all };
     }
@@ -103,7 +105,10 @@ fn places(target: &RgbImage, screen: &RgbImage) -> Vec<(u32, u32)> {
     if width > screen.width() || height > screen.height() {
         return Vec::new();
     }
-    let probes = probes(target);
+    let edges = edges(target);
+    let at_edges = edges.iter().filter(|&&edge| edge).count();
+    let may_differ = (at_edges as f64 * MAX_DIFFERENT) as usize;
+    let probes = probes(target, &edges);
     // A few probes may fall on what is allowed to differ.
     let may_miss = probes.len() / 8;
     let mut places = Vec::new();
@@ -114,7 +119,7 @@ fn places(target: &RgbImage, screen: &RgbImage) -> Vec<(u32, u32)> {
                 missed += usize::from(!same(pixel, *screen.get_pixel(x + dx, y + dy)));
                 missed <= may_miss
             });
-            if fits && is_at(target, screen, x, y) {
+            if fits && is_at(target, screen, (x, y), may_differ) {
                 places.push((x, y));
                 if places.len() == MAX_PLACES {
                     return places;
@@ -142,9 +147,8 @@ fn connected(places: &[(u32, u32)], from: (u32, u32)) -> BTreeSet<(u32, u32)> {
 
 /// Chooses the pixels to look at first: spread over the target, on edges where there are some, for
 /// bare surfaces look alike.
-fn probes(target: &RgbImage) -> Vec<(u32, u32, Rgb<u8>)> {
+fn probes(target: &RgbImage, edges: &[bool]) -> Vec<(u32, u32, Rgb<u8>)> {
     let width = target.width();
-    let edges = edges(target);
     let on_edges: Vec<usize> = (0..edges.len()).filter(|&at| edges[at]).collect();
     let chosen = if on_edges.is_empty() { (0..edges.len()).collect() } else { on_edges };
     let step = (chosen.len() / PROBES).max(1);
@@ -158,18 +162,12 @@ fn probes(target: &RgbImage) -> Vec<(u32, u32, Rgb<u8>)> {
 }
 
 /// Whether a target is at this place.
-fn is_at(target: &RgbImage, screen: &RgbImage, left: u32, top: u32) -> bool {
-    let pixels = target.width() as usize * target.height() as usize;
-    let mut left_to_differ = (pixels as f64 * MAX_DIFFERENT) as usize;
-    for (x, y, &pixel) in target.enumerate_pixels() {
-        if !same(pixel, *screen.get_pixel(left + x, top + y)) {
-            if left_to_differ == 0 {
-                return false;
-            }
-            left_to_differ -= 1;
-        }
-    }
-    true
+fn is_at(target: &RgbImage, screen: &RgbImage, (left, top): (u32, u32), may_differ: usize) -> bool {
+    let mut differ = 0;
+    target.enumerate_pixels().all(|(x, y, &pixel)| {
+        differ += usize::from(!same(pixel, *screen.get_pixel(left + x, top + y)));
+        differ <= may_differ
+    })
 }
 
 /// What was around a target, for comparing.

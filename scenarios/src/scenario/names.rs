@@ -15,7 +15,7 @@ const ALIKE: f64 = 0.7;
 const BUILT_IN: [&str; 2] = ["env", "scenario"];
 
 /// Refuses a variable that nothing in the file could have set.
-pub(super) fn check(scenario: &Scenario) -> Result<(), (u64, String)> {
+pub(super) fn check(scenario: &Scenario) -> Result<(), ((u64, u64), String)> {
     let mut known: BTreeSet<String> = BUILT_IN.iter().map(|&name| name.to_owned()).collect();
     known.extend(scenario.vars.keys().cloned());
     for step in flat(scenario.all_steps()) {
@@ -40,7 +40,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), (u64, String)> {
                 .map(|closest| format!("; did you mean `{closest}`?"))
                 .unwrap_or_default();
             let problem = format!("{} uses `{name}`, which nothing sets{suggestion}", step.id);
-            return Err((step.line, problem));
+            return Err(((step.line, step.column), problem));
         }
     }
     Ok(())

@@ -29,6 +29,8 @@ pub(crate) struct Step {
     pub(crate) id: String,
     /// Its line in the file, from 1.
     pub(crate) line: u64,
+    /// Its column, from 1.
+    pub(crate) column: u64,
     /// What reports call it.
     pub(crate) name: Option<String>,
     pub(crate) timeout: Option<Duration>,
@@ -115,6 +117,7 @@ impl Reader {
         }
         Ok(Step {
             line: file.at.line(),
+            column: file.at.column(),
             name: fields.name.clone(),
             timeout: fields.timeout.map(seconds).transpose().map_err(wrong)?,
             retry,

@@ -15,6 +15,7 @@ fn help_lists_the_commands() {
 
     Commands:
       run         Pursue a goal on a screen
+      scenario    Run and check scenarios: steps and checks in a file, replayed without the model
       ground      Find the things of a description on a picture, or read a document
       ask         Ask a question about pictures and videos
       chat        Talk about pictures and videos, over several turns
@@ -27,7 +28,7 @@ fn help_lists_the_commands() {
       resume      Let paused runs go on
       policy      Look after safety policies, which say what may be done to a screen
       secrets     List and check secrets, which a goal has by name only: `{{secret:bank}}`
-      schema      Print the JSON Schema of actions and safety policies
+      schema      Print the JSON Schema of actions, safety policies and scenarios
       demo        Watch the agent fill in a real window, and check the window's own word on it
       trace       Read a recorded episode
       models      Fetch checkpoints, and look after those that were fetched
@@ -430,14 +431,14 @@ fn help_of_schema() {
     assert_snapshot!(handsight().snapshot(&["schema", "--help"]), @r"
     exit code: 0
     --- stdout ---
-    Print the JSON Schema of actions and safety policies
+    Print the JSON Schema of actions, safety policies and scenarios
 
     Usage: handsight schema [OPTIONS] [KIND]
 
     Arguments:
-      [KIND]  `action` for those of `act` and traces, `policy` for a safety policy; the others are the
-              functions a checkpoint calls [default: action] [possible values: action, policy,
-              computer-use, mobile-use]
+      [KIND]  `action` for those of `act` and traces, `policy` for a safety policy, `scenario` for a
+              scenario file; the others are the functions a checkpoint calls [default: action] [possible
+              values: action, policy, scenario, computer-use, mobile-use]
 
     Options:
           --width <PIXELS>   Bound the points to a screen this many pixels wide
