@@ -1,7 +1,9 @@
 //! Finding an anchor on a screenshot.
 //!
 //! Everything is looked at before anything is believed: every place where the target's pixels are,
-//! and how far the surroundings of each agree with those that were remembered.
+//! and how far its surroundings agree with those that were remembered. Surroundings only confirm. They
+//! do not decide between two places that look alike: what stands last in one row stands there because
+//! the window was wide enough.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -22,21 +24,20 @@ use super::{Anchor, clip};
 /// Pixels of the target that are looked at first; most places differ in one of the first few.
 const PROBES: usize = 24;
 
-/// How many of the target's pixels may differ, as a share of those at edges: an underlined letter, but
-/// no other word.
+/// How many of the target's pixels may differ, as a share of those at edges, and at most: a caret or an
+/// underlined letter, but no other word.
 const MAX_DIFFERENT: f64 = 0.02;
+const MOST_DIFFERENT: usize = 32;
 
 /// The least agreement of the row that the target is in, where most of what tells like things apart
 /// stands, and of all its surroundings.
 const MIN_ROW: f64 = 0.85;
 const MIN_AROUND: f64 = 0.6;
 
-/// The most agreement of a place that is clearly something else: of its row, or of all around it.
-const OTHER_ROW: f64 = 0.75;
-const OTHER_AROUND: f64 = 0.3;
-
-/// The most places that are compared; a target that is in more of them tells nothing.
-const MAX_PLACES: usize = 256;
+/// The most places that are looked for, and the most that are compared: a target that is in more of
+/// them tells nothing.
+const MAX_PLACES: usize = 4096;
+const MAX_COMPARED: usize = 256;
 
 /// How far apart places are that are one: along a straight border the same pixels come again with
 /// every step, and all of them are on the same thing.
@@ -72,6 +73,14 @@ pub enum Sighting {
 pub(super) fn find(anchor: &Anchor, screen: &RgbImage) -> Sighting {
     let target = anchor.target_picture();
     let places = places(&target, screen);
+    if places.len() > MAX_COMPARED {
+        return Sighting::Doubtful { places: places.len(), agreement: 0.0 };
+    }
+    // One more that looks like it may be the one that is meant now.
+    let things = if anchor.like_it > 1 { things(&anchor.core_picture(), screen) } else { 1 };
+    if things != anchor.like_it {
+        return Sighting::Doubtful { places: things, agreement: 0.0 };
+    }
     let surroundings = Surroundings::of(anchor);
     let mut scored: Vec<((u32, u32), Agreement)> =
         places.iter().map(|&place| (place, surroundings.agreement(screen, place))).collect();
@@ -82,12 +91,9 @@ pub(super) fn find(anchor: &Anchor, screen: &RgbImage) -> Sighting {
     scored.sort_by(|(at, a), (bt, b)| b.all.total_cmp(&a.all).then(far(*at).cmp(&far(*bt))));
     let Some(&((x, y), best)) = scored.first() else { return Sighting::Absent };
     let same_thing = connected(&places, (x, y));
-    let others = scored.iter().filter(|(place, _)| !same_thing.contains(place));
-    let mut others = others.map(|(_, agreement)| agreement);
     let believed = best.row >= MIN_ROW
         && best.all >= MIN_AROUND
-        && places.len() < MAX_PLACES
-        && others.all(|other| other.row <= OTHER_ROW || other.all <= OTHER_AROUND);
+        && places.iter().all(|place| same_thing.contains(place));
     if !believed {
         return Sighting::Doubtful { places: places.len(), agreement: best.all };
     }
@@ -107,7 +113,7 @@ fn places(target: &RgbImage, screen: &RgbImage) -> Vec<(u32, u32)> {
     }
     let edges = edges(target);
     let at_edges = edges.iter().filter(|&&edge| edge).count();
-    let may_differ = (at_edges as f64 * MAX_DIFFERENT) as usize;
+    let may_differ = MOST_DIFFERENT.min((at_edges as f64 * MAX_DIFFERENT) as usize);
     let probes = probes(target, &edges);
     // A few probes may fall on what is allowed to differ.
     let may_miss = probes.len() / 8;
@@ -128,6 +134,21 @@ fn places(target: &RgbImage, screen: &RgbImage) -> Vec<(u32, u32)> {
         }
     }
     places
+}
+
+/// Returns how many things on the screen have the pixels of a target.
+pub(super) fn things(target: &RgbImage, screen: &RgbImage) -> usize {
+    let mut left = places(target, screen);
+    if left.len() == MAX_PLACES {
+        return MAX_PLACES;
+    }
+    let mut count = 0;
+    while let Some(&place) = left.first() {
+        let same_thing = connected(&left, place);
+        left.retain(|place| !same_thing.contains(place));
+        count += 1;
+    }
+    count
 }
 
 /// Returns the places that can be reached from this one in small steps.

@@ -111,6 +111,18 @@ struct Entry {
     point: [i32; 2],
     area: [i32; 4],
     around: [i32; 4],
+    #[serde(default = "alone", skip_serializing_if = "is_alone")]
+    like_it: usize,
+}
+
+/// Most targets are like nothing else.
+fn alone() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_alone(like_it: &usize) -> bool {
+    *like_it == 1
 }
 
 impl Anchors {
@@ -175,6 +187,7 @@ impl Anchors {
             target: rect(entry.area),
             around: rect(entry.around),
             picture,
+            like_it: entry.like_it,
         };
         let (target, around, point) = (anchor.target, anchor.around, anchor.point);
         let inside = |outer: Rect, inner: Rect| {
@@ -246,6 +259,7 @@ fn list_text(anchors: &BTreeMap<AnchorKey, Anchor>) -> std::io::Result<String> {
         point: [anchor.point.x, anchor.point.y],
         area: numbers(anchor.target),
         around: numbers(anchor.around),
+        like_it: anchor.like_it,
     });
     let list = List { version: ANCHORS_VERSION, anchors: entries.collect() };
     serde_saphyr::to_string(&list).map_err(std::io::Error::other)
