@@ -32,14 +32,13 @@ def main() -> None:
     )
     load = time.perf_counter() - start
     processor = AutoProcessor.from_pretrained(arguments.folder)
-    messages = [
-        {"role": "system", "content": "word " * (arguments.prompt_tokens - 20)},
-        {
-            "role": "user",
-            "content": [{"type": "image"}, {"type": "text", "text": "Click the button."}],
-        },
-    ]
-    text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    # What the template of the released checkpoints makes; random ones come without it.
+    system = "word " * (arguments.prompt_tokens - 20)
+    text = (
+        f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n"
+        "<|vision_start|><|image_pad|><|vision_end|>Click the button.<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
     image = Image.open(arguments.image).convert("RGB")
     inputs = processor(text=[text], images=[image], return_tensors="pt")
 

@@ -1,8 +1,9 @@
-//! GGML's K types: blocks of 256 weights, cut into groups that have a scale and, some, an offset.
+//! GGML's K types: blocks of 256 weights, cut into groups that have a scale and, some, an offset. Eight
+//! blocks of `Q5_0` one after another are such a block, too.
 //!
 //! # Source
 //!
-//! `block_q4_K`, `block_q5_K`, `block_q6_K` and their `dequantize_row_*` in `ggml-quants.c` of
+//! `block_q4_K`, `block_q5_K`, `block_q6_K`, `block_q5_0` and their `dequantize_row_*` in `ggml-quants.c` of
 //! llama.cpp.
 
 use std::marker::PhantomData;
@@ -50,6 +51,10 @@ pub(crate) struct Q5K;
 /// 6 bits.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Q6K;
+
+/// 5 bits, a scale for 32: what AWQ's weights become.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Q5Zero;
 
 /// A matrix of a K type, row by row, the last block of each row filled up.
 pub(crate) struct KRows<'a, K> {
@@ -217,6 +222,47 @@ impl KType for Q6K {
         }
         // Levels count from −32.
         let offsets = scales.map(|scale| 32.0 * scale);
+        Parts { levels, scales, offsets }
+    }
+}
+
+/// For every byte its bits, each as 16 in a byte of its own.
+static FIFTHS: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut bit = 0;
+        while bit < 8 {
+            table[byte] |= (byte as u64 >> bit & 1) << (8 * bit + 4);
+            bit += 1;
+        }
+        byte += 1;
+    }
+    table
+};
+
+impl KType for Q5Zero {
+    const BYTES: usize = 8 * 22;
+    const MOST: f32 = 31.0;
+
+    #[inline(always)]
+    fn parts(block: &[u8]) -> Parts {
+        let (mut levels, mut scales) = ([0; BLOCK], [0.0; BLOCK / GROUP]);
+        let blocks = block.as_chunks::<22>().0.iter();
+        let parts = levels.as_chunks_mut::<32>().0.iter_mut().zip(scales.as_chunks_mut::<2>().0);
+        for (block, (levels, scales)) in blocks.zip(parts) {
+            scales.fill(number(block, 0));
+            for at in 0..16 {
+                levels[at] = block[6 + at] & 15;
+                levels[at + 16] = block[6 + at] >> 4;
+            }
+            for (levels, &fifths) in levels.as_chunks_mut::<8>().0.iter_mut().zip(&block[2..6]) {
+                let fifths = FIFTHS[fifths as usize];
+                *levels = (u64::from_le_bytes(*levels) | fifths).to_le_bytes();
+            }
+        }
+        // Levels count from −16.
+        let offsets = scales.map(|scale| 16.0 * scale);
         Parts { levels, scales, offsets }
     }
 }

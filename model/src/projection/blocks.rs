@@ -10,7 +10,7 @@ use candle_core::{CpuStorage, Device, Result, Tensor};
 use rayon::prelude::*;
 
 use super::gather;
-use crate::kernels::k_quants::{KRows, Q4K, Q5K, Q6K};
+use crate::kernels::k_quants::{KRows, Q4K, Q5K, Q5Zero, Q6K};
 use crate::kernels::rows::{Q8Rows, Rows, Weights};
 use crate::kernels::{multiply_few, multiply_few_rounded};
 
@@ -38,6 +38,7 @@ enum ByType<'a> {
     Q4(KRows<'a, Q4K>),
     Q5(KRows<'a, Q5K>),
     Q6(KRows<'a, Q6K>),
+    Q5Zero(KRows<'a, Q5Zero>),
     Others(OtherRows<'a>),
 }
 
@@ -48,7 +49,7 @@ impl BlockMatrix {
     ///
     /// Fails if there are not as many blocks as `rows` of `cols` weights take.
     pub(super) fn new(dtype: GgmlDType, bytes: Vec<u8>, rows: usize, cols: usize) -> Result<Self> {
-        use GgmlDType::{Q4K, Q5K, Q6K, Q8_0};
+        use GgmlDType::{Q4K, Q5_0, Q5K, Q6K, Q8_0};
         let padded = cols.next_multiple_of(dtype.block_size());
         let expected = rows * (padded / dtype.block_size()) * dtype.type_size();
         if bytes.len() != expected {
@@ -59,6 +60,7 @@ impl BlockMatrix {
         }
         let blocks = match dtype {
             Q8_0 | Q4K | Q5K | Q6K => Blocks::Own(bytes),
+            Q5_0 if cols.is_multiple_of(Q4K.block_size()) => Blocks::Own(bytes),
             _ => Blocks::Others(dtype.from_data(Cow::Owned(bytes))),
         };
         Ok(Self { rows, cols, padded, dtype, blocks })
@@ -92,6 +94,7 @@ impl BlockMatrix {
                 GgmlDType::Q4K => ByType::Q4(KRows::new(bytes, cols)),
                 GgmlDType::Q5K => ByType::Q5(KRows::new(bytes, cols)),
                 GgmlDType::Q6K => ByType::Q6(KRows::new(bytes, cols)),
+                GgmlDType::Q5_0 => ByType::Q5Zero(KRows::new(bytes, cols)),
                 _ => ByType::Q8(Q8Rows { blocks: bytes.as_chunks().0, cols }),
             },
         }
@@ -104,6 +107,7 @@ impl BlockMatrix {
             ByType::Q4(rows) => show(&rows),
             ByType::Q5(rows) => show(&rows),
             ByType::Q6(rows) => show(&rows),
+            ByType::Q5Zero(rows) => show(&rows),
             ByType::Others(rows) => show(&rows),
         }
     }
@@ -114,10 +118,12 @@ impl BlockMatrix {
             ByType::Q4(rows) if rounding => multiply_few_rounded(&rows, xs, n),
             ByType::Q5(rows) if rounding => multiply_few_rounded(&rows, xs, n),
             ByType::Q6(rows) if rounding => multiply_few_rounded(&rows, xs, n),
+            ByType::Q5Zero(rows) if rounding => multiply_few_rounded(&rows, xs, n),
             ByType::Q8(rows) => multiply_few(&rows, xs, n),
             ByType::Q4(rows) => multiply_few(&rows, xs, n),
             ByType::Q5(rows) => multiply_few(&rows, xs, n),
             ByType::Q6(rows) => multiply_few(&rows, xs, n),
+            ByType::Q5Zero(rows) => multiply_few(&rows, xs, n),
             ByType::Others(rows) => multiply_few(&rows, xs, n),
         }
     }
@@ -130,6 +136,7 @@ impl BlockMatrix {
             ByType::Q4(rows) => rows.widen(row, 0, out),
             ByType::Q5(rows) => rows.widen(row, 0, out),
             ByType::Q6(rows) => rows.widen(row, 0, out),
+            ByType::Q5Zero(rows) => rows.widen(row, 0, out),
             ByType::Others(rows) => rows.widen(row, 0, out),
         })
     }

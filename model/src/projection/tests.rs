@@ -153,6 +153,22 @@ fn rows_that_fit_no_block_are_filled_up() {
     assert!(blocks.forward(&tensor(values(cols + 3, 1.0), &[1, cols + 3])).is_err());
 }
 
+/// Rows that end within 256 columns are taken apart in another way.
+#[test]
+fn narrow_blocks_may_end_anywhere() {
+    for cols in [256, 288] {
+        let dense = values(8 * cols, 0.02);
+        let bytes = quantized(GgmlDType::Q5_0, &dense, cols);
+        let blocks = Projection::blocks(GgmlDType::Q5_0, bytes, (8, cols)).unwrap();
+        let dense = Projection::dense(tensor(dense, &[8, cols]));
+        for n in [1, 30] {
+            let xs = tensor(values(n * cols, 3.0), &[n, cols]);
+            let error = relative_error(&blocks.forward(&xs).unwrap(), &dense.forward(&xs).unwrap());
+            assert!(error < 0.06, "{cols} columns, {n} rows: {error}");
+        }
+    }
+}
+
 #[test]
 fn blocks_that_do_not_fit_the_shape_are_refused() {
     let err = Projection::blocks(GgmlDType::Q4K, vec![0; 143], (1, 256));

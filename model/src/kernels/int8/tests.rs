@@ -7,7 +7,8 @@ use crate::kernels::rows::Dense;
 /// The instructions round a block as the plain loop does.
 #[test]
 fn blocks_are_rounded_alike() {
-    fn check<K: KType>() {
+    /// `scales` is where the second bytes of numbers in 16 bits are.
+    fn check<K: KType>(scales: &[usize]) {
         let mut state = 1_u32;
         for _ in 0..50 {
             let mut block: Vec<u8> = (0..K::BYTES)
@@ -17,7 +18,7 @@ fn blocks_are_rounded_alike() {
                 })
                 .collect();
             // Scales of a usual size.
-            for at in if K::BYTES == 210 { vec![209] } else { vec![1, 3] } {
+            for &at in scales {
                 block[at] = 0x28 | block[at] & 3;
             }
             let (mut fast, mut plain) = ([0; DEPTH], [0; DEPTH]);
@@ -32,9 +33,12 @@ fn blocks_are_rounded_alike() {
             assert_eq!((scale, fast), (plain_scale, plain));
         }
     }
-    check::<crate::kernels::k_quants::Q4K>();
-    check::<crate::kernels::k_quants::Q5K>();
-    check::<crate::kernels::k_quants::Q6K>();
+    check::<crate::kernels::k_quants::Q4K>(&[1, 3]);
+    check::<crate::kernels::k_quants::Q5K>(&[1, 3]);
+    check::<crate::kernels::k_quants::Q6K>(&[209]);
+    check::<crate::kernels::k_quants::Q5Zero>(
+        &[0, 1, 2, 3, 4, 5, 6, 7].map(|block| 22 * block + 1),
+    );
 }
 
 /// The product by one kernel.
