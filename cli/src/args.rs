@@ -47,7 +47,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done, 1 goal not achieved or check failed, 2 bad usage or input, \
                   3 device or model unavailable, 4 the model asks for help and nobody is there, \
-                  130 interrupted."
+                  5 a scenario passed after healing, 130 interrupted."
 )]
 pub(crate) struct Cli {
     /// What to do.

@@ -96,7 +96,13 @@ impl Eyes for LazyEyes<'_> {
             images_in_history: profile.images_in_history(),
             ..EpisodeOptions::default()
         };
-        let mut user = AtTerminal::new(printer, &interrupt.cancel, false, interactive);
+        let mut user = AtTerminal {
+            printer,
+            cancel: &interrupt.cancel,
+            confirms: false,
+            interactive,
+            waits: false,
+        };
         let mut live = Live::new(printer);
         let mut controls = Controls {
             observer: &mut live,
