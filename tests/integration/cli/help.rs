@@ -42,7 +42,8 @@ fn help_lists_the_commands() {
       -V, --version  Print version
 
     Exit codes: 0 done, 1 goal not achieved or check failed, 2 bad usage or input, 3 device or model
-    unavailable, 4 the model asks for help and nobody is there, 130 interrupted.
+    unavailable, 4 the model asks for help and nobody is there, 5 a scenario passed after healing, 130
+    interrupted.
     ");
 }
 
