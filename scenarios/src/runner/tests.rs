@@ -1,3 +1,5 @@
+//! Scenarios on a fake device, with a model that knows where everything is.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
