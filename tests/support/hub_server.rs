@@ -65,7 +65,7 @@ pub struct Hit {
     pub start: Option<u64>,
     /// Whether a token was shown.
     pub token: bool,
-    /// Bytes of the body that were sent.
+    /// Bytes of the body that are sent; none if the client left before it had them.
     pub sent: usize,
 }
 
@@ -235,11 +235,13 @@ impl Server {
         let request = Request::read(&stream)?;
         let (answer, index) = self.answer(&request);
         let sent = answer.send(&stream, request.method == "HEAD");
-        if let Some(hit) = self.locked().hits.get_mut(index) {
-            hit.sent = *sent.as_ref().unwrap_or(&0);
+        if sent.is_err()
+            && let Some(hit) = self.locked().hits.get_mut(index)
+        {
+            hit.sent = 0;
         }
         drop(stream);
-        sent.map(|_| ())
+        sent
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {

@@ -32,6 +32,10 @@ const MAX_PARTS: u32 = 1000;
 /// The extension of a blob that is not yet whole.
 pub(super) const INCOMPLETE: &str = "incomplete";
 
+/// The end of the name of what is being made; no branch and no file of a model begins with a dot and
+/// ends like this.
+const NEW: &str = ".new";
+
 /// The cache of all repositories.
 #[derive(Clone, Debug)]
 pub(super) struct Cache {
@@ -326,9 +330,9 @@ impl Place {
 
 /// Makes a file beside `path` and then puts it in its place, so that nobody sees half of it.
 fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}-{:?}.new", std::process::id(), std::thread::current().id()));
-    let new = path.with_file_name(name);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (process, thread) = (std::process::id(), std::thread::current().id());
+    let new = path.with_file_name(format!(".{name}.{process}-{thread:?}{NEW}"));
     match fs::remove_file(&new) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => make(&new)?,
@@ -358,7 +362,7 @@ fn names_in(dir: &Path) -> io::Result<Vec<String>> {
 }
 
 /// Visits the files below a folder with their names relative to it. Links to folders are not
-/// followed.
+/// followed, and what another program is making or takes away meanwhile is not there.
 pub(super) fn walk(
     dir: &Path,
     prefix: &str,
@@ -366,8 +370,15 @@ pub(super) fn walk(
     visit: &mut dyn FnMut(&str, &Path) -> io::Result<()>,
 ) -> io::Result<()> {
     for name in names_in(dir)? {
+        if name.starts_with('.') && name.ends_with(NEW) {
+            continue;
+        }
         let (path, name) = (dir.join(&name), format!("{prefix}{name}"));
-        if fs::symlink_metadata(&path)?.is_dir() {
+        let found = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            found => found?,
+        };
+        if found.is_dir() {
             if depth > 0 {
                 walk(&path, &format!("{name}/"), depth - 1, visit)?;
             }

@@ -43,8 +43,14 @@ impl Answer {
         self
     }
 
-    /// Sends it, and returns how many bytes of the body went out.
-    pub(super) fn send(&self, stream: &TcpStream, only_head: bool) -> io::Result<usize> {
+    /// How many bytes of the body go out to a client that takes them.
+    fn length(&self, only_head: bool) -> usize {
+        let length = self.body.len();
+        if only_head { 0 } else { self.cut.or(self.hang).unwrap_or(length).min(length) }
+    }
+
+    /// Sends it.
+    pub(super) fn send(&self, stream: &TcpStream, only_head: bool) -> io::Result<()> {
         let mut head =
             vec![format!("HTTP/1.1 {} Whatever", self.status), "Connection: close".to_owned()];
         head.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
@@ -53,10 +59,9 @@ impl Answer {
         }
         write(stream, format!("{}\r\n\r\n", head.join("\r\n")).as_bytes())?;
         if only_head {
-            return Ok(0);
+            return Ok(());
         }
-        let end = self.cut.or(self.hang).unwrap_or(self.body.len()).min(self.body.len());
-        write(stream, &self.body[..end])?;
+        write(stream, &self.body[..self.length(only_head)])?;
         if self.hang.is_some() {
             // Until the other side has had enough; a read ends when it leaves.
             stream.set_read_timeout(Some(Duration::from_secs(120)))?;
@@ -67,7 +72,7 @@ impl Answer {
                 write(stream, &[0; 4096])?;
             }
         }
-        Ok(end)
+        Ok(())
     }
 
     fn spoil(&mut self, fault: Fault) {
@@ -122,7 +127,7 @@ impl Server {
             path,
             start: request.start,
             token: request.token.is_some(),
-            sent: 0,
+            sent: answer.length(request.method == "HEAD"),
         });
         (answer, state.hits.len() - 1)
     }

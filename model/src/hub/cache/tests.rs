@@ -106,3 +106,24 @@ fn what_is_no_model_is_passed_over() {
     let models = cache.list().unwrap();
     assert_eq!((models[0].partial_bytes, models[0].is_complete()), (10, false));
 }
+
+#[test]
+fn what_another_program_is_just_making_is_not_there() {
+    let (dir, cache) = cache(&[CONFIG]);
+    let place = cache.place("org/vlm");
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..2000 {
+                place.set_ref("main", COMMIT).unwrap();
+            }
+            is_done.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        while !is_done.load(std::sync::atomic::Ordering::SeqCst) {
+            assert_eq!(cache.refs("org/vlm").unwrap(), [("main".to_owned(), COMMIT.to_owned())]);
+        }
+    });
+    // What a program that was killed left is no branch either.
+    fs::write(dir.path().join("models--org--vlm/refs/.main.1-ThreadId(1).new"), COMMIT).unwrap();
+    assert_eq!(cache.refs("org/vlm").unwrap().len(), 1);
+}
