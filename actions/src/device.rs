@@ -10,8 +10,7 @@ mod area_fault;
 #[cfg(any(feature = "desktop", all(feature = "x11", target_os = "linux")))]
 pub mod desktop;
 pub mod fake;
-#[cfg(any(feature = "android", feature = "desktop", all(feature = "x11", target_os = "linux")))]
-mod pause;
+pub(crate) mod pause;
 pub mod still;
 
 use std::fmt;

@@ -64,6 +64,11 @@ pub struct Rect {
 }
 
 impl Rect {
+    /// Returns all of something of this size, from its corner.
+    pub fn whole(size: Size) -> Self {
+        Self { x: 0, y: 0, width: size.width, height: size.height }
+    }
+
     /// Whether a point of the same space lies inside; the right and bottom edges lie outside.
     pub fn contains<P: Point>(self, point: P) -> bool {
         let (x, y) = point.xy();

@@ -40,6 +40,7 @@ pub mod parse;
 pub mod schema;
 pub mod screenshot;
 pub mod secret;
+pub mod yaml;
 
 pub use action::{Action, ActionSpace, Direction, InvalidAction, Status, SystemButton, Verb};
 #[cfg(feature = "android")]

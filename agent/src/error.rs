@@ -47,7 +47,7 @@ impl EpisodeError {
 }
 
 /// Returns an error's message with what caused it, each after a colon.
-pub(crate) fn with_source(error: &dyn std::error::Error) -> String {
+pub fn with_source(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -61,7 +61,7 @@ pub use agreement::{Agreement, Reference, Screen};
 pub use conversation::{Conversation, Said};
 pub use document::{Document, read_document};
 pub use episode::{Controls, Episode, EpisodeEvent, EpisodeObserver, EpisodeOptions, run_episode};
-pub use error::EpisodeError;
+pub use error::{EpisodeError, with_source};
 pub use family::{Family, FamilyError, Surface};
 pub use grounding::list::{ListOptions, Thing, Things, ground_all};
 pub use grounding::{Grounding, GroundingError, ground};

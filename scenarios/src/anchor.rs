@@ -94,8 +94,8 @@ impl Anchor {
     /// Returns the pixels right around the point.
     fn core_picture(&self) -> RgbImage {
         let point = PixelPoint { x: self.point.x - self.around.x, y: self.point.y - self.around.y };
-        let whole = Rect { x: 0, y: 0, ..self.around };
-        picture::cut(&self.picture, core(&self.picture, point).unwrap_or(whole))
+        core(&self.picture, point)
+            .map_or_else(|| self.picture.clone(), |core| picture::cut(&self.picture, core))
     }
 
     /// Returns where the target is in `picture`.
@@ -147,13 +147,5 @@ fn grown(rect: Rect, (x, y): (u32, u32)) -> Rect {
 
 /// Returns the part of a rectangle that is on a screen of this size.
 fn clip(rect: Rect, size: Size) -> Option<Rect> {
-    let along = |start: i32, length: u32, limit: u32| {
-        let end = i64::from(start) + i64::from(length);
-        let (start, end) = (i64::from(start).max(0), end.min(i64::from(limit)));
-        let length = u32::try_from(end - start).ok().filter(|&length| length > 0)?;
-        Some((i32::try_from(start).ok()?, length))
-    };
-    let (x, width) = along(rect.x, rect.width, size.width)?;
-    let (y, height) = along(rect.y, rect.height, size.height)?;
-    Some(Rect { x, y, width, height })
+    rect.intersection(Rect::whole(size))
 }

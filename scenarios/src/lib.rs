@@ -11,12 +11,12 @@
 pub mod anchor;
 pub mod check;
 pub mod eyes;
+mod files;
 pub mod report;
 pub mod result;
 pub mod runner;
 pub mod scenario;
 pub mod score;
-mod yaml;
 
 pub use anchor::{Anchor, AnchorError, Anchors};
 pub use check::CheckResult;

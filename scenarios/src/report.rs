@@ -8,10 +8,10 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use handsight_agent::{TraceError, read_trace};
 
 use crate::check::CheckResult;
+use crate::files::replace;
 
 /// The name of the report beside the trace.
 pub const REPORT_FILE: &str = "report.html";
@@ -60,14 +60,6 @@ pub fn write_report(
     let trace = read_trace(trace_dir)?;
     let page = html::render(&trace, checks)?;
     let path = trace_dir.join(REPORT_FILE);
-    // A report that was there stays whole until the new one is.
-    let partial = path.with_extension("html.partial");
-    let written = fs::write(&partial, page).and_then(|()| fs::rename(&partial, &path));
-    match written {
-        Ok(()) => Ok(path),
-        Err(source) => {
-            let _ = fs::remove_file(&partial);
-            Err(ReportError::Write { source })
-        }
-    }
+    replace(&path, page.as_bytes()).map_err(|source| ReportError::Write { source })?;
+    Ok(path)
 }

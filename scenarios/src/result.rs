@@ -57,6 +57,25 @@ pub struct StepResult {
     pub hint: Option<String>,
 }
 
+impl StepResult {
+    /// A step that has nothing to tell yet.
+    pub(crate) fn begun(id: String, file: PathBuf, line: u64, title: String) -> Self {
+        Self {
+            id,
+            file,
+            line,
+            title,
+            status: Status::Passed,
+            seconds: 0.0,
+            found_by: Vec::new(),
+            changes: Vec::new(),
+            pictures: Vec::new(),
+            problem: None,
+            hint: None,
+        }
+    }
+}
+
 /// How a scenario or a step ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

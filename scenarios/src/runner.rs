@@ -12,9 +12,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use handsight_actions::{Device, DeviceError, PixelPoint};
-use handsight_agent::{CancelFlag, SettleOptions};
-use image::RgbImage;
+use handsight_actions::{Device, DeviceError, PixelPoint, Screenshot};
+use handsight_agent::{CancelFlag, SettleOptions, with_source};
 use serde_json::{Value, json};
 
 use self::process::Processes;
@@ -127,6 +126,7 @@ pub fn run_scenario(
         renewed: Vec::new(),
         variables: Variables::new(),
         processes: Processes::new(options.env.clone()),
+        judged: BTreeMap::new(),
         deadline: start + scenario.timeout,
         file: Vec::new(),
         steps: Vec::new(),
@@ -135,7 +135,7 @@ pub fn run_scenario(
         in_teardown: false,
     };
     let (status, steps, model_calls) = run.whole(scenario);
-    if anchors.is_changed() && options.anchors != AnchorMode::Off {
+    if anchors.is_changed() {
         anchors.save()?;
     }
     Ok(ScenarioResult {
@@ -158,6 +158,8 @@ struct Run<'a, 'c> {
     renewed: Vec<(AnchorKey, Anchor)>,
     variables: Variables,
     processes: Processes,
+    /// What the model said of claims, by the screen it was shown.
+    judged: BTreeMap<(u64, String), f64>,
     /// When what is under way must have ended.
     deadline: Instant,
     /// The file whose steps are done, after those that include it.
@@ -201,13 +203,7 @@ impl From<DeviceError> for StepError {
         if let DeviceError::Halted { .. } = error {
             return Self::Stopped;
         }
-        let mut problem = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            problem = format!("{problem}: {cause}");
-            source = cause.source();
-        }
-        Self::Failed { problem, hint: error.hint() }
+        Self::Failed { problem: with_source(&error), hint: error.hint() }
     }
 }
 
@@ -271,17 +267,10 @@ impl<'a> Run<'a, '_> {
     ) -> Result<(), StepError> {
         if let StepError::Failed { problem, hint } = &error {
             self.steps.push(StepResult {
-                id: id.to_owned(),
-                file: scenario.path.clone(),
-                line: 1,
-                title: id.to_owned(),
                 status: Status::Failed,
-                seconds: 0.0,
-                found_by: Vec::new(),
-                changes: Vec::new(),
-                pictures: Vec::new(),
                 problem: Some(problem.clone()),
                 hint: hint.clone(),
+                ..StepResult::begun(id.to_owned(), scenario.path.clone(), 1, id.to_owned())
             });
         }
         Err(error)
@@ -302,20 +291,8 @@ impl<'a> Run<'a, '_> {
         let start = Instant::now();
         // Those within a step come after it, so its place is taken now.
         let index = self.steps.len();
-        let file = self.folder_file().to_owned();
-        self.steps.push(StepResult {
-            id: step.id.clone(),
-            file,
-            line: step.line,
-            title,
-            status: Status::Passed,
-            seconds: 0.0,
-            found_by: Vec::new(),
-            changes: Vec::new(),
-            pictures: Vec::new(),
-            problem: None,
-            hint: None,
-        });
+        let file = self.current_file().to_owned();
+        self.steps.push(StepResult::begun(step.id.clone(), file, step.line, title));
         let outer = self.deadline;
         if let Some(timeout) = step.timeout {
             self.deadline = outer.min(start + timeout);
@@ -366,7 +343,7 @@ impl<'a> Run<'a, '_> {
 
     /// Keeps what was on the screen when a target was found. A report that lacks a picture is better
     /// than a run that stops for want of space.
-    fn keep_picture(&mut self, notes: &mut Notes, screen: &RgbImage, point: Option<PixelPoint>) {
+    fn keep_picture(&mut self, notes: &mut Notes, screen: &Screenshot, point: Option<PixelPoint>) {
         if let Some(folder) = &mut self.controls.pictures
             && let Ok(picture) = folder.keep(screen, point)
         {
@@ -379,7 +356,7 @@ impl<'a> Run<'a, '_> {
         if self.controls.pictures.is_some()
             && let Ok(observation) = self.controls.device.observe()
         {
-            self.keep_picture(notes, &observation.screenshot.image, None);
+            self.keep_picture(notes, &observation.screenshot, None);
         }
     }
 
@@ -404,7 +381,7 @@ impl<'a> Run<'a, '_> {
     }
 
     /// Returns the file whose steps are done.
-    fn folder_file(&self) -> &Path {
+    fn current_file(&self) -> &Path {
         self.file.last().map_or(Path::new(""), |scenario| &scenario.path)
     }
 

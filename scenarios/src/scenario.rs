@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use handsight_actions::yaml::from_yaml;
 use schemars::{Schema, schema_for};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use self::condition::beside;
 pub use self::error::ScenarioError;
 use self::file::ScenarioFile;
 use self::step::{Each, Reader, Step, StepProblem, Task};
-use crate::yaml;
+use crate::files::{MAX_BYTES, read_text};
 
 /// The longest a scenario takes if it does not say, in seconds.
 const TIMEOUT: f64 = 600.0;
@@ -64,7 +65,7 @@ impl Scenario {
     /// `outer` are the files on the way to this one.
     fn nested(path: &Path, outer: &mut Vec<PathBuf>) -> Result<Self, ScenarioError> {
         let unreadable = |source| ScenarioError::Read { source };
-        let text = yaml::read_text(path).map_err(unreadable)?;
+        let text = read_text(path, MAX_BYTES).map_err(unreadable)?;
         let whole = fs_err::canonicalize(path).map_err(unreadable)?;
         if outer.contains(&whole) {
             return Err(ScenarioError::Cycle { path: path.to_owned() });
@@ -101,13 +102,8 @@ impl Scenario {
             column: column.max(1),
             problem,
         };
-        let mut options = serde_saphyr::Options::default();
-        options.with_snippet = false;
         let file: ScenarioFile =
-            serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-                let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-                syntax(line, column, yaml::problem(&error))
-            })?;
+            from_yaml(text).map_err(|error| syntax(error.line, error.column, error.problem))?;
         let in_step =
             |error: StepProblem| syntax(error.at.line(), error.at.column(), error.problem);
         let seconds = file.timeout.unwrap_or(TIMEOUT);

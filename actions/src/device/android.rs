@@ -51,7 +51,7 @@ pub use self::wireless::{Wireless, wireless};
 use super::pause::pause_unless;
 use super::{Device, DeviceError, DeviceInfo, DeviceKind, admit};
 use crate::action::{Action, ActionSpace, Verb};
-use crate::geometry::{DesktopPoint, PixelPoint, Size};
+use crate::geometry::{DesktopPoint, PixelPoint, Rect, Size};
 use crate::halt::{Halt, HaltState};
 use crate::observation::{Observation, Place, Window, WindowAt};
 use crate::screenshot::Screenshot;
@@ -424,7 +424,7 @@ impl Device for AndroidDevice {
             id: hasher.finish(),
             app: focus.package,
             title: focus.activity,
-            area: Screen::area(self.size),
+            area: Rect::whole(self.size),
         }))
     }
 

@@ -344,12 +344,11 @@ impl Device for FakeDevice {
 
     /// Each screen is the one window of an application called `fake`.
     fn window(&mut self, _: Place) -> Result<WindowAt, DeviceError> {
-        let Size { width, height } = self.size;
         Ok(WindowAt::Window(Window {
             id: self.current as u64,
             app: "fake".to_owned(),
             title: self.screen().to_owned(),
-            area: Rect { x: 0, y: 0, width, height },
+            area: Rect::whole(self.size),
         }))
     }
 

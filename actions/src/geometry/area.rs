@@ -17,8 +17,7 @@ pub struct Area {
 impl Area {
     /// All of a monitor.
     pub fn whole(monitor: MonitorLayout) -> Self {
-        let Size { width, height } = monitor.size;
-        Self { monitor, rect: Rect { x: 0, y: 0, width, height } }
+        Self { monitor, rect: Rect::whole(monitor.size) }
     }
 
     /// A rectangle of the desktop, in its units, that lies on a monitor; and on others of the same
@@ -38,10 +37,8 @@ impl Area {
 
     /// A region of this area, in its own pixels; `None` if it is empty or reaches beyond it.
     pub fn region(self, region: Rect) -> Option<Self> {
-        let Size { width, height } = self.size();
-        let whole = Rect { x: 0, y: 0, width, height };
-        let is_inside = region.width > 0 && region.height > 0;
-        (is_inside && whole.intersection(region) == Some(region)).then(|| {
+        let whole = Rect::whole(self.size());
+        (whole.intersection(region) == Some(region)).then(|| {
             let corner = self.rect.place(MonitorPoint { x: region.x, y: region.y });
             Self { rect: Rect { x: corner.x, y: corner.y, ..region }, ..self }
         })

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::rule::{Chord, Hours, Limit, Pattern, Region, WindowRule};
 use crate::action::Verb;
 use crate::halt::Reaction;
+use crate::yaml::{YamlError, from_yaml};
 
 /// The version of the format this build reads.
 pub const POLICY_VERSION: u32 = 1;
@@ -215,16 +216,8 @@ impl SafetyPolicy {
     /// # Errors
     /// As [`SafetyPolicy::open`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, SafetyPolicyError> {
-        let mut options = serde_saphyr::Options::default();
-        options.with_snippet = false;
-        let policy: Self = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let place = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-            SafetyPolicyError::Syntax {
-                path: path.to_owned(),
-                line: place.0.max(1),
-                column: place.1.max(1),
-                problem: problem(&error),
-            }
+        let policy: Self = from_yaml(text).map_err(|YamlError { line, column, problem }| {
+            SafetyPolicyError::Syntax { path: path.to_owned(), line, column, problem }
         })?;
         policy.make_sense().map_err(|problem| SafetyPolicyError::Contradiction {
             path: path.to_owned(),
@@ -293,14 +286,6 @@ impl Rules {
     fn is_empty(&self) -> bool {
         self.lengths().iter().all(Option::is_none)
     }
-}
-
-/// Returns the message of an error without its place and without advice to programmers.
-fn problem(error: &serde_saphyr::Error) -> String {
-    let message = error.without_snippet().to_string();
-    let line = message.lines().next().unwrap_or_default();
-    let line = line.rsplit_once(" at line ").map_or(line, |(text, _)| text);
-    line.split_once(", set DuplicateKeyPolicy").map_or(line, |(text, _)| text).to_owned()
 }
 
 /// Returns the JSON Schema of a safety policy, for editors.

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use image::{Rgb, RgbImage};
 use memchr::memmem;
 
-use crate::geometry::{Rect, Size};
+use crate::device::pause::pause;
+use crate::geometry::Rect;
 
 /// How long a program may take to show what was typed.
 const SHOWING: Duration = Duration::from_millis(1500);
@@ -134,11 +135,6 @@ impl Blackout {
         });
         Ok(())
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "programs take a moment to show what was typed")]
-fn pause(time: Duration) {
-    std::thread::sleep(time);
 }
 
 impl Echo {
@@ -288,11 +284,6 @@ fn union(a: Rect, b: Rect) -> Rect {
         width: side(x, end(a.x, a.width), end(b.x, b.width)),
         height: side(y, end(a.y, a.height), end(b.y, b.height)),
     }
-}
-
-/// Returns all of a screen.
-pub(super) fn whole(size: Size) -> Rect {
-    Rect { x: 0, y: 0, width: size.width, height: size.height }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer};
 use super::SecretName;
 use super::vault::SecretError;
 use crate::guard::rule::WindowRule;
+use crate::yaml::{YamlError, from_yaml};
 
 /// The most bytes of a file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -162,17 +163,9 @@ impl SecretsFile {
     /// # Errors
     /// [`SecretError::Syntax`] with line and column, [`SecretError::Entry`] for what makes no sense.
     pub fn parse(text: &str, path: &Path) -> Result<Self, SecretError> {
-        let mut options = serde_saphyr::Options::default();
-        options.with_snippet = false;
-        let written: Written =
-            serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-                let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-                SecretError::Syntax {
-                    path: path.to_owned(),
-                    line: line.max(1),
-                    column: column.max(1),
-                }
-            })?;
+        let written: Written = from_yaml(text).map_err(|YamlError { line, column, .. }| {
+            SecretError::Syntax { path: path.to_owned(), line, column }
+        })?;
         let senseless = |name: &str, problem| SecretError::Entry {
             path: path.to_owned(),
             name: name.chars().take(64).collect(),

@@ -5,13 +5,13 @@ use std::fmt;
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroize as _;
 
-use super::blackout::{Blackout, whole};
+use super::blackout::Blackout;
 use super::text::{Piece, pieces};
 use super::{SecretName, SecretRefusal, Secrets};
 use crate::action::{Action, MAX_TEXT};
 use crate::clipboard::PASTE_FROM;
 use crate::device::{Device, DeviceError, DeviceInfo, DeviceKind};
-use crate::geometry::PixelPoint;
+use crate::geometry::{PixelPoint, Rect};
 use crate::guard::quoted;
 use crate::observation::{Observation, Place, WindowAt};
 
@@ -102,7 +102,7 @@ impl<D: Device> SecretHand<D> {
         // A part of it may be there even if it failed.
         let area = match &window {
             WindowAt::Window(window) => window.area,
-            WindowAt::Nothing | WindowAt::Unknown => whole(before.size()),
+            WindowAt::Nothing | WindowAt::Unknown => Rect::whole(before.size()),
         };
         let device = &mut self.device;
         let look = || device.observe().map(|observation| observation.screenshot.image);
@@ -244,7 +244,7 @@ impl<D> fmt::Debug for SecretHand<D> {
 mod tests {
     use super::*;
     use crate::device::fake::{FakeDevice, FakeScreen};
-    use crate::geometry::{Rect, Size};
+    use crate::geometry::Size;
     use crate::guard::rule::WindowRule;
 
     fn hand(windows: Vec<WindowRule>) -> SecretHand<FakeDevice> {

@@ -132,6 +132,14 @@ fn phone_line(phone: &AndroidPhone) -> String {
 }
 
 fn value((index, monitor): (usize, &Monitor)) -> Value {
+    let mut value = place((index, monitor));
+    value["scale"] = json!(monitor.scale);
+    value["primary"] = json!(monitor.is_primary);
+    value
+}
+
+/// Returns which monitor it is, and where on the desktop.
+pub(super) fn place((index, monitor): (usize, &Monitor)) -> Value {
     let layout = &monitor.layout;
     json!({
         "index": index,
@@ -140,8 +148,6 @@ fn value((index, monitor): (usize, &Monitor)) -> Value {
         "height": layout.size.height,
         "x": layout.origin.x,
         "y": layout.origin.y,
-        "scale": monitor.scale,
-        "primary": monitor.is_primary,
     })
 }
 

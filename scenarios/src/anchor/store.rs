@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use handsight_actions::yaml::from_yaml;
 use handsight_actions::{PixelPoint, Rect, Size};
 use image::{ImageReader, Limits, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::Anchor;
+use crate::files::{read_text, replace};
 
 /// The version of the format.
 const ANCHORS_VERSION: u32 = 1;
@@ -144,7 +146,7 @@ impl Anchors {
     pub fn open(folder: PathBuf) -> Result<Self, AnchorError> {
         let path = folder.join(LIST);
         let mut anchors = Self::empty(folder);
-        let text = match read_list(&path) {
+        let text = match read_text(&path, MAX_LIST_BYTES) {
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(anchors),
             other => other.map_err(|source| AnchorError::File { task: "read", source })?,
         };
@@ -154,10 +156,8 @@ impl Anchors {
             column,
             problem,
         };
-        let list: List = serde_saphyr::from_str(&text).map_err(|error| {
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            syntax(line, column, crate::yaml::problem(&error))
-        })?;
+        let list: List =
+            from_yaml(&text).map_err(|error| syntax(error.line, error.column, error.problem))?;
         if list.version != ANCHORS_VERSION || list.anchors.len() > MAX_ANCHORS {
             let (version, count) = (list.version, list.anchors.len());
             let problem =
@@ -181,8 +181,9 @@ impl Anchors {
             Rect { x, y, width, height }
         };
         let [width, height] = entry.screen;
+        let screen = Size { width, height };
         let anchor = Anchor {
-            screen: Size { width, height },
+            screen,
             point: PixelPoint { x: entry.point[0], y: entry.point[1] },
             target: rect(entry.area),
             around: rect(entry.around),
@@ -190,13 +191,7 @@ impl Anchors {
             like_it: entry.like_it,
         };
         let (target, around, point) = (anchor.target, anchor.around, anchor.point);
-        let inside = |outer: Rect, inner: Rect| {
-            let last = |start: i32, length: u32| i64::from(start) + i64::from(length);
-            inner.x >= outer.x
-                && inner.y >= outer.y
-                && last(inner.x, inner.width) <= last(outer.x, outer.width)
-                && last(inner.y, inner.height) <= last(outer.y, outer.height)
-        };
+        let inside = |outer: Rect, inner: Rect| outer.intersection(inner) == Some(inner);
         if anchor.picture.dimensions() != (around.width, around.height) {
             let (width, height) = anchor.picture.dimensions();
             return Err(wrong(format!(
@@ -204,7 +199,7 @@ impl Anchors {
                 around.width, around.height
             )));
         }
-        let screen = Rect { x: 0, y: 0, width, height };
+        let screen = Rect::whole(screen);
         if !(target.contains(point) && inside(around, target) && inside(screen, around)) {
             return Err(wrong("lies where the list says it cannot".to_owned()));
         }
@@ -265,18 +260,6 @@ fn list_text(anchors: &BTreeMap<AnchorKey, Anchor>) -> std::io::Result<String> {
     serde_saphyr::to_string(&list).map_err(std::io::Error::other)
 }
 
-/// Reads the list, unless it is far longer than one is.
-fn read_list(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    fs::File::open(path)?.take(MAX_LIST_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_LIST_BYTES {
-        let problem = format!("`{}` has over {MAX_LIST_BYTES} bytes", path.display());
-        return Err(std::io::Error::other(problem));
-    }
-    Ok(text)
-}
-
 fn read_picture(path: &Path) -> image::ImageResult<RgbImage> {
     let mut reader = ImageReader::open(path)?;
     reader.set_format(image::ImageFormat::Png);
@@ -300,11 +283,4 @@ fn picture_name(key: &AnchorKey) -> String {
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     format!("{}-{hash:08x}-{}.png", words.trim_matches('-'), key.nth)
-}
-
-/// Writes a file that is there whole or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let partial = path.with_extension("partial");
-    fs::write(&partial, bytes)?;
-    fs::rename(&partial, path)
 }

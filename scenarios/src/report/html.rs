@@ -23,12 +23,7 @@ pub(super) const STYLE: &str = include_str!("html/style.css");
 pub(super) fn render(trace: &Trace, checks: Option<&[CheckResult]>) -> Result<String, TraceError> {
     let pictures = Pictures::of(trace)?;
     let goal = escape(&trace.started.goal);
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{goal} · Handsight</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
-    );
+    let mut page = head(&goal, STYLE);
     page.push_str(&pictures.symbols());
     page.push_str("<main>\n");
     page.push_str(&header(trace, checks, &goal));
@@ -47,6 +42,16 @@ pub(super) fn render(trace: &Trace, checks: Option<&[CheckResult]>) -> Result<St
         trace.started.time.strftime("%Y-%m-%d %H:%M:%S UTC"),
     );
     Ok(page)
+}
+
+/// Returns the beginning of a page, up to its body. Neither the title nor the style is escaped.
+pub(super) fn head(title: &str, style: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title} · Handsight</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+    )
 }
 
 /// The pictures of a trace that are still there.

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use fs_err as fs;
-use handsight_actions::PixelPoint;
-use image::RgbImage;
+use handsight_actions::{PixelPoint, Screenshot};
 use image::codecs::webp::WebPEncoder;
 use serde::Serialize;
 
@@ -44,10 +43,10 @@ impl PictureFolder {
     /// What the operating system said; it names the file.
     pub(crate) fn keep(
         &mut self,
-        image: &RgbImage,
+        screenshot: &Screenshot,
         point: Option<PixelPoint>,
     ) -> std::io::Result<Picture> {
-        let fingerprint = handsight_actions::Screenshot::now(image.clone(), 1.0).fingerprint();
+        let (fingerprint, image) = (screenshot.fingerprint(), &screenshot.image);
         let file = format!("{fingerprint:016x}.webp");
         if self.kept.insert(fingerprint) {
             fs::create_dir_all(&self.folder)?;

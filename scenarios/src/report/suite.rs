@@ -12,6 +12,7 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 use serde::Serialize;
 
 use super::ReportError;
+use crate::files::replace;
 use crate::result::{ScenarioResult, Status, StepResult};
 
 /// How many scenarios ended how.
@@ -89,7 +90,7 @@ pub fn write_suite(folder: &Path, results: &[ScenarioResult]) -> Result<(), Repo
     let files =
         [("result.json", json), ("junit.xml", xml), ("summary.md", summary), ("report.html", html)];
     for (name, text) in files {
-        fs::write(folder.join(name), text).map_err(failed)?;
+        replace(&folder.join(name), text.as_bytes()).map_err(failed)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Reports of recorded episodes.
 
+use fs_err as fs;
 use handsight_actions::{Action, FakeDevice, FakeScreen, Halt, PixelPoint, Rect, Size, Status};
 use handsight_agent::{
     CancelFlag, Controls, EpisodeOptions, ScriptedPolicy, ScriptedReply, SettleOptions,

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use handsight_actions::{Action, Direction, PixelPoint, Verb};
+use handsight_actions::{Action, Direction, PixelPoint, Screenshot, Verb};
 use handsight_agent::settle::{observe_still, pause};
-use image::RgbImage;
 
 use super::{AnchorMode, Notes, Run, StepError};
 use crate::anchor::{Anchor, AnchorKey, Change, Sighting};
@@ -21,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl Run<'_, '_> {
     /// Looks at the screen once it is still.
-    pub(super) fn look(&mut self) -> Result<RgbImage, StepError> {
+    pub(super) fn look(&mut self) -> Result<Screenshot, StepError> {
         let mut settle = self.options.settle;
         settle.limit = settle.limit.min(self.time_left());
         let cancel = self.controls.cancel;
@@ -29,7 +28,7 @@ impl Run<'_, '_> {
         if self.is_cancelled() {
             return Err(StepError::Stopped);
         }
-        Ok(settled.observation.screenshot.image)
+        Ok(settled.observation.screenshot)
     }
 
     pub(super) fn perform(&mut self, action: &Action) -> Result<(), StepError> {
@@ -141,12 +140,12 @@ impl Run<'_, '_> {
     fn await_anchor(
         &mut self,
         anchor: &Anchor,
-        screen: &mut RgbImage,
+        screen: &mut Screenshot,
     ) -> Result<Sighting, StepError> {
         let patience = self.options.patience.min(self.time_left());
         let start = std::time::Instant::now();
         loop {
-            let sighting = anchor.find(screen);
+            let sighting = anchor.find(&screen.image);
             if matches!(sighting, Sighting::Found { .. }) || start.elapsed() >= patience {
                 return Ok(sighting);
             }
@@ -158,23 +157,23 @@ impl Run<'_, '_> {
     fn find_by_model(
         &mut self,
         key: AnchorKey,
-        screen: &RgbImage,
+        screen: &Screenshot,
         remembered: Option<&Anchor>,
         notes: &mut Notes,
     ) -> Result<PixelPoint, StepError> {
         self.model_calls += 1;
-        let found = self.controls.eyes.find(screen, &key.target)?;
+        let found = self.controls.eyes.find(&screen.image, &key.target)?;
         let Some(Found { point, area }) = found else {
             return Err(StepError::failed(format!("{:?} is not on the screen", key.target)));
         };
         notes.found_by.push(FoundBy::Model);
         self.keep_picture(notes, screen, Some(point));
         if let Some(anchor) = remembered {
-            let change = Change::between(anchor, screen, point);
+            let change = Change::between(anchor, &screen.image, point);
             notes.changes.push(format!("{:?} {change}", key.target));
         }
         if self.options.anchors != AnchorMode::Off
-            && let Some(anchor) = Anchor::of(screen, point, area)
+            && let Some(anchor) = Anchor::of(&screen.image, point, area)
         {
             self.renewed.push((key, anchor));
         }

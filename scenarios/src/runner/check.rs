@@ -7,9 +7,9 @@ use handsight_actions::{Place, WindowAt};
 use handsight_agent::settle::pause;
 
 use super::{Run, StepError};
+use crate::files::{MAX_BYTES, read_text};
 use crate::scenario::condition::{Condition, Shell, Text};
 use crate::scenario::template::is_true;
-use crate::yaml::read_text;
 
 /// How long to wait before something that does not hold is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -44,24 +44,17 @@ impl Run<'_, '_> {
         patience: Duration,
     ) -> Result<(), StepError> {
         let deadline = Instant::now() + patience.min(self.time_left());
-        let mut seen = None;
+        self.judged.clear();
         loop {
-            let screen = condition.asks_model().then(|| self.look()).transpose()?;
-            let is_new = seen.is_none() || screen != seen;
-            if is_new || screen.is_none() {
-                seen = screen;
-                match self.judge(condition)? {
-                    Verdict::Holds => {
-                        self.keep_renewed();
-                        return Ok(());
-                    }
-                    Verdict::Found(found) if Instant::now() >= deadline => {
-                        return Err(StepError::failed(format!("expected {condition}; {found}")));
-                    }
-                    Verdict::Found(_) => {}
+            match self.judge_again(condition)? {
+                Verdict::Holds => {
+                    self.keep_renewed();
+                    return Ok(());
                 }
-            } else if Instant::now() >= deadline {
-                return Err(StepError::failed(format!("expected {condition}; the screen stayed")));
+                Verdict::Found(found) if Instant::now() >= deadline => {
+                    return Err(StepError::failed(format!("expected {condition}; {found}")));
+                }
+                Verdict::Found(_) => {}
             }
             if !pause(LOOK_AGAIN, self.controls.cancel) && self.is_cancelled() {
                 return Err(StepError::Stopped);
@@ -71,12 +64,30 @@ impl Run<'_, '_> {
 
     /// Judges a condition now.
     pub(super) fn judge(&mut self, condition: &Condition) -> Result<Verdict, StepError> {
+        self.judged.clear();
+        self.judge_again(condition)
+    }
+
+    /// Returns how probable the model takes a claim to be, which it has said before of a screen that has
+    /// not changed.
+    fn probability(&mut self, claim: String) -> Result<f64, StepError> {
+        let screen = self.look()?;
+        let asked = (screen.fingerprint(), claim);
+        if let Some(&probability) = self.judged.get(&asked) {
+            return Ok(probability);
+        }
+        self.model_calls += 1;
+        let probability = self.controls.eyes.judge(&screen.image, &asked.1)?;
+        self.judged.insert(asked, probability);
+        Ok(probability)
+    }
+
+    /// Judges a condition; what the model said of this very screen holds still.
+    fn judge_again(&mut self, condition: &Condition) -> Result<Verdict, StepError> {
         match condition {
             Condition::Seen { claim, at_least } => {
                 let claim = self.render(claim)?;
-                let screen = self.look()?;
-                self.model_calls += 1;
-                let probability = self.controls.eyes.judge(&screen, &claim)?;
+                let probability = self.probability(claim)?;
                 Ok(Verdict::of(probability >= *at_least, || {
                     format!("the model is {:.0} % sure of it", probability * 100.0)
                 }))
@@ -93,12 +104,12 @@ impl Run<'_, '_> {
                 Ok(Verdict::of(output.code == Some(0), || output.describe()))
             }
             Condition::Not(condition) => {
-                let holds = self.judge(condition)?.holds();
+                let holds = self.judge_again(condition)?.holds();
                 Ok(Verdict::of(!holds, || "it holds".to_owned()))
             }
             Condition::All(conditions) => {
                 for condition in conditions {
-                    if let Verdict::Found(found) = self.judge(condition)? {
+                    if let Verdict::Found(found) = self.judge_again(condition)? {
                         return Ok(Verdict::Found(format!("{condition}: {found}")));
                     }
                 }
@@ -107,7 +118,7 @@ impl Run<'_, '_> {
             Condition::Any(conditions) => {
                 let mut all = Vec::new();
                 for condition in conditions {
-                    match self.judge(condition)? {
+                    match self.judge_again(condition)? {
                         Verdict::Holds => return Ok(Verdict::Holds),
                         Verdict::Found(found) => all.push(format!("{condition}: {found}")),
                     }
@@ -150,7 +161,7 @@ impl Run<'_, '_> {
         let Some(text) = text else {
             return Ok(Verdict::of(path.exists(), || "there is none".to_owned()));
         };
-        match read_text(&path) {
+        match read_text(&path, MAX_BYTES) {
             Ok(found) => {
                 let matched = self.matches(text, &found)?;
                 Ok(Verdict::of(matched, || format!("its text is {}", quoted(&found))))
@@ -193,23 +204,11 @@ impl Run<'_, '_> {
         let inside = fs::canonicalize(self.folder())
             .and_then(|folder| Ok(fs::canonicalize(&path)?.starts_with(folder)));
         match inside {
-            Ok(true) => read_text(&path).map_err(|error| StepError::failed(error.to_string())),
+            Ok(true) => {
+                read_text(&path, MAX_BYTES).map_err(|error| StepError::failed(error.to_string()))
+            }
             Ok(false) => Err(StepError::failed(format!("`{name}` leads out of the folder"))),
             Err(error) => Err(StepError::failed(error.to_string())),
-        }
-    }
-}
-
-impl Condition {
-    /// Whether a model judges a part of it.
-    pub(super) fn asks_model(&self) -> bool {
-        match self {
-            Self::Seen { .. } => true,
-            Self::Not(condition) => condition.asks_model(),
-            Self::All(conditions) | Self::Any(conditions) => {
-                conditions.iter().any(Self::asks_model)
-            }
-            _ => false,
         }
     }
 }

@@ -44,7 +44,7 @@ impl<'a> Run<'a, '_> {
                 let screen = self.look()?;
                 self.model_calls += 1;
                 let schema = schema.clone().unwrap_or_else(|| json!({ "type": "string" }));
-                let value = self.controls.eyes.read(&screen, &question, &schema)?;
+                let value = self.controls.eyes.read(&screen.image, &question, &schema)?;
                 self.variables.insert(variable.clone(), value);
                 Ok(())
             }

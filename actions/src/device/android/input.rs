@@ -8,7 +8,7 @@ use super::quote::quote;
 use super::screen::Screen;
 use super::text::typed;
 use crate::action::{Direction, SystemButton};
-use crate::geometry::{DesktopPoint, PixelPoint, Size};
+use crate::geometry::{DesktopPoint, PixelPoint, Rect, Size};
 use crate::key::{Key, NamedKey};
 
 /// How long a finger takes for a swipe.
@@ -82,7 +82,7 @@ pub(crate) fn scroll(
     screen: &Screen,
     screenshot: Size,
 ) -> Vec<Step> {
-    let middle = Screen::area(screenshot).center();
+    let middle = Rect::whole(screenshot).center();
     let from = screen.place(at.unwrap_or(middle), screenshot);
     // The finger moves against the view.
     let (is_vertical, forward) = match direction {

@@ -95,11 +95,6 @@ impl Screen {
         let origin = DesktopPoint { x: 0, y: 0 };
         Area::whole(MonitorLayout { origin, size: self.size, scale: 1.0 })
     }
-
-    /// Returns all of a screenshot.
-    pub(crate) fn area(screenshot: Size) -> Rect {
-        Rect { x: 0, y: 0, width: screenshot.width, height: screenshot.height }
-    }
 }
 
 /// Keeps what is said of display 0; an emulator or a foldable may have others before it.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use regex::Regex;
 
+use super::view::no_monitor;
 use super::{DesktopOptions, Failure, Monitor, Screen, View};
 use crate::device::{AreaFault, DeviceError};
 
@@ -121,10 +122,8 @@ impl MonitorChoice {
             Self::Index(index) => Some(*index),
             Self::Name(name) => monitors.iter().position(|monitor| monitor.name == *name),
         };
-        found.filter(|&index| index < monitors.len()).ok_or_else(|| AreaFault::NoMonitor {
-            monitor: self.to_string(),
-            available: monitors.iter().map(|monitor| monitor.name.clone()).collect(),
-        })
+        let found = found.filter(|&index| index < monitors.len());
+        found.ok_or_else(|| no_monitor(self.to_string(), monitors))
     }
 }
 

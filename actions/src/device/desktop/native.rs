@@ -50,7 +50,7 @@ impl Screen {
         let short = || Failure::Refused("the capture has too few pixels".into());
         let image = RgbImage::from_raw(width, height, samples).ok_or_else(short)?;
         let part = area.on_monitor();
-        let whole = Rect { x: 0, y: 0, width, height };
+        let whole = Rect::whole(Size { width, height });
         if part == whole {
             return Ok(image);
         }

@@ -144,10 +144,7 @@ impl View {
         } else {
             let mut named =
                 (0..monitors.len()).filter(|&index| monitors[index].name == self.monitor.name);
-            let gone = || AreaFault::NoMonitor {
-                monitor: self.monitor.name.clone(),
-                available: monitors.iter().map(|monitor| monitor.name.clone()).collect(),
-            };
+            let gone = || no_monitor(self.monitor.name.clone(), monitors);
             let first = named.next().ok_or_else(gone)?;
             // Where several have one name the number decides.
             let is_unique = named.next().is_none();
@@ -168,10 +165,13 @@ impl View {
 }
 
 fn at(monitors: &[Monitor], index: usize) -> Result<Monitor, AreaFault> {
-    monitors.get(index).cloned().ok_or_else(|| AreaFault::NoMonitor {
-        monitor: index.to_string(),
-        available: monitors.iter().map(|monitor| monitor.name.clone()).collect(),
-    })
+    monitors.get(index).cloned().ok_or_else(|| no_monitor(index.to_string(), monitors))
+}
+
+/// Says which monitors there are instead of this one.
+pub(super) fn no_monitor(monitor: String, monitors: &[Monitor]) -> AreaFault {
+    let available = monitors.iter().map(|monitor| monitor.name.clone()).collect();
+    AreaFault::NoMonitor { monitor, available }
 }
 
 /// Returns the number of the monitor that shows most of a rectangle, if one shows any of it.

@@ -16,6 +16,7 @@ use handsight_agent::settle::pause;
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
 
+use super::super::devices;
 use super::own_window::{OwnWindow, PATIENCE, is_close};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -228,17 +229,10 @@ fn value(outcome: &Outcome) -> Value {
             })
         })
         .collect();
-    let layout = &monitor.layout;
-    json!({
-        "index": index,
-        "name": monitor.name,
-        "width": layout.size.width,
-        "height": layout.size.height,
-        "x": layout.origin.x,
-        "y": layout.origin.y,
-        "error_px": outcome.error(),
-        "targets": points,
-    })
+    let mut value = devices::place((*index, monitor));
+    value["error_px"] = json!(outcome.error());
+    value["targets"] = points.into();
+    value
 }
 
 fn failed(what: &'static str, error: anyhow::Error) -> Failure {

@@ -159,7 +159,15 @@ pub(super) fn figure(image: &ImageRef, points: &[PixelPoint], pictures: &Picture
     let Some(id) = pictures.id(image) else {
         return "<p class=\"problem\">The picture is not in the trace any more.</p>\n".to_owned();
     };
-    let (width, height) = (image.width, image.height);
+    screen(&id, (image.width, image.height), points)
+}
+
+/// Returns a picture of the page with crosshairs on it.
+pub(in crate::report) fn screen(
+    id: &str,
+    (width, height): (u32, u32),
+    points: &[PixelPoint],
+) -> String {
     let radius = f64::from(width.max(height)) / 70.0;
     format!(
         "<figure><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\
@@ -187,7 +195,7 @@ fn close_up(image: &ImageRef, point: PixelPoint, pictures: &Pictures) -> String 
 }
 
 /// Returns a crosshair at each point, and a line between two.
-pub(in crate::report) fn marks(points: &[PixelPoint], radius: f64) -> String {
+fn marks(points: &[PixelPoint], radius: f64) -> String {
     let mut path = String::new();
     for point in points {
         // Through the middle of the pixel, which is half a unit from its corner.
@@ -216,7 +224,7 @@ pub(in crate::report) fn marks(points: &[PixelPoint], radius: f64) -> String {
 }
 
 /// Returns what a screen reader says of a screenshot.
-fn label(points: &[PixelPoint]) -> String {
+pub(in crate::report) fn label(points: &[PixelPoint]) -> String {
     let places: Vec<_> = points.iter().map(PixelPoint::to_string).collect();
     if places.is_empty() {
         return "the screen".to_owned();

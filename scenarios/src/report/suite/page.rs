@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use fs_err as fs;
 
 use super::{Tally, changes};
-use crate::report::html::STYLE;
-use crate::report::html::step::marks;
+use crate::report::html::step::{label, screen};
 use crate::report::html::text::escape;
+use crate::report::html::{STYLE, head};
 use crate::report::pictures::Picture;
 use crate::result::{FoundBy, ScenarioResult, Status, StepResult};
 
@@ -27,12 +27,7 @@ pub(super) fn render(results: &[ScenarioResult], pictures: &Path) -> std::io::Re
     let tally = Tally::of(results);
     let pictures = read(results, pictures)?;
     let tone = tone(tally.status());
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{tally} · Handsight</title>\n<style>\n{STYLE}{MORE_STYLE}</style>\n</head>\n<body>\n"
-    );
+    let mut page = head(&tally.to_string(), &format!("{STYLE}{MORE_STYLE}"));
     page += "<svg class=\"pictures\" aria-hidden=\"true\"><defs>\n";
     for (file, uri) in &pictures {
         let (width, height) = size(results, file);
@@ -162,18 +157,12 @@ fn figure(picture: &Picture, pictures: &Pictures, open: bool) -> String {
     if !pictures.contains_key(&picture.file) {
         return "<p class=\"problem\">The picture is not there any more.</p>\n".to_owned();
     }
-    let (width, height) = (picture.width, picture.height);
     let points: Vec<_> = picture.point.into_iter().collect();
-    let label = points
-        .first()
-        .map_or("the screen".to_owned(), |point| format!("the screen, with a mark at {point}"));
-    let radius = f64::from(width.max(height)) / 70.0;
     format!(
-        "<details{}><summary>{label}</summary><figure><svg viewBox=\"0 0 {width} {height}\" \
-         role=\"img\" aria-label=\"{label}\"><use href=\"#{}\"/>{}</svg></figure></details>\n",
+        "<details{}><summary>{}</summary>{}</details>\n",
         if open { " open" } else { "" },
-        escape(&picture.file),
-        marks(&points, radius),
+        label(&points),
+        screen(&escape(&picture.file), (picture.width, picture.height), &points),
     )
 }
 

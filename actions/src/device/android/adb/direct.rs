@@ -6,7 +6,6 @@
 //! an ADB server speaks it.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -140,15 +139,8 @@ impl Daemon {
     }
 
     fn connect(&self) -> Result<Link, AdbError> {
-        let unreachable = |source| AdbError::Unreachable { place: self.place.clone(), source };
-        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for place in self.place.to_socket_addrs().map_err(unreachable)? {
-            match TcpStream::connect_timeout(&place, CONNECTING).and_then(Link::new) {
-                Ok(link) => return Ok(link),
-                Err(error) => last = error,
-            }
-        }
-        Err(unreachable(last))
+        Link::connect(&self.place, CONNECTING)
+            .map_err(|source| AdbError::Unreachable { place: self.place.clone(), source })
     }
 
     fn not_ready(&self, state: &str) -> AdbError {

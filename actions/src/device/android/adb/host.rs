@@ -9,7 +9,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -93,21 +92,9 @@ impl Server {
     }
 
     fn connect(&self) -> Result<Link, AdbError> {
-        let mut last = None;
-        let places = (self.address.host.trim_matches(['[', ']']), self.address.port);
-        match places.to_socket_addrs() {
-            Ok(places) => {
-                for place in places {
-                    match TcpStream::connect_timeout(&place, CONNECTING).and_then(Link::new) {
-                        Ok(link) => return Ok(link),
-                        Err(error) => last = Some(error),
-                    }
-                }
-            }
-            Err(error) => last = Some(error),
-        }
-        let source = last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into());
-        Err(AdbError::NoServer { address: self.address.to_string(), source })
+        let place = (self.address.host.trim_matches(['[', ']']), self.address.port);
+        Link::connect(place, CONNECTING)
+            .map_err(|source| AdbError::NoServer { address: self.address.to_string(), source })
     }
 
     /// Starts the server with the program `adb` if none answers.

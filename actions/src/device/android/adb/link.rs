@@ -1,7 +1,7 @@
 //! A connection on which nothing waits for ever.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::error::AdbError;
@@ -69,6 +69,18 @@ impl Link {
         stream.set_read_timeout(Some(NAP))?;
         stream.set_write_timeout(Some(NAP))?;
         Ok(Self { stream })
+    }
+
+    /// Connects to the first of the places of a name that answers; each may take so long.
+    pub(crate) fn connect(places: impl ToSocketAddrs, limit: Duration) -> std::io::Result<Self> {
+        let mut last = std::io::Error::from(ErrorKind::AddrNotAvailable);
+        for place in places.to_socket_addrs()? {
+            match TcpStream::connect_timeout(&place, limit).and_then(Self::new) {
+                Ok(link) => return Ok(link),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// Writes all of it.

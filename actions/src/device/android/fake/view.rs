@@ -3,7 +3,7 @@
 //! One list of views is drawn, hit by fingers and written by `uiautomator dump`, so the three can
 //! never disagree.
 
-use crate::geometry::{PixelPoint, Rect, Size};
+use crate::geometry::{PixelPoint, Rect};
 
 /// One thing on the screen.
 #[derive(Clone, Debug)]
@@ -156,9 +156,4 @@ impl Column {
         self.y = self.y.saturating_add_unsigned(height + 8 * self.density / 160);
         rect
     }
-}
-
-/// Returns the whole of a screen.
-pub(super) fn whole(size: Size) -> Rect {
-    Rect { x: 0, y: 0, width: size.width, height: size.height }
 }

@@ -7,7 +7,7 @@ use image::imageops::{FilterType, resize};
 
 use super::{Lock, System, turned};
 use crate::device::android::fake::paint::Canvas;
-use crate::device::android::fake::view::{Kind, Page, View, whole};
+use crate::device::android::fake::view::{Kind, Page, View};
 use crate::geometry::{Rect, Size};
 
 /// The bars above and below, and the on-screen keyboard, in design pixels.
@@ -30,7 +30,7 @@ impl System {
         Rect {
             y: i32::try_from(top).unwrap_or(i32::MAX),
             height: size.height.saturating_sub(top + bottom + keyboard),
-            ..whole(size)
+            ..Rect::whole(size)
         }
     }
 
@@ -52,18 +52,18 @@ impl System {
     pub(super) fn system_views(&self) -> Vec<View> {
         let size = self.size();
         if self.lock != Lock::Open {
-            let middle = Rect { height: size.height / 2, ..whole(size) };
+            let middle = Rect { height: size.height / 2, ..Rect::whole(size) };
             let text = if self.lock == Lock::Swipe { "Swipe up to unlock" } else { "Enter PIN" };
             return vec![
-                View::new(Kind::Panel, "keys", "", whole(size)),
+                View::new(Kind::Panel, "keys", "", Rect::whole(size)),
                 View::new(Kind::Label, "lock", text, middle),
             ];
         }
-        let status = Rect { height: self.dp(STATUS_BAR), ..whole(size) };
+        let status = Rect { height: self.dp(STATUS_BAR), ..Rect::whole(size) };
         let mut views = vec![View::new(Kind::Panel, "status", "", status)];
         let height = self.dp(NAVIGATION_BAR);
         let below = |height| i32::try_from(size.height.saturating_sub(height)).unwrap_or(i32::MAX);
-        let bar = Rect { y: below(height), height, ..whole(size) };
+        let bar = Rect { y: below(height), height, ..Rect::whole(size) };
         views.push(View::new(Kind::Panel, "keys", "", bar));
         let third = size.width / 3;
         for (index, (id, text)) in (0..).zip([("back", "<"), ("home", "o"), ("recent_apps", "=")]) {
@@ -78,7 +78,7 @@ impl System {
 
     fn keyboard_views(&self, top: i32, size: Size) -> Vec<View> {
         let (all, height) = (self.dp(KEYBOARD), self.dp(KEYBOARD) / 5);
-        let panel = Rect { y: top, height: all, ..whole(size) };
+        let panel = Rect { y: top, height: all, ..Rect::whole(size) };
         let mut views = vec![View::new(Kind::Panel, "keys", "", panel)];
         let mut add = |id: &str, text: &str, row: u32, column: u32, columns: u32| {
             let x = i32::try_from(size.width / 10 * column).unwrap_or(i32::MAX);
@@ -134,7 +134,7 @@ impl System {
         } else {
             ("com.android.systemui", self.system_views())
         };
-        let mut root = View::new(Kind::Panel, "", "", whole(self.size()));
+        let mut root = View::new(Kind::Panel, "", "", Rect::whole(self.size()));
         root.children = views;
         node(&mut xml, 0, package, &root);
         xml.push_str("</hierarchy>");
