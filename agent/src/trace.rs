@@ -66,6 +66,14 @@ pub enum TraceError {
         #[source]
         source: image::ImageError,
     },
+    /// A picture is not what it was.
+    #[error("the picture `{}` of the trace cannot be used: {problem}", .path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A newer version of Handsight wrote the trace.
     #[error(
         "`{}` has trace version {found} and this build reads up to version {TRACE_VERSION}",
@@ -116,7 +124,7 @@ impl TraceError {
                 };
                 Some(format!("{how}; the trace is complete up to this point"))
             }
-            Self::Read { .. } => Some(
+            Self::Read { .. } | Self::Picture { .. } => Some(
                 "a trace is a folder that `--trace` wrote, with its files as they were".to_owned(),
             ),
             Self::Newer { .. } => Some("read it with a newer version of Handsight".to_owned()),

@@ -1,5 +1,7 @@
 //! A model that sees: what deciding, grounding and asking need of one, wherever it runs.
 
+use std::sync::Arc;
+
 use handsight_model::{
     CancelFlag, Completion, Engine, ModelError, PixelLimits, Request, TokenInfo,
 };
@@ -135,34 +137,42 @@ impl VisionModel for Engine {
     }
 }
 
-impl<T: VisionModel + ?Sized> VisionModel for Box<T> {
-    fn card(&self) -> ModelCard {
-        (**self).card()
-    }
+/// What points to a model is one.
+macro_rules! through {
+    ($pointer:ident) => {
+        impl<T: VisionModel + ?Sized> VisionModel for $pointer<T> {
+            fn card(&self) -> ModelCard {
+                (**self).card()
+            }
 
-    fn resized_size_within(
-        &self,
-        width: u32,
-        height: u32,
-        limits: PixelLimits,
-    ) -> Result<(u32, u32), ModelError> {
-        (**self).resized_size_within(width, height, limits)
-    }
+            fn resized_size_within(
+                &self,
+                width: u32,
+                height: u32,
+                limits: PixelLimits,
+            ) -> Result<(u32, u32), ModelError> {
+                (**self).resized_size_within(width, height, limits)
+            }
 
-    fn has_box_tokens(&self) -> bool {
-        (**self).has_box_tokens()
-    }
+            fn has_box_tokens(&self) -> bool {
+                (**self).has_box_tokens()
+            }
 
-    fn answer(
-        &self,
-        request: &Request,
-        on_token: &mut dyn FnMut(&TokenInfo),
-        cancel: &CancelFlag,
-    ) -> Result<Completion, AnswerError> {
-        (**self).answer(request, on_token, cancel)
-    }
+            fn answer(
+                &self,
+                request: &Request,
+                on_token: &mut dyn FnMut(&TokenInfo),
+                cancel: &CancelFlag,
+            ) -> Result<Completion, AnswerError> {
+                (**self).answer(request, on_token, cancel)
+            }
 
-    fn check_frame(&self, answer: &Completion) -> Result<(), AnswerError> {
-        (**self).check_frame(answer)
-    }
+            fn check_frame(&self, answer: &Completion) -> Result<(), AnswerError> {
+                (**self).check_frame(answer)
+            }
+        }
+    };
 }
+
+through!(Box);
+through!(Arc);

@@ -28,7 +28,10 @@ pub(crate) use policy::{
     ControlArgs, PolicyArgs, PolicyCommand, PolicyCommandArgs, ResumeArgs, SecretsArgs,
     SecretsCommand, SecretsCommandArgs,
 };
-pub(crate) use scenario::{ScenarioArgs, ScenarioCommand, ScenarioFiles, ScenarioRunArgs};
+pub(crate) use scenario::{
+    FromTraceArgs, ScenarioArgs, ScenarioCheckArgs, ScenarioCommand, ScenarioMergeArgs,
+    ScenarioRunArgs, Station, TagArgs,
+};
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 
@@ -263,6 +266,26 @@ pub(crate) enum TraceCommand {
         /// The folder that was given to `--trace`.
         dir: PathBuf,
     },
+    /// Ask a model again on the screens of a trace, and show what it would do differently.
+    Redecide(Box<RedecideArgs>),
+}
+
+/// `trace redecide`.
+#[derive(Debug, Args)]
+pub(crate) struct RedecideArgs {
+    /// The folder that was given to `--trace`.
+    pub(crate) dir: PathBuf,
+
+    /// How far a point may be from where it was and still count as the same, in pixels of the screen.
+    #[arg(long, value_name = "PIXELS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    pub(crate) within: u32,
+
+    /// End with 1 when a step would be done differently.
+    #[arg(long)]
+    pub(crate) fail_on_difference: bool,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
 }
 
 /// Which screen.

@@ -74,7 +74,7 @@ pub(crate) fn dispatch(
         Command::Secrets(args) => secrets::run(&args.command, printer, environment),
         Command::Schema(args) => schema::run(&args, printer),
         Command::Demo(args) => demo::run(&args, printer, environment),
-        Command::Trace(args) => trace::run(&args.command, printer),
+        Command::Trace(args) => trace::run(&args.command, printer, environment),
         Command::Models(args) => models::run(&args.command, printer, environment),
         Command::Serve(args) => serve::run(args, printer, environment),
         Command::Bench(args) => bench::run(&args, printer, environment),

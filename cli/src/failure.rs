@@ -8,13 +8,14 @@ use handsight_actions::{AdbError, AndroidError, DeviceError, SafetyPolicyError};
 #[cfg(unix)]
 use handsight_agent::control::ControlError;
 use handsight_agent::{
-    AnswerError, EpisodeError, FamilyError, GroundingError, PolicyError, RemoteError, StopReason,
-    TraceError,
+    AnswerError, EpisodeError, FamilyError, GroundingError, PolicyError, RedecideError,
+    RemoteError, StopReason, TraceError,
 };
 use handsight_model::ModelError;
 use handsight_model::hub::HubError;
 use handsight_model::media::MediaError;
-use handsight_scenarios::{AnchorError, ReportError, ScenarioError};
+use handsight_scenarios::suite::{MergeError, ResultError};
+use handsight_scenarios::{AnchorError, DraftError, FromTraceError, ReportError, ScenarioError};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -152,6 +153,45 @@ impl From<AnchorError> for Failure {
     fn from(error: AnchorError) -> Self {
         let hint = error.hint().map(str::to_owned);
         Self { hint, ..Self::new(Exit::BadInput, error) }
+    }
+}
+
+impl From<DraftError> for Failure {
+    fn from(error: DraftError) -> Self {
+        let hint = error.hint();
+        Self { hint, ..Self::new(Exit::BadInput, error) }
+    }
+}
+
+impl From<FromTraceError> for Failure {
+    fn from(error: FromTraceError) -> Self {
+        let hint = error.hint();
+        Self { hint, ..Self::new(Exit::BadInput, error) }
+    }
+}
+
+impl From<RedecideError> for Failure {
+    fn from(error: RedecideError) -> Self {
+        let exit = match &error {
+            RedecideError::Policy(error) => exit_of_policy(error),
+            _ => Exit::BadInput,
+        };
+        let hint = error.hint();
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<ResultError> for Failure {
+    fn from(error: ResultError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::BadInput, error).with_hint(hint)
+    }
+}
+
+impl From<MergeError> for Failure {
+    fn from(error: MergeError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::BadInput, error).with_hint(hint)
     }
 }
 

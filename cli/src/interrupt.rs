@@ -5,6 +5,7 @@
 //! held, nor a program running that this one started.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,7 @@ pub(crate) struct Interrupt {
     /// What lets go of everything as soon as the halt is a stop.
     releases: Arc<Mutex<Vec<Task>>>,
     stop_file: Arc<Mutex<Option<PathBuf>>>,
+    is_reachable: AtomicBool,
     #[cfg(unix)]
     socket: Mutex<Option<ControlSocket>>,
     #[cfg(target_os = "linux")]
@@ -61,6 +63,7 @@ impl Interrupt {
             tasks: Arc::default(),
             releases: Arc::default(),
             stop_file: Arc::default(),
+            is_reachable: AtomicBool::new(false),
             #[cfg(unix)]
             socket: Mutex::default(),
             #[cfg(target_os = "linux")]
@@ -127,7 +130,12 @@ impl Interrupt {
 
     /// Makes this process reachable for `handsight stop`, `pause` and `resume`, and on its terminal for
     /// Ctrl-Z, which pauses it.
+    ///
+    /// The second device of a run finds that done.
     pub(crate) fn be_reachable(&self, printer: &Printer, environment: &Environment) {
+        if self.is_reachable.swap(true, Ordering::SeqCst) {
+            return;
+        }
         #[cfg(unix)]
         if environment.interactive {
             self.pause_on_ctrl_z();

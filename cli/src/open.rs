@@ -15,7 +15,8 @@ use handsight_actions::{
     StillDevice, WatchOptions,
 };
 use handsight_agent::{
-    Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, VisionModel,
+    Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, SettleOptions,
+    VisionModel,
 };
 use handsight_model::{DeviceMap, Engine, EngineOptions};
 
@@ -42,6 +43,15 @@ pub(crate) fn device(
             let (scope, region) = (target.desktop.scope(), target.desktop.region);
             desktop(scope, region, watch, environment, halt)
         }
+    }
+}
+
+/// Returns how long to wait for a still screen on a device.
+pub(crate) fn settle(device: &DeviceArg) -> SettleOptions {
+    match device {
+        DeviceArg::Desktop => SettleOptions::default(),
+        DeviceArg::Android(_) => SettleOptions::phone(),
+        DeviceArg::Still(_) => SettleOptions::immediate(),
     }
 }
 

@@ -164,8 +164,8 @@ impl Printer {
     ///
     /// An end of the input or an interrupt is a no.
     pub(crate) fn ask(&self, question: &str, cancel: &CancelFlag) -> bool {
-        let _ = write!(io::stderr().lock(), "{} [y/N] ", self.paint(Style::Bold, question));
-        let answer = input::line(TICK, || cancel.is_cancelled());
+        let question = format!("{} [y/N] ", self.paint(Style::Bold, question));
+        let answer = input::line(|| prompt(&question), TICK, || cancel.is_cancelled());
         if answer.is_none() {
             self.note("");
         }
@@ -174,13 +174,19 @@ impl Printer {
 
     /// Asks for a line on the terminal; `None` at the end of the input, and when it is given up.
     pub(crate) fn line(&self, question: &str, give_up: impl Fn() -> bool) -> Option<String> {
-        let _ = write!(io::stderr().lock(), "{}: ", self.paint(Style::Bold, question));
-        let answer = input::line(TICK, give_up);
+        let question = format!("{}: ", self.paint(Style::Bold, question));
+        let answer = input::line(|| prompt(&question), TICK, give_up);
         if answer.is_none() {
             self.note("");
         }
         answer
     }
+}
+
+/// Writes what stands before an answer.
+fn prompt(question: &str) {
+    // There is nowhere left to report that stderr cannot be written to.
+    let _ = write!(io::stderr().lock(), "{question}");
 }
 
 /// Something going on, as a terminal shows it.

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use fs_err as fs;
+use sha2::{Digest, Sha256};
 
 /// The most bytes of a file that people wrote.
 pub(crate) const MAX_BYTES: u64 = 4 << 20;
@@ -29,4 +30,12 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         let _ = fs::remove_file(partial);
     }
     written
+}
+
+/// Returns the beginning of the SHA-256 of some bytes, in hexadecimal: enough to tell things apart that
+/// nobody means to pass for one another.
+pub(crate) fn short_digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    let start = digest.first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(start))
 }

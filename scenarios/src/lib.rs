@@ -10,19 +10,25 @@
 
 pub mod anchor;
 pub mod check;
+pub mod draft;
 pub mod eyes;
 mod files;
+mod from_trace;
 pub mod report;
 pub mod result;
 pub mod runner;
 pub mod scenario;
 pub mod score;
+pub mod suite;
 
 pub use anchor::{Anchor, AnchorError, Anchors};
 pub use check::CheckResult;
+pub use draft::{Draft, DraftError, DraftTarget};
 pub use eyes::{Eyes, EyesError, Found, Pursued};
+pub use from_trace::{FromTraceError, scenario_from_trace};
 pub use report::pictures::{Picture, PictureFolder};
 pub use report::{ReportError, write_report};
 pub use result::{FoundBy, ScenarioResult, Status, StepResult};
 pub use runner::{AnchorMode, RunControls, RunObserver, RunOptions, run_scenario};
 pub use scenario::{Scenario, ScenarioError, scenario_schema};
+pub use suite::{SuiteResult, Tally};

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::report::pictures::Picture;
+use crate::scenario::Scenario;
 
-/// What became of a scenario.
-#[derive(Clone, Debug, Serialize)]
+/// What became of one run of a scenario.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ScenarioResult {
     /// What it shows.
     pub scenario: String,
@@ -15,8 +16,21 @@ pub struct ScenarioResult {
     pub file: PathBuf,
     /// Words to choose it by.
     pub tags: Vec<String>,
+    /// On which device.
+    #[serde(default)]
+    pub device: String,
+    /// Which of its runs this is, from 1.
+    #[serde(default = "first")]
+    pub run: u32,
     /// How it ended.
     pub status: Status,
+    /// Whether it has both passed and failed under these very conditions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flaky: bool,
+    /// Stands for all that a run is given, such as the text of its files, its variables, its anchors and
+    /// its device: runs with the same have equal conditions.
+    #[serde(default)]
+    pub conditions: String,
     /// How long it took.
     pub seconds: f64,
     /// How often a model was asked.
@@ -25,8 +39,12 @@ pub struct ScenarioResult {
     pub steps: Vec<StepResult>,
 }
 
+fn first() -> u32 {
+    1
+}
+
 /// What became of a step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct StepResult {
     /// Where it is among the steps: `steps[2].then[0]`.
     pub id: String,
@@ -41,20 +59,56 @@ pub struct StepResult {
     /// How long it took, retries included.
     pub seconds: f64,
     /// By what its targets were found.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub found_by: Vec<FoundBy>,
     /// What had changed about its targets.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
     /// What was on the screen when a target was found, or when the step failed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<Picture>,
     /// What went wrong, if something did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// What can be done about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+impl ScenarioResult {
+    /// Makes the result of a run that could not begin: it has failed.
+    pub fn not_begun(scenario: &Scenario, problem: String, hint: Option<String>) -> Self {
+        let step = StepResult {
+            status: Status::Failed,
+            problem: Some(problem),
+            hint,
+            ..StepResult::begun("run".to_owned(), scenario.path.clone(), 1, "begin".to_owned())
+        };
+        Self {
+            scenario: scenario.title.clone(),
+            file: scenario.path.clone(),
+            tags: scenario.tags.clone(),
+            device: String::new(),
+            run: 1,
+            status: Status::Failed,
+            flaky: false,
+            conditions: String::new(),
+            seconds: 0.0,
+            model_calls: 0,
+            steps: vec![step],
+        }
+    }
+
+    /// Returns the step that failed it, if one did.
+    pub(crate) fn failure(&self) -> Option<&StepResult> {
+        // Those within a step come after it, and say more.
+        self.steps.iter().rev().find(|step| step.status == Status::Failed)
+    }
+
+    /// Returns what had changed about its targets.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().flat_map(|step| step.changes.iter().map(String::as_str))
+    }
 }
 
 impl StepResult {
@@ -77,13 +131,15 @@ impl StepResult {
 }
 
 /// How a scenario or a step ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// All was as remembered, or nothing had been remembered yet.
     Passed,
     /// A target had changed; the model found it again, and what was checked afterwards held.
     Healed,
+    /// It passed and failed under equal conditions; only of a scenario that ran several times.
+    Flaky,
     /// Something did not hold, or could not be done.
     Failed,
     /// It was interrupted.
@@ -91,7 +147,7 @@ pub enum Status {
 }
 
 /// By what a target was found.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FoundBy {
     /// By its pixels.
@@ -108,6 +164,7 @@ impl Status {
         match self {
             Self::Passed => "passed",
             Self::Healed => "healed",
+            Self::Flaky => "flaky",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
         }

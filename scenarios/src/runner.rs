@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use self::process::Processes;
 use crate::anchor::{Anchor, AnchorError, AnchorKey, Anchors};
 use crate::eyes::{Eyes, EyesError};
+use crate::files::short_digest;
 use crate::report::pictures::{Picture, PictureFolder};
 use crate::result::{FoundBy, ScenarioResult, Status, StepResult};
 use crate::scenario::Scenario;
@@ -118,6 +119,8 @@ pub fn run_scenario(
         AnchorMode::Use | AnchorMode::Strict => Anchors::open(folder)?,
         AnchorMode::Refresh | AnchorMode::Off => Anchors::empty(folder),
     };
+    let device = controls.device.info().name;
+    let conditions = conditions(scenario, options, &anchors, &device);
     let start = Instant::now();
     let run = Run {
         options,
@@ -142,11 +145,33 @@ pub fn run_scenario(
         scenario: scenario.title.clone(),
         file: scenario.path.clone(),
         tags: scenario.tags.clone(),
+        device,
+        run: 1,
         status,
+        flaky: false,
+        conditions,
         seconds: start.elapsed().as_secs_f64(),
         model_calls,
         steps,
     })
+}
+
+/// Returns what stands for all that a run is given.
+fn conditions(
+    scenario: &Scenario,
+    options: &RunOptions,
+    anchors: &Anchors,
+    device: &str,
+) -> String {
+    let given = json!([
+        scenario.path,
+        scenario.whole_text(),
+        options.vars,
+        format!("{:?}", options.anchors),
+        anchors.fingerprint(),
+        device,
+    ]);
+    short_digest(given.to_string().as_bytes())
 }
 
 /// A run under way.

@@ -22,6 +22,7 @@ mod remote;
 mod scenario;
 mod serve;
 mod tidy;
+mod trace;
 mod trust;
 
 use std::path::{Path, PathBuf};

@@ -10,9 +10,12 @@
 //! That binary is `cli/src/main.rs`, built once more by this package: Cargo builds a binary for
 //! the tests of its own package only.
 
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use tempfile::TempDir;
 
 /// The binary, and an empty folder it runs in.
@@ -35,6 +38,22 @@ impl Binary {
     /// Returns the folder the binary runs in.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Writes a file beside the binary that only its owner can read, as secrets must be.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it cannot be written.
+    pub fn write_private(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        // One that is there keeps the permissions it has.
+        let _ = fs::remove_file(&path);
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&path);
+        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.expect("the folder can be written to");
+        path
     }
 
     /// Returns a command of these arguments, without a display and with a plain environment.

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use image::{ImageFormat, ImageReader, Limits, RgbImage};
 use serde::Deserialize;
 
 use super::event::{
@@ -90,7 +91,35 @@ impl Trace {
             Err(source) => Err(TraceError::Read { source }),
         }
     }
+
+    /// Returns the pixels of a picture, or `None` if it is not there any more.
+    ///
+    /// # Errors
+    ///
+    /// [`TraceError::Read`] if the file is there but cannot be read, [`TraceError::Picture`] if it is
+    /// none or another than the trace says.
+    pub fn picture(&self, image: &ImageRef) -> Result<Option<RgbImage>, TraceError> {
+        let Some(png) = self.png(image)? else { return Ok(None) };
+        let wrong =
+            |problem: String| TraceError::Picture { path: image_path(&self.dir, image), problem };
+        let mut reader = ImageReader::with_format(std::io::Cursor::new(png), ImageFormat::Png);
+        let mut limits = Limits::default();
+        limits.max_image_width = Some(MAX_SIDE);
+        limits.max_image_height = Some(MAX_SIDE);
+        reader.limits(limits);
+        let pixels = reader.decode().map_err(|error| wrong(error.to_string()))?.into_rgb8();
+        if pixels.dimensions() != (image.width, image.height) {
+            let (width, height) = pixels.dimensions();
+            let (said_width, said_height) = (image.width, image.height);
+            let said = format!("the trace says {said_width}×{said_height}");
+            return Err(wrong(format!("it has {width}×{height} pixels where {said}")));
+        }
+        Ok(Some(pixels))
+    }
 }
+
+/// The largest side of a picture, in pixels.
+const MAX_SIDE: u32 = 16_384;
 
 /// The most bytes of a trace without its pictures; a step takes some thousand.
 const MAX_BYTES: u64 = 256 << 20;

@@ -6,7 +6,7 @@ use handsight_actions::{MonitorChoice, Rect, Scope, WindowChoice};
 use crate::failure::Failure;
 
 /// Which part of the desktop.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct DesktopArgs {
     /// The monitor: its number or name as `devices` lists them, or `window:TITLE` for the one with
     /// that window; the primary one by default.

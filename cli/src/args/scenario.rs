@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use handsight_scenarios::AnchorMode;
+use handsight_scenarios::suite::Shard;
 use serde_json::Value;
 
-use super::{ModelArgs, PolicyArgs, SecretsArgs, TargetArgs};
+use super::{DeviceArg, ModelArgs, PolicyArgs, SecretsArgs, TargetArgs, parse_device};
 
 /// `scenario`.
 #[derive(Debug, Args)]
@@ -21,16 +22,55 @@ pub(crate) enum ScenarioCommand {
     /// Run scenarios: from their anchors where nothing has changed, with the model where it has.
     Run(Box<ScenarioRunArgs>),
     /// Check scenarios without doing anything, and say where they are wrong.
-    Check(ScenarioFiles),
+    Check(ScenarioCheckArgs),
+    /// Make one report of those of all shards.
+    Merge(ScenarioMergeArgs),
+    /// Make a scenario of a recorded episode that reached its goal; it then runs without the model.
+    FromTrace(FromTraceArgs),
 }
 
-/// Which scenarios.
+/// `scenario from-trace`.
 #[derive(Debug, Args)]
-pub(crate) struct ScenarioFiles {
+pub(crate) struct FromTraceArgs {
+    /// The folder that was given to `run --trace`.
+    #[arg(value_name = "TRACE")]
+    pub(crate) dir: PathBuf,
+
+    /// The scenario file to write; what the targets looked like goes into a folder beside it.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// `scenario check`.
+#[derive(Debug, Args)]
+pub(crate) struct ScenarioCheckArgs {
     /// Files, and folders of `.yaml` files; names that begin with `_` are parts of others.
     #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) paths: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) tags: TagArgs,
+}
+
+/// `scenario merge`.
+#[derive(Debug, Args)]
+pub(crate) struct ScenarioMergeArgs {
+    /// The folders that the shards were told with `--report`, or the `result.json` in each.
+    #[arg(required = true, value_name = "REPORT")]
+    pub(crate) parts: Vec<PathBuf>,
+
+    /// Write the report of the whole suite into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: PathBuf,
+
+    /// End with 0 when scenarios passed only after healing, too.
+    #[arg(long)]
+    pub(crate) accept_healed: bool,
+}
+
+/// Which scenarios of those in the files.
+#[derive(Debug, Args)]
+pub(crate) struct TagArgs {
     /// Only scenarios with one of these tags.
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     pub(crate) tags: Vec<String>,
@@ -39,8 +79,32 @@ pub(crate) struct ScenarioFiles {
 /// `scenario run`.
 #[derive(Debug, Args)]
 pub(crate) struct ScenarioRunArgs {
+    /// Files, and folders of `.yaml` files; names that begin with `_` are parts of others.
+    #[arg(value_name = "FILE|DIR", required_unless_present = "rerun_failed")]
+    pub(crate) paths: Vec<PathBuf>,
+
     #[command(flatten)]
-    pub(crate) files: ScenarioFiles,
+    pub(crate) tags: TagArgs,
+
+    /// Share the scenarios out over these screens, such as `android:A,android:B,desktop::99`: each
+    /// takes the next when it has done with one.
+    #[arg(long, value_name = "DEVICE,…", value_delimiter = ',', value_parser = parse_station,
+          conflicts_with_all = ["device", "monitor", "window", "region"])]
+    pub(crate) devices: Vec<Station>,
+
+    /// Run only one part of the suite, such as `2/3`, and the others on other machines.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+
+    /// Run each scenario so many times; one that both passes and fails under equal conditions is
+    /// flaky, which is a failure.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repeat: u32,
+
+    /// Run only what failed or was flaky in an earlier run: the folder of its report, or the
+    /// `result.json` in it.
+    #[arg(long, value_name = "REPORT")]
+    pub(crate) rerun_failed: Option<PathBuf>,
 
     /// Replaces a variable of the scenarios; values are texts, or JSON.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_variable)]
@@ -70,6 +134,31 @@ pub(crate) struct ScenarioRunArgs {
 
     #[command(flatten)]
     pub(crate) secrets: SecretsArgs,
+}
+
+/// One of several screens, as it was typed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Station {
+    /// What was typed.
+    pub(crate) name: String,
+    /// The screen.
+    pub(crate) device: DeviceArg,
+    /// The X display of a desktop, if it is not that of the environment.
+    pub(crate) display: Option<String>,
+}
+
+/// Reads `desktop`, `desktop:DISPLAY` or what `--device` takes.
+fn parse_station(text: &str) -> Result<Station, String> {
+    let name = text.to_owned();
+    match text.strip_prefix("desktop:").filter(|display| !display.is_empty()) {
+        Some(display) => {
+            let display = Some(display.to_owned());
+            Ok(Station { name, device: DeviceArg::Desktop, display })
+        }
+        None => parse_device(text)
+            .map(|device| Station { name, device, display: None })
+            .map_err(|expected| format!("{expected}, or `desktop:DISPLAY`")),
+    }
 }
 
 /// What becomes of anchors, as it was typed.
@@ -111,6 +200,18 @@ fn parse_variable(text: &str) -> Result<(String, Value), String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn several_desktops_are_told_apart_by_their_displays() {
+        let station = parse_station("desktop::99").unwrap();
+        assert_eq!((station.device, station.display.as_deref()), (DeviceArg::Desktop, Some(":99")));
+        assert_eq!(parse_station("desktop").unwrap().display, None);
+        let phone = parse_station("android:tcp:127.0.0.1:6555").unwrap();
+        assert_eq!(phone.device, DeviceArg::Android(Some("tcp:127.0.0.1:6555".to_owned())));
+        for bad in ["desktop:", "", "phone"] {
+            assert!(parse_station(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn variables_have_types() {

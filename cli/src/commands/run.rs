@@ -2,12 +2,12 @@
 
 use handsight_actions::{Device, DeviceKind};
 use handsight_agent::{
-    Controls, Episode, EpisodeError, EpisodeOptions, ModelOptions, ModelPolicy, SettleOptions,
-    TraceRecorder, run_episode,
+    Controls, Episode, EpisodeError, EpisodeOptions, ModelOptions, ModelPolicy, TraceRecorder,
+    run_episode,
 };
 use serde_json::{Value, json};
 
-use crate::args::{Confirm, DeviceArg, RunArgs};
+use crate::args::{Confirm, RunArgs};
 use crate::attend::AtTerminal;
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -38,11 +38,7 @@ pub(crate) fn run(
         max_steps: args.max_steps,
         timeout: args.timeout,
         dry_run: args.dry_run,
-        settle: match args.target.device {
-            DeviceArg::Desktop => SettleOptions::default(),
-            DeviceArg::Android(_) => SettleOptions::phone(),
-            DeviceArg::Still(_) => SettleOptions::immediate(),
-        },
+        settle: open::settle(&args.target.device),
         images_in_history,
         ..EpisodeOptions::default()
     };

@@ -1,5 +1,7 @@
 //! `trace`: reads a recorded episode.
 
+mod redecide;
+
 use std::path::Path;
 
 use handsight_agent::trace::TracedStep;
@@ -11,11 +13,17 @@ use crate::args::TraceCommand;
 use crate::failure::{Exit, Failure};
 use crate::live::StepLine;
 use crate::print::Printer;
+use crate::settings::Environment;
 
-pub(crate) fn run(command: &TraceCommand, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    command: &TraceCommand,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
     match command {
         TraceCommand::Show { dir } => show(dir, printer),
         TraceCommand::Report { dir } => report(dir, printer),
+        TraceCommand::Redecide(args) => redecide::run(args, printer, environment),
     }
 }
 

@@ -18,10 +18,16 @@ struct Reader {
 
 static READER: OnceLock<Mutex<Reader>> = OnceLock::new();
 
-/// Reads a line, looking every `tick` whether to give up; `None` at the end of the input, too.
-pub(super) fn line(tick: Duration, give_up: impl Fn() -> bool) -> Option<String> {
+/// Asks with `print` and reads a line, looking every `tick` whether to give up; `None` at the end of the
+/// input, too. Questions of several threads are asked one after another.
+pub(super) fn line(
+    print: impl FnOnce(),
+    tick: Duration,
+    give_up: impl Fn() -> bool,
+) -> Option<String> {
     let reader = READER.get_or_init(|| Mutex::new(start()));
     let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+    print();
     if reader.is_reading && reader.lines.try_recv().is_ok() {
         reader.is_reading = false;
     }

@@ -13,7 +13,7 @@ use image::{ImageReader, Limits, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::Anchor;
-use crate::files::{read_text, replace};
+use crate::files::{read_text, replace, short_digest};
 
 /// The version of the format.
 const ANCHORS_VERSION: u32 = 1;
@@ -215,6 +215,16 @@ impl Anchors {
     pub fn put(&mut self, key: AnchorKey, anchor: Anchor) {
         self.changed.push(key.clone());
         self.by_key.insert(key, anchor);
+    }
+
+    /// Returns what stands for all of them, pictures included.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut bytes = Vec::new();
+        for (key, anchor) in &self.by_key {
+            bytes.extend(format!("{key:?}{:?}{:?}", anchor.point, anchor.around).into_bytes());
+            bytes.extend_from_slice(anchor.picture.as_raw());
+        }
+        short_digest(&bytes)
     }
 
     /// Returns whether there is anything to save.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use fs_err as fs;
 use handsight_actions::{PixelPoint, Screenshot};
 use image::codecs::webp::WebPEncoder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The folder of a run's pictures.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct PictureFolder {
 }
 
 /// A screenshot that was kept, and what was acted on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Picture {
     /// Its file in the folder.
     pub file: String,
@@ -26,7 +26,7 @@ pub struct Picture {
     /// Its height, in pixels.
     pub height: u32,
     /// Where a target was, in its pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point: Option<PixelPoint>,
 }
 

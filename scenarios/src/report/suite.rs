@@ -3,70 +3,19 @@
 
 mod page;
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use fs_err as fs;
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
-use serde::Serialize;
+use quick_junit::{
+    NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite,
+};
 
 use super::ReportError;
 use crate::files::replace;
-use crate::result::{ScenarioResult, Status, StepResult};
-
-/// How many scenarios ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Tally {
-    /// All as it was.
-    pub passed: usize,
-    /// Passed after something was found again.
-    pub healed: usize,
-    /// Failed, or interrupted.
-    pub failed: usize,
-    /// How often a model was asked.
-    pub model_calls: u64,
-    /// How long they took together.
-    pub seconds: f64,
-}
-
-impl Tally {
-    /// Counts results.
-    pub fn of(results: &[ScenarioResult]) -> Self {
-        let mut tally = Self::default();
-        for result in results {
-            match result.status {
-                Status::Passed => tally.passed += 1,
-                Status::Healed => tally.healed += 1,
-                Status::Failed | Status::Stopped => tally.failed += 1,
-            }
-            tally.model_calls += result.model_calls;
-            tally.seconds += result.seconds;
-        }
-        tally
-    }
-
-    /// Returns how all of them ended together.
-    pub fn status(self) -> Status {
-        match self {
-            Self { failed: 1.., .. } => Status::Failed,
-            Self { healed: 1.., .. } => Status::Healed,
-            _ => Status::Passed,
-        }
-    }
-}
-
-/// `3 passed, 1 healed, 0 failed, 2 model calls, 4.1 s`
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { passed, healed, failed, model_calls, seconds } = self;
-        let calls = if *model_calls == 1 { "call" } else { "calls" };
-        write!(
-            f,
-            "{passed} passed, {healed} healed, {failed} failed, {model_calls} model {calls}, {seconds:.1} s"
-        )
-    }
-}
+use crate::result::{ScenarioResult, Status};
+use crate::suite::{RESULT_FILE, Runs, SuiteResult, by_scenario};
 
 /// The folder of the pictures within that of a report.
 pub const PICTURES: &str = "pictures";
@@ -77,51 +26,62 @@ pub const PICTURES: &str = "pictures";
 /// # Errors
 ///
 /// [`ReportError::Write`] if a file cannot be written.
-pub fn write_suite(folder: &Path, results: &[ScenarioResult]) -> Result<(), ReportError> {
+pub fn write_suite(folder: &Path, suite: &SuiteResult) -> Result<(), ReportError> {
     let failed = |source| ReportError::Write { source };
     fs::create_dir_all(folder).map_err(failed)?;
-    let tally = Tally::of(results);
-    let value = serde_json::json!({ "version": 1, "tally": tally, "scenarios": results });
-    let json = serde_json::to_string_pretty(&value).map_err(|error| failed(error.into()))?;
-    let html = page::render(results, &folder.join(PICTURES)).map_err(failed)?;
-    let xml = junit(results).to_string();
+    let json = serde_json::to_string_pretty(suite).map_err(|error| failed(error.into()))?;
+    let html = page::render(suite, &folder.join(PICTURES)).map_err(failed)?;
+    let xml = junit(&suite.scenarios).to_string();
     let xml = xml.map_err(|error| failed(std::io::Error::other(error)))?;
-    let summary = markdown(tally, results);
-    let files =
-        [("result.json", json), ("junit.xml", xml), ("summary.md", summary), ("report.html", html)];
+    let files = [
+        (RESULT_FILE, json),
+        ("junit.xml", xml),
+        ("summary.md", markdown(suite)),
+        ("report.html", html),
+    ];
     for (name, text) in files {
         replace(&folder.join(name), text.as_bytes()).map_err(failed)?;
     }
     Ok(())
 }
 
+/// Copies the pictures of a suite from the folder of its report into that of another.
+///
+/// # Errors
+///
+/// [`ReportError::Write`] if one that is there cannot be copied.
+pub fn copy_pictures(suite: &SuiteResult, from: &Path, to: &Path) -> Result<(), ReportError> {
+    let failed = |source| ReportError::Write { source };
+    let (from, to) = (from.join(PICTURES), to.join(PICTURES));
+    fs::create_dir_all(&to).map_err(failed)?;
+    for picture in page::pictures_of(&suite.scenarios) {
+        let (from, to) = (from.join(&picture.file), to.join(&picture.file));
+        if from.is_file() && !to.exists() {
+            fs::copy(from, to).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns a report in the format that CI servers read: one case for each scenario. A healed one has
-/// passed, and says so in a property and in its output.
+/// passed, and says so in a property and in its output; a flaky one has not.
 fn junit(results: &[ScenarioResult]) -> Report {
     let mut suite = TestSuite::new("handsight");
-    for result in results {
-        let status = match failure(result) {
-            None if result.status == Status::Stopped => {
-                let mut stopped = TestCaseStatus::non_success(NonSuccessKind::Error);
-                stopped.set_message("interrupted");
-                stopped
-            }
-            None => TestCaseStatus::success(),
-            Some(step) => {
-                let mut failure = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                let problem = step.problem.as_deref().unwrap_or_default();
-                let place = format!("{}:{}", step.file.display(), step.line);
-                failure.set_message(format!("{}: {problem}", step.title));
-                failure.set_description(format!("{place}: {}: {problem}", step.id));
-                failure
-            }
-        };
-        let mut case = TestCase::new(result.scenario.clone(), status);
-        case.set_classname(result.file.display().to_string());
-        case.set_time(Duration::try_from_secs_f64(result.seconds).unwrap_or_default());
-        case.add_property(Property::new("status", result.status.as_str()));
-        case.add_property(Property::new("model_calls", result.model_calls.to_string()));
-        let changes: Vec<&str> = changes(result).collect();
+    for runs in by_scenario(results) {
+        let (first, status) = (runs.first(), runs.status());
+        let mut case = TestCase::new(first.scenario.clone(), case_status(&runs));
+        case.set_classname(first.file.display().to_string());
+        let seconds: f64 = runs.all().iter().map(|run| run.seconds).sum();
+        case.set_time(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        case.add_property(Property::new("status", status.as_str()));
+        let calls: u64 = runs.all().iter().map(|run| run.model_calls).sum();
+        case.add_property(Property::new("model_calls", calls.to_string()));
+        case.add_property(Property::new("device", first.device.clone()));
+        if runs.all().len() > 1 {
+            case.add_property(Property::new("runs", runs.all().len().to_string()));
+            case.add_property(Property::new("runs_passed", runs.passed().to_string()));
+        }
+        let changes: Vec<&str> = runs.all().iter().flat_map(|run| run.changes()).collect();
         if !changes.is_empty() {
             case.set_system_out(format!("healed: {}", changes.join("\nhealed: ")));
         }
@@ -132,33 +92,78 @@ fn junit(results: &[ScenarioResult]) -> Report {
     report
 }
 
-/// Returns the step that failed a scenario.
-fn failure(result: &ScenarioResult) -> Option<&StepResult> {
-    // Those within a step come after it, and say more.
-    result.steps.iter().rev().find(|step| step.status == Status::Failed)
+/// Returns how a case ended: by the first run that failed, with those that failed besides it.
+fn case_status(runs: &Runs<'_>) -> TestCaseStatus {
+    let mut failed = runs.all().iter().filter_map(|run| Some((run, run.failure()?)));
+    let Some((_, step)) = failed.next() else {
+        if runs.status() == Status::Stopped {
+            let mut stopped = TestCaseStatus::non_success(NonSuccessKind::Error);
+            stopped.set_message("interrupted");
+            return stopped;
+        }
+        return TestCaseStatus::success();
+    };
+    let message = |title: &str, problem: &Option<String>| {
+        format!("{title}: {}", problem.as_deref().unwrap_or_default())
+    };
+    let mut failure = TestCaseStatus::non_success(NonSuccessKind::Failure);
+    let what = message(&step.title, &step.problem);
+    let place = format!("{}:{}", step.file.display(), step.line);
+    failure.set_message(match runs.status() {
+        Status::Flaky => format!("{}: {what}", share(runs)),
+        _ => what,
+    });
+    failure.set_description(format!("{place}: {}", message(&step.id, &step.problem)));
+    for (run, step) in failed {
+        let mut rerun = TestRerun::new(NonSuccessKind::Failure);
+        rerun.set_message(message(&step.title, &step.problem));
+        rerun.set_time(Duration::try_from_secs_f64(run.seconds).unwrap_or_default());
+        failure.add_rerun(rerun);
+    }
+    failure
 }
 
-fn changes(result: &ScenarioResult) -> impl Iterator<Item = &str> {
-    result.steps.iter().flat_map(|step| step.changes.iter().map(String::as_str))
+/// `flaky, passed 2 of 3 times`
+pub(super) fn share(runs: &Runs<'_>) -> String {
+    let (passed, all) = (runs.passed(), runs.all().len());
+    let word = if runs.status() == Status::Flaky { "flaky, " } else { "" };
+    format!("{word}passed {passed} of {all} times")
 }
 
-fn markdown(tally: Tally, results: &[ScenarioResult]) -> String {
+fn markdown(suite: &SuiteResult) -> String {
     let mut text = format!(
-        "**{tally}**\n\n| scenario | status | s | model calls | |\n|---|---|---|---|---|\n"
+        "**{}**\n\n| scenario | status | s | model calls | |\n|---|---|---|---|---|\n",
+        suite.tally
     );
-    for result in results {
-        let about = failure(result)
-            .map(|step| format!("{}: {}", step.title, step.problem.as_deref().unwrap_or_default()));
-        let about = about.unwrap_or_else(|| changes(result).collect::<Vec<_>>().join("; "));
+    for runs in by_scenario(&suite.scenarios) {
+        let failure = runs.all().iter().find_map(|run| run.failure());
+        let mut about: Vec<String> = Vec::new();
+        if runs.all().len() > 1 {
+            about.push(share(&runs));
+        }
+        match failure {
+            Some(step) => {
+                let problem = step.problem.as_deref().unwrap_or_default();
+                about.push(format!("{}: {problem}", step.title));
+            }
+            None => {
+                about.extend(runs.all().iter().flat_map(|run| run.changes()).map(str::to_owned));
+            }
+        }
         let _ = writeln!(
             text,
             "| {} | {} | {:.1} | {} | {} |",
-            cell(&result.scenario),
-            result.status.as_str(),
-            result.seconds,
-            result.model_calls,
-            cell(&about)
+            cell(&runs.first().scenario),
+            runs.status().as_str(),
+            runs.all().iter().map(|run| run.seconds).sum::<f64>(),
+            runs.all().iter().map(|run| run.model_calls).sum::<u64>(),
+            cell(&about.join("; "))
         );
+    }
+    for device in &suite.devices {
+        if let Some(problem) = &device.problem {
+            let _ = writeln!(text, "\n**{}**: {}", cell(&device.name), cell(problem));
+        }
     }
     text
 }

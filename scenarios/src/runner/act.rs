@@ -50,6 +50,8 @@ impl Run<'_, '_> {
         let coordinate = self.find(target, notes)?;
         let action = match verb {
             Verb::DoubleClick => Action::DoubleClick { coordinate },
+            Verb::TripleClick => Action::TripleClick { coordinate },
+            Verb::MiddleClick => Action::MiddleClick { coordinate },
             Verb::RightClick => Action::RightClick { coordinate },
             Verb::LongPress => Action::LongPress { coordinate, time: LONG_PRESS },
             Verb::MouseMove => Action::MouseMove { coordinate },

@@ -77,6 +77,10 @@ pub struct StepFields {
     pub click: Option<Target>,
     /// Verb: clicks the target twice.
     pub double_click: Option<Target>,
+    /// Verb: clicks the target three times, which selects a line.
+    pub triple_click: Option<Target>,
+    /// Verb: clicks the target with the middle button.
+    pub middle_click: Option<Target>,
     /// Verb: clicks the target with the right button.
     pub right_click: Option<Target>,
     /// Verb: presses the target for a second.

@@ -155,6 +155,8 @@ impl Reader {
         for (name, verb, target) in [
             ("click", Verb::LeftClick, &f.click),
             ("double_click", Verb::DoubleClick, &f.double_click),
+            ("triple_click", Verb::TripleClick, &f.triple_click),
+            ("middle_click", Verb::MiddleClick, &f.middle_click),
             ("right_click", Verb::RightClick, &f.right_click),
             ("long_press", Verb::LongPress, &f.long_press),
             ("hover", Verb::MouseMove, &f.hover),

@@ -505,9 +505,10 @@ fn help_of_trace() {
     Usage: handsight trace [OPTIONS] <COMMAND>
 
     Commands:
-      show    Print the steps of a trace
-      report  Write an HTML page with the steps and screenshots of a trace
-      help    Print this message or the help of the given subcommand(s)
+      show      Print the steps of a trace
+      report    Write an HTML page with the steps and screenshots of a trace
+      redecide  Ask a model again on the screens of a trace, and show what it would do differently
+      help      Print this message or the help of the given subcommand(s)
 
     Options:
           --json  Print one JSON object on stdout instead of text for people

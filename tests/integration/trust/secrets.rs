@@ -5,7 +5,6 @@ use std::process::Stdio;
 
 use base64::Engine as _;
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
 use handsight_actions::{
     Action, Device, DeviceError, Guard, PixelPoint, SafetyPolicy, SecretHand, SecretName, Secrets,
 };
@@ -28,12 +27,7 @@ const VALUE: &str = r#"c0rrect"h0rse\<b&ttery> Ü"#;
 
 /// Writes a secrets file that only its owner can read.
 fn with_secrets(handsight: &Binary, text: &str) -> PathBuf {
-    let path = handsight.dir().join("secrets.yaml");
-    let _ = fs::remove_file(&path);
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(&path).unwrap();
-    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-    path
+    handsight.write_private("secrets.yaml", text)
 }
 
 fn yaml(windows: &str) -> String {

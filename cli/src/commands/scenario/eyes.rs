@@ -1,11 +1,12 @@
-//! The model of a scenario, loaded when it is first asked: a run that needs none waits for none.
+//! The model of scenarios, loaded when it is first asked: a run that needs none waits for none.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use handsight_actions::Device;
 use handsight_agent::{
     Controls, EpisodeOptions, GroundingError, ModelOptions, ModelPolicy, PromptProfile,
-    QuestionError, StopReason, ground, judge, read_value, run_episode,
+    QuestionError, StopReason, VisionModel, ground, judge, read_value, run_episode,
 };
 use handsight_scenarios::{Eyes, EyesError, Found, Pursued};
 use image::RgbImage;
@@ -20,32 +21,53 @@ use crate::open;
 use crate::print::Printer;
 use crate::settings::Environment;
 
-/// A model that is loaded when it is first asked.
-pub(super) struct LazyEyes<'a> {
-    args: &'a ModelArgs,
-    on_phone: bool,
-    printer: &'a Printer,
-    environment: &'a Environment,
-    interrupt: &'a Interrupt,
-    loaded: Option<(ModelPolicy, PromptProfile)>,
+/// The model of all devices of a run, loaded once, when one of them first asks.
+pub(super) struct LazyModel<'a> {
+    pub(super) args: &'a ModelArgs,
+    pub(super) printer: &'a Printer,
+    pub(super) environment: &'a Environment,
+    pub(super) interrupt: &'a Interrupt,
+    opened: Mutex<Option<(Arc<dyn VisionModel>, PromptProfile)>>,
 }
 
-impl<'a> LazyEyes<'a> {
+impl<'a> LazyModel<'a> {
     pub(super) fn new(
-        (args, on_phone): (&'a ModelArgs, bool),
+        args: &'a ModelArgs,
         printer: &'a Printer,
         environment: &'a Environment,
         interrupt: &'a Interrupt,
     ) -> Self {
-        Self { args, on_phone, printer, environment, interrupt, loaded: None }
+        Self { args, printer, environment, interrupt, opened: Mutex::default() }
+    }
+
+    fn open(&self) -> Result<(Arc<dyn VisionModel>, PromptProfile), Failure> {
+        // The others wait: it is loaded for them, too.
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = &*opened {
+            return Ok(opened.clone());
+        }
+        let cancel = &self.interrupt.cancel;
+        let (model, profile) = open::model(self.args, self.printer, self.environment, cancel)?;
+        Ok(opened.insert((Arc::from(model), profile)).clone())
+    }
+}
+
+/// What one device asks of the model.
+pub(super) struct LazyEyes<'a> {
+    model: &'a LazyModel<'a>,
+    on_phone: bool,
+    loaded: Option<(ModelPolicy, PromptProfile)>,
+}
+
+impl<'a> LazyEyes<'a> {
+    pub(super) fn new(model: &'a LazyModel<'a>, on_phone: bool) -> Self {
+        Self { model, on_phone, loaded: None }
     }
 
     fn loaded(&mut self) -> Result<&mut (ModelPolicy, PromptProfile), EyesError> {
         if self.loaded.is_none() {
-            let interrupt = self.interrupt;
-            let opened = open::model(self.args, self.printer, self.environment, &interrupt.cancel);
-            let (model, profile) = opened.map_err(from_failure)?;
-            let on_phone = self.on_phone && self.args.talk.prompt.is_none();
+            let (model, profile) = self.model.open().map_err(from_failure)?;
+            let on_phone = self.on_phone && self.model.args.talk.prompt.is_none();
             let profile = if on_phone { profile.on_phone() } else { profile };
             let policy = ModelPolicy::new(model, profile.clone(), ModelOptions::default());
             self.loaded = Some((policy, profile));
@@ -56,7 +78,7 @@ impl<'a> LazyEyes<'a> {
 
 impl Eyes for LazyEyes<'_> {
     fn find(&mut self, screen: &RgbImage, target: &str) -> Result<Option<Found>, EyesError> {
-        let interrupt = self.interrupt;
+        let interrupt = self.model.interrupt;
         let (policy, profile) = self.loaded()?;
         let grounding = ground(policy.model(), profile, screen, target, &interrupt.cancel)
             .map_err(from_grounding)?;
@@ -64,7 +86,7 @@ impl Eyes for LazyEyes<'_> {
     }
 
     fn judge(&mut self, screen: &RgbImage, claim: &str) -> Result<f64, EyesError> {
-        let interrupt = self.interrupt;
+        let interrupt = self.model.interrupt;
         let (policy, profile) = self.loaded()?;
         judge(policy.model(), profile, screen, claim, &interrupt.cancel)
             .map_err(|failed| from_question(&failed))
@@ -76,7 +98,7 @@ impl Eyes for LazyEyes<'_> {
         question: &str,
         schema: &Value,
     ) -> Result<Value, EyesError> {
-        let interrupt = self.interrupt;
+        let interrupt = self.model.interrupt;
         let (policy, profile) = self.loaded()?;
         read_value(policy.model(), profile, screen, question, schema, &interrupt.cancel)
             .map_err(|failed| from_question(&failed))
@@ -88,8 +110,8 @@ impl Eyes for LazyEyes<'_> {
         goal: &str,
         limit: Duration,
     ) -> Result<Pursued, EyesError> {
-        let (printer, interrupt) = (self.printer, self.interrupt);
-        let interactive = self.environment.interactive;
+        let LazyModel { printer, interrupt, environment, .. } = *self.model;
+        let interactive = environment.interactive;
         let (policy, profile) = self.loaded()?;
         let options = EpisodeOptions {
             timeout: limit,

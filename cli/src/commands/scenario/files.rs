@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use handsight_scenarios::Scenario;
 
+use crate::args::TagArgs;
 use crate::failure::{Exit, Failure};
 
 /// How deep folders are looked into, and how many files are run at once.
@@ -55,4 +57,23 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Reads these scenarios, and returns those with one of the tags.
+pub(super) fn open(paths: &[PathBuf], tags: &TagArgs) -> Result<Vec<Scenario>, Failure> {
+    let tags = &tags.tags;
+    let mut scenarios = Vec::new();
+    for path in paths {
+        let scenario = Scenario::open(path)?;
+        if tags.is_empty() || tags.iter().any(|tag| scenario.tags.contains(tag)) {
+            scenarios.push(scenario);
+        }
+    }
+    if scenarios.is_empty() {
+        let message = format!("no scenario has one of the tags {}", tags.join(", "));
+        return Err(
+            Failure::bad_input(message).with_hint("`scenario check` lists the tags there are")
+        );
+    }
+    Ok(scenarios)
 }

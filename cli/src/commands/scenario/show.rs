@@ -5,17 +5,41 @@ use handsight_scenarios::{FoundBy, RunObserver, Scenario, ScenarioResult, Status
 use crate::print::{Printer, Spinner, Style};
 
 /// Prints each step on a line once it has ended.
+///
+/// Where several devices run at once, each line begins with its device.
 pub(super) struct Show<'a> {
     printer: &'a Printer,
     spinner: Option<Spinner>,
+    device: Option<&'a str>,
 }
 
 impl<'a> Show<'a> {
-    pub(super) fn new(printer: &'a Printer, scenario: &Scenario) -> Self {
+    /// `run` is which run it is of how many.
+    pub(super) fn new(
+        printer: &'a Printer,
+        scenario: &Scenario,
+        device: Option<&'a str>,
+        run: (u32, u32),
+    ) -> Self {
+        let show = Self { printer, spinner: None, device };
         let title = printer.paint(Style::Bold, &scenario.title);
         let file = printer.paint(Style::Dim, &scenario.path.display().to_string());
-        printer.note(&format!("{title}  {file}"));
-        Self { printer, spinner: None }
+        let run = match run {
+            (_, 1) => String::new(),
+            (run, all) => format!("  run {run} of {all}"),
+        };
+        show.line(&format!("{title}  {file}{run}"));
+        show
+    }
+
+    fn line(&self, text: &str) {
+        match self.device {
+            Some(device) => {
+                let device = self.printer.paint(Style::Cyan, device);
+                self.printer.note(&format!("{device}  {text}"));
+            }
+            None => self.printer.note(text),
+        }
     }
 
     /// Prints how the scenario ended.
@@ -28,12 +52,15 @@ impl<'a> Show<'a> {
         };
         let (style, word) = (style(result.status), result.status.as_str());
         let word = self.printer.paint(style, word);
-        self.printer.note(&format!("{word} in {:.1} s, {calls}", result.seconds));
+        self.line(&format!("{word} in {:.1} s, {calls}", result.seconds));
     }
 }
 
 impl RunObserver for Show<'_> {
     fn step_started(&mut self, title: &str, _: usize) {
+        if self.device.is_some() {
+            return;
+        }
         match &self.spinner {
             Some(spinner) => spinner.message(title.to_owned()),
             None => self.spinner = Some(self.printer.spinner(title)),
@@ -45,7 +72,7 @@ impl RunObserver for Show<'_> {
         let mark = match result.status {
             Status::Passed => "✓",
             Status::Healed => "~",
-            Status::Failed => "✗",
+            Status::Failed | Status::Flaky => "✗",
             Status::Stopped => "■",
         };
         let found = result.found_by.iter().map(|found| match found {
@@ -59,16 +86,16 @@ impl RunObserver for Show<'_> {
         let mark = self.printer.paint(style(result.status), mark);
         let about = self.printer.paint(Style::Dim, &about.join(", "));
         let indent = "  ".repeat(depth + 1);
-        self.printer.note(&format!("{indent}{mark} {}  {about}", result.title));
+        self.line(&format!("{indent}{mark} {}  {about}", result.title));
         for change in &result.changes {
-            self.printer.note(&format!("{indent}  {change}"));
+            self.line(&format!("{indent}  {change}"));
         }
         if let Some(problem) = &result.problem {
             let place = format!("{}:{}", result.file.display(), result.line);
             let place = self.printer.paint(Style::Dim, &place);
-            self.printer.note(&format!("{indent}  {problem}  {place}"));
+            self.line(&format!("{indent}  {problem}  {place}"));
             if let Some(hint) = &result.hint {
-                self.printer.note(&format!("{indent}  hint: {hint}"));
+                self.line(&format!("{indent}  hint: {hint}"));
             }
         }
     }
@@ -78,6 +105,6 @@ fn style(status: Status) -> Style {
     match status {
         Status::Passed => Style::Green,
         Status::Healed | Status::Stopped => Style::Yellow,
-        Status::Failed => Style::Red,
+        Status::Failed | Status::Flaky => Style::Red,
     }
 }

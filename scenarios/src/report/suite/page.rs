@@ -9,12 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fs_err as fs;
 
-use super::{Tally, changes};
+use super::share;
 use crate::report::html::step::{label, screen};
 use crate::report::html::text::escape;
 use crate::report::html::{STYLE, head};
 use crate::report::pictures::Picture;
 use crate::result::{FoundBy, ScenarioResult, Status, StepResult};
+use crate::suite::{DeviceResult, Runs, SuiteResult, by_scenario};
 
 /// What the page of a suite has beside that of an episode.
 const MORE_STYLE: &str = include_str!("page.css");
@@ -23,8 +24,8 @@ const MORE_STYLE: &str = include_str!("page.css");
 type Pictures = BTreeMap<String, String>;
 
 /// Returns the page; `pictures` is the folder of the pictures.
-pub(super) fn render(results: &[ScenarioResult], pictures: &Path) -> std::io::Result<String> {
-    let tally = Tally::of(results);
+pub(super) fn render(suite: &SuiteResult, pictures: &Path) -> std::io::Result<String> {
+    let (tally, results) = (suite.tally, &*suite.scenarios);
     let pictures = read(results, pictures)?;
     let tone = tone(tally.status());
     let mut page = head(&tally.to_string(), &format!("{STYLE}{MORE_STYLE}"));
@@ -41,33 +42,57 @@ pub(super) fn render(results: &[ScenarioResult], pictures: &Path) -> std::io::Re
     let _ = write!(
         page,
         "<main>\n<header>\n<p class=\"brand\">Handsight · scenarios</p>\n<h1>{}</h1>\n\
-         <p class=\"verdict {tone}\"><strong>{tally}</strong></p>\n</header>\n",
-        heading(results),
+         <p class=\"verdict {tone}\"><strong>{tally}</strong></p>\n{}</header>\n",
+        heading(&by_scenario(results)),
+        devices(&suite.devices),
     );
-    let mut order: Vec<&ScenarioResult> = results.iter().collect();
-    order.sort_by_key(|result| match result.status {
+    let mut order = by_scenario(results);
+    order.sort_by_key(|runs| match runs.status() {
         Status::Failed | Status::Stopped => 0,
-        Status::Healed => 1,
-        Status::Passed => 2,
+        Status::Flaky => 1,
+        Status::Healed => 2,
+        Status::Passed => 3,
     });
-    for result in order {
-        page += &scenario(result, &pictures);
+    for runs in order {
+        page += &scenario(&runs, &pictures);
     }
     page += "</main>\n</body>\n</html>\n";
     Ok(page)
 }
 
-fn heading(results: &[ScenarioResult]) -> String {
-    match results {
-        [one] => escape(&one.scenario),
+fn heading(all: &[Runs<'_>]) -> String {
+    match all {
+        [one] => escape(&one.first().scenario),
         several => format!("{} scenarios", several.len()),
     }
+}
+
+/// Returns what the devices did, if there were several or one has failed.
+fn devices(devices: &[DeviceResult]) -> String {
+    if devices.len() < 2 && devices.iter().all(|device| device.problem.is_none()) {
+        return String::new();
+    }
+    let mut list = String::from("<dl class=\"facts\">\n");
+    for device in devices {
+        let runs = if device.runs == 1 { "run" } else { "runs" };
+        let _ = writeln!(
+            list,
+            "<div><dt>{}</dt><dd>{} {runs}, {:.1} s{}</dd></div>",
+            escape(&device.name),
+            device.runs,
+            device.seconds,
+            device.problem.as_ref().map_or_else(String::new, |problem| {
+                format!("<br><span class=\"problem\">{}</span>", escape(problem))
+            }),
+        );
+    }
+    list + "</dl>\n"
 }
 
 /// Reads the pictures that steps name; one that is gone is left out.
 fn read(results: &[ScenarioResult], folder: &Path) -> std::io::Result<Pictures> {
     let mut pictures = Pictures::new();
-    for picture in all(results) {
+    for picture in pictures_of(results) {
         if pictures.contains_key(&picture.file) {
             continue;
         }
@@ -83,41 +108,79 @@ fn read(results: &[ScenarioResult], folder: &Path) -> std::io::Result<Pictures> 
     Ok(pictures)
 }
 
-fn all(results: &[ScenarioResult]) -> impl Iterator<Item = &Picture> {
+/// Returns the pictures that steps name.
+pub(super) fn pictures_of(results: &[ScenarioResult]) -> impl Iterator<Item = &Picture> {
     results.iter().flat_map(|result| &result.steps).flat_map(|step| &step.pictures)
 }
 
 fn size(results: &[ScenarioResult], file: &str) -> (u32, u32) {
-    let found = all(results).find(|picture| picture.file == file);
+    let found = pictures_of(results).find(|picture| picture.file == file);
     found.map_or((0, 0), |picture| (picture.width, picture.height))
 }
 
-fn scenario(result: &ScenarioResult, pictures: &Pictures) -> String {
-    // What failed or has changed is what people came for.
-    let open = if result.status == Status::Passed { "" } else { " open" };
-    let status = result.status;
-    let calls = match result.model_calls {
+/// Returns a scenario, and each of its runs within it if there are several.
+fn scenario(runs: &Runs<'_>, pictures: &Pictures) -> String {
+    let (first, status) = (runs.first(), runs.status());
+    let about = match runs.all() {
+        [one] => figures(one),
+        _ => share(runs),
+    };
+    let mut text = format!(
+        "<details class=\"card\"{}>\n<summary>{} {} <small>{} · {about}</small></summary>\n",
+        open(status),
+        badge(status),
+        escape(&first.scenario),
+        escape(&first.file.display().to_string()),
+    );
+    match runs.all() {
+        [one] => text += &steps(one, pictures),
+        several => {
+            for run in several {
+                let _ = write!(
+                    text,
+                    "<details class=\"run\"{}>\n<summary>{} run {} <small>{}</small></summary>\n{}\
+                     </details>\n",
+                    open(run.status),
+                    badge(run.status),
+                    run.run,
+                    figures(run),
+                    steps(run, pictures),
+                );
+            }
+        }
+    }
+    text + "</details>\n"
+}
+
+/// What failed or has changed is what people came for.
+fn open(status: Status) -> &'static str {
+    if status == Status::Passed { "" } else { " open" }
+}
+
+fn badge(status: Status) -> String {
+    format!("<span class=\"badge {}\">{}</span>", tone(status), status.as_str())
+}
+
+/// Returns where a run was, how long it took and how often it asked.
+fn figures(run: &ScenarioResult) -> String {
+    let calls = match run.model_calls {
         0 => "no model call".to_owned(),
         1 => "1 model call".to_owned(),
         calls => format!("{calls} model calls"),
     };
-    let mut text = format!(
-        "<details class=\"card\"{open}>\n<summary><span class=\"badge {}\">{}</span> {} \
-         <small>{} · {:.1} s · {calls}</small></summary>\n",
-        tone(status),
-        status.as_str(),
-        escape(&result.scenario),
-        escape(&result.file.display().to_string()),
-        result.seconds,
-    );
-    for change in changes(result) {
+    format!("{} · {:.1} s · {calls}", escape(&run.device), run.seconds)
+}
+
+fn steps(run: &ScenarioResult, pictures: &Pictures) -> String {
+    let mut text = String::new();
+    for change in run.changes() {
         let _ = writeln!(text, "<p class=\"change\">{}</p>", escape(change));
     }
     text += "<ol class=\"steps\">\n";
-    for step in &result.steps {
+    for step in &run.steps {
         text += &step_item(step, pictures);
     }
-    text + "</ol>\n</details>\n"
+    text + "</ol>\n"
 }
 
 fn step_item(step: &StepResult, pictures: &Pictures) -> String {
@@ -132,10 +195,8 @@ fn step_item(step: &StepResult, pictures: &Pictures) -> String {
         .collect();
     let depth = step.id.matches('.').count();
     let mut text = format!(
-        "<li style=\"margin-left:{depth}rem\"><p><span class=\"badge {}\">{}</span> {} \
-         <small>{} {:.2} s · line {}</small></p>\n",
-        tone(step.status),
-        step.status.as_str(),
+        "<li style=\"margin-left:{depth}rem\"><p>{} {} <small>{} {:.2} s · line {}</small></p>\n",
+        badge(step.status),
         escape(&step.title),
         found.join(", "),
         step.seconds,
@@ -169,7 +230,7 @@ fn figure(picture: &Picture, pictures: &Pictures, open: bool) -> String {
 fn tone(status: Status) -> &'static str {
     match status {
         Status::Passed => "good",
-        Status::Healed => "claimed",
+        Status::Healed | Status::Flaky => "claimed",
         Status::Failed | Status::Stopped => "bad",
     }
 }
