@@ -33,6 +33,7 @@ pub mod device;
 pub mod geometry;
 pub mod guard;
 pub mod halt;
+pub mod heard;
 pub mod json_action;
 pub mod key;
 pub mod observation;
@@ -55,7 +56,7 @@ pub use device::desktop::{
     WindowChoice, monitors, windows,
 };
 #[cfg(all(feature = "x11", target_os = "linux"))]
-pub use device::desktop::{Rescue, keep_clipboard};
+pub use device::desktop::{DesktopListener, Rescue, keep_clipboard};
 pub use device::fake::{FakeDevice, FakeFault, FakeScreen};
 pub use device::still::StillDevice;
 pub use device::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind};

@@ -27,6 +27,7 @@
 mod blackout;
 mod file;
 mod hand;
+mod heard;
 mod keyring;
 mod text;
 mod vault;
@@ -41,6 +42,7 @@ use secrecy::ExposeSecret as _;
 
 pub use self::file::SecretsFile;
 pub use self::hand::SecretHand;
+pub use self::heard::{Bindings, Written};
 pub use self::text::{MalformedSecret, Redactor, names_in, with_names};
 pub use self::vault::{Listed, SecretError, Vault};
 use crate::action::MAX_TEXT;

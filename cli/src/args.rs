@@ -29,7 +29,7 @@ pub(crate) use policy::{
     SecretsCommand, SecretsCommandArgs,
 };
 pub(crate) use scenario::{
-    FromTraceArgs, ScenarioArgs, ScenarioCheckArgs, ScenarioCommand, ScenarioMergeArgs,
+    FromTraceArgs, RecordArgs, ScenarioArgs, ScenarioCheckArgs, ScenarioCommand, ScenarioMergeArgs,
     ScenarioRunArgs, Station, TagArgs,
 };
 pub(crate) use serve::ServeArgs;

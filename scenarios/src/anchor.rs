@@ -118,6 +118,16 @@ fn core(picture: &RgbImage, point: PixelPoint) -> Option<Rect> {
     })
 }
 
+/// Returns what is around a point of a screenshot, as far as it is on it.
+pub(crate) fn cut_around(
+    screen: &RgbImage,
+    point: PixelPoint,
+    size: (u32, u32),
+) -> Option<RgbImage> {
+    let whole = Size { width: screen.width(), height: screen.height() };
+    clip(centred(point, size), whole).map(|part| picture::cut(screen, part))
+}
+
 /// Whether there is anything on a picture that could be recognised.
 fn is_structured(picture: &RgbImage) -> bool {
     let edges = picture::edges(picture);

@@ -76,6 +76,18 @@ impl DraftError {
     }
 }
 
+impl DraftTarget {
+    /// Says something of it.
+    #[must_use]
+    pub fn noting(self, text: &str) -> Self {
+        let comment = match self.comment {
+            Some(comment) => format!("{comment}; {text}"),
+            None => text.to_owned(),
+        };
+        Self { comment: Some(comment), ..self }
+    }
+}
+
 impl Draft {
     /// Begins a scenario.
     ///

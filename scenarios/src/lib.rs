@@ -14,6 +14,7 @@ pub mod draft;
 pub mod eyes;
 mod files;
 mod from_trace;
+pub mod record;
 pub mod report;
 pub mod result;
 pub mod runner;

@@ -2,6 +2,7 @@
 
 mod anchors;
 mod many;
+mod record;
 
 use std::process::Output;
 

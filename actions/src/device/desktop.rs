@@ -28,7 +28,7 @@ use self::view::{View, monitor_under};
 #[cfg(target_os = "linux")]
 use self::x11::{Clipboard, Keyboard, Screen, Watch};
 #[cfg(target_os = "linux")]
-pub use self::x11::{Rescue, keep_clipboard};
+pub use self::x11::{DesktopListener, Rescue, keep_clipboard};
 use super::pause::pause;
 use super::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
 use crate::action::{Action, ActionSpace};
@@ -304,6 +304,18 @@ impl DesktopDevice {
             self.view.take_keys(&self.screen)?;
         }
         Ok(())
+    }
+
+    /// Returns the display it is on, as X11 names it.
+    #[cfg(target_os = "linux")]
+    fn display(&self) -> &str {
+        self.screen.display()
+    }
+
+    /// Returns the pixel of the last screenshot at a place on the desktop, if it is on it.
+    pub fn pixel_at(&self, point: DesktopPoint) -> Option<PixelPoint> {
+        let area = self.view.area();
+        area.contains(point).then(|| area.from_desktop(point, self.size))
     }
 
     /// Reads the pixels of what is observed, after bringing it up if it is a window.

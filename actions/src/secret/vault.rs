@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::file::{Entry, SecretsFile, Source};
 use super::keyring::{self, KeyringError};
-use super::{SecretName, Secrets, UnfitValue};
+use super::{Bindings, SecretName, Secrets, UnfitValue};
 
 /// Why a secret cannot be used. No message has a value in it.
 #[derive(Debug, thiserror::Error)]
@@ -202,6 +202,21 @@ impl Vault {
             }
         }
         Ok(secrets)
+    }
+
+    /// Returns what is known without asking the keyring, for recording what a person types.
+    pub fn bindings(&self) -> Bindings {
+        let entries = self.file.entries.iter();
+        let bound = entries
+            .filter(|(_, entry)| !entry.windows.is_empty())
+            .map(|(name, entry)| (name.clone(), entry.windows.clone()));
+        let mut secrets = Secrets::default();
+        for Listed { name, .. } in self.list() {
+            if let Some(value) = self.value_at_hand(&name) {
+                secrets.hide(name, value);
+            }
+        }
+        Bindings::new(bound.collect(), secrets)
     }
 
     fn value(&self, name: &SecretName) -> Result<SecretString, SecretError> {

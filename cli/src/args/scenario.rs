@@ -27,6 +27,29 @@ pub(crate) enum ScenarioCommand {
     Merge(ScenarioMergeArgs),
     /// Make a scenario of a recorded episode that reached its goal; it then runs without the model.
     FromTrace(FromTraceArgs),
+    /// Write a scenario from what you do with mouse and keyboard.
+    Record(Box<RecordArgs>),
+}
+
+/// `scenario record`.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// The scenario file to write; what the targets looked like goes into a folder beside it.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Leave targets without names: no model is asked what they are.
+    #[arg(long)]
+    pub(crate) no_model: bool,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    #[command(flatten)]
+    pub(crate) secrets: SecretsArgs,
 }
 
 /// `scenario from-trace`.

@@ -3,6 +3,7 @@
 mod eyes;
 mod files;
 mod merge;
+mod record;
 mod run;
 mod show;
 
@@ -26,6 +27,7 @@ pub(crate) fn run(
         ScenarioCommand::Check(args) => check(args, printer),
         ScenarioCommand::Merge(args) => merge::run(args, printer),
         ScenarioCommand::FromTrace(args) => from_trace(args, printer),
+        ScenarioCommand::Record(args) => record::run(args, printer, environment),
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn read(args: &PolicyArgs, environment: &Environment) -> Result<Safet
 }
 
 /// The keys that stop a run unless the rules name others.
-const STOP_CHORD: &str = "ctrl+alt+shift+escape";
+pub(crate) const STOP_CHORD: &str = "ctrl+alt+shift+escape";
 
 /// Returns how the user is watched under these rules.
 pub(crate) fn watch(policy: &SafetyPolicy) -> WatchOptions {

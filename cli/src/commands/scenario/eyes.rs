@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use handsight_actions::Device;
 use handsight_agent::{
-    Controls, EpisodeOptions, GroundingError, ModelOptions, ModelPolicy, PromptProfile,
+    CancelFlag, Controls, EpisodeOptions, GroundingError, ModelOptions, ModelPolicy, PromptProfile,
     QuestionError, StopReason, VisionModel, ground, judge, read_value, run_episode,
 };
 use handsight_scenarios::{Eyes, EyesError, Found, Pursued};
@@ -27,6 +27,8 @@ pub(super) struct LazyModel<'a> {
     pub(super) printer: &'a Printer,
     pub(super) environment: &'a Environment,
     pub(super) interrupt: &'a Interrupt,
+    /// Ends an answer under way.
+    cancel: CancelFlag,
     opened: Mutex<Option<(Arc<dyn VisionModel>, PromptProfile)>>,
 }
 
@@ -37,7 +39,13 @@ impl<'a> LazyModel<'a> {
         environment: &'a Environment,
         interrupt: &'a Interrupt,
     ) -> Self {
-        Self { args, printer, environment, interrupt, opened: Mutex::default() }
+        let cancel = interrupt.cancel.clone();
+        Self { args, printer, environment, interrupt, cancel, opened: Mutex::default() }
+    }
+
+    /// Has something else end answers than what ends the command.
+    pub(super) fn with_cancel(self, cancel: CancelFlag) -> Self {
+        Self { cancel, ..self }
     }
 
     fn open(&self) -> Result<(Arc<dyn VisionModel>, PromptProfile), Failure> {
@@ -46,8 +54,8 @@ impl<'a> LazyModel<'a> {
         if let Some(opened) = &*opened {
             return Ok(opened.clone());
         }
-        let cancel = &self.interrupt.cancel;
-        let (model, profile) = open::model(self.args, self.printer, self.environment, cancel)?;
+        let (model, profile) =
+            open::model(self.args, self.printer, self.environment, &self.cancel)?;
         Ok(opened.insert((Arc::from(model), profile)).clone())
     }
 }
@@ -78,17 +86,17 @@ impl<'a> LazyEyes<'a> {
 
 impl Eyes for LazyEyes<'_> {
     fn find(&mut self, screen: &RgbImage, target: &str) -> Result<Option<Found>, EyesError> {
-        let interrupt = self.model.interrupt;
+        let cancel = self.model.cancel.clone();
         let (policy, profile) = self.loaded()?;
-        let grounding = ground(policy.model(), profile, screen, target, &interrupt.cancel)
-            .map_err(from_grounding)?;
+        let grounding =
+            ground(policy.model(), profile, screen, target, &cancel).map_err(from_grounding)?;
         Ok(grounding.found.then_some(Found { point: grounding.point, area: grounding.area }))
     }
 
     fn judge(&mut self, screen: &RgbImage, claim: &str) -> Result<f64, EyesError> {
-        let interrupt = self.model.interrupt;
+        let cancel = self.model.cancel.clone();
         let (policy, profile) = self.loaded()?;
-        judge(policy.model(), profile, screen, claim, &interrupt.cancel)
+        judge(policy.model(), profile, screen, claim, &cancel)
             .map_err(|failed| from_question(&failed))
     }
 
@@ -98,9 +106,9 @@ impl Eyes for LazyEyes<'_> {
         question: &str,
         schema: &Value,
     ) -> Result<Value, EyesError> {
-        let interrupt = self.model.interrupt;
+        let cancel = self.model.cancel.clone();
         let (policy, profile) = self.loaded()?;
-        read_value(policy.model(), profile, screen, question, schema, &interrupt.cancel)
+        read_value(policy.model(), profile, screen, question, schema, &cancel)
             .map_err(|failed| from_question(&failed))
     }
 

@@ -45,6 +45,13 @@ impl Keymap {
         (self.first..=u8::MAX).zip(self.keysyms.chunks_exact(self.width))
     }
 
+    /// Returns the keysym in a column of a key's row, if there is one.
+    pub(super) fn keysym(&self, keycode: u8, column: usize) -> Option<Keysym> {
+        let row =
+            self.keysyms.chunks_exact(self.width).nth(keycode.checked_sub(self.first)?.into())?;
+        row.get(column).copied().filter(|&keysym| keysym != keysym::NONE)
+    }
+
     /// Returns how to write a keysym in the layout of this number, if the layout can.
     pub(super) fn find(&self, keysym: Keysym, layout: u8) -> Option<Stroke> {
         let columns: &[(usize, bool, bool)] = match layout {

@@ -33,7 +33,7 @@ const BEAT: Duration = Duration::from_millis(100);
 /// too.
 const KNOCK: i32 = 8;
 /// The name `XInput` has for all pointers and keyboards that programs see.
-const ALL_MASTERS: u16 = 1;
+pub(super) const ALL_MASTERS: u16 = 1;
 
 /// A watch over one display; it ends when dropped.
 pub(in crate::device::desktop) struct Watch {
