@@ -17,9 +17,12 @@ use crate::halt::Halt;
 /// How long enigo lets each press and release last on X11, in milliseconds.
 const X11_DELAY: u32 = 4;
 /// Into how many moves a drag is cut. Web pages take the first as its start and ignore jumps.
-const DRAG_STEPS: i32 = 12;
+const DRAG_STEPS: i32 = 16;
 /// How long each of them takes.
 const DRAG_TEMPO: Duration = Duration::from_millis(8);
+/// How long a drag rests once it has begun, and before it is dropped: it is offered to the program below
+/// the pointer, whose answer takes a moment, and a drop before that is none (Chromium, file managers).
+const DRAG_REST: [Duration; 2] = [Duration::from_millis(150), Duration::from_millis(350)];
 
 /// The mouse of a desktop, and which of its buttons we hold.
 pub(super) struct Mouse {
@@ -95,9 +98,14 @@ impl Mouse {
             pause(DRAG_TEMPO);
             let part = |from: i32, to: i32| from + (to - from) * step / DRAG_STEPS;
             self.move_to(DesktopPoint { x: part(from.x, to.x), y: part(from.y, to.y) })?;
+            match step {
+                1 => pause_unless(&self.halt, DRAG_REST[0]),
+                DRAG_STEPS => pause_unless(&self.halt, DRAG_REST[1]),
+                _ => {}
+            }
         }
-        pause(DRAG_TEMPO);
-        self.release(Button::Left)
+        self.release(Button::Left)?;
+        self.check_going()
     }
 
     pub(super) fn scroll(&mut self, direction: Direction, notches: u32) -> Result<(), Source> {
