@@ -3,7 +3,7 @@
 
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -134,7 +134,7 @@ impl Draft {
         let source = literal(&words);
         let nth = self.seen.entry(source.clone()).or_default();
         *nth += 1;
-        self.anchors.put(AnchorKey { target: words, nth: *nth }, anchor);
+        self.anchors.put(AnchorKey { target: words, nth: *nth }, anchor, &BTreeSet::new());
         DraftTarget { value: Value::String(source), comment: None }
     }
 

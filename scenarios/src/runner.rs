@@ -8,7 +8,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -127,6 +127,7 @@ pub fn run_scenario(
         controls,
         anchors: &mut anchors,
         renewed: Vec::new(),
+        seen: BTreeMap::new(),
         variables: Variables::new(),
         processes: Processes::new(options.env.clone()),
         judged: BTreeMap::new(),
@@ -138,6 +139,13 @@ pub fn run_scenario(
         in_teardown: false,
     };
     let (status, steps, model_calls) = run.whole(scenario);
+    if options.anchors == AnchorMode::Refresh
+        && !matches!(status, Status::Passed | Status::Healed)
+        && let Ok(others) = Anchors::open(Anchors::folder_of(&scenario.path))
+    {
+        // What it did not come to is as good as it was.
+        anchors.complete(others);
+    }
     if anchors.is_changed() {
         anchors.save()?;
     }
@@ -181,6 +189,8 @@ struct Run<'a, 'c> {
     anchors: &'a mut Anchors,
     /// Anchors that are kept once something that is checked afterwards holds.
     renewed: Vec<(AnchorKey, Anchor)>,
+    /// Which looks of targets this run saw or made.
+    seen: BTreeMap<AnchorKey, BTreeSet<usize>>,
     variables: Variables,
     processes: Processes,
     /// What the model said of claims, by the screen it was shown.
@@ -423,7 +433,8 @@ impl<'a> Run<'a, '_> {
     /// Keeps the anchors of what was found again, since something that was checked holds.
     fn keep_renewed(&mut self) {
         for (key, anchor) in std::mem::take(&mut self.renewed) {
-            self.anchors.put(key, anchor);
+            let seen = self.seen.entry(key.clone()).or_default();
+            seen.insert(self.anchors.put(key, anchor, seen));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! `anchors.yaml` says where each was, one PNG holds what it looked like. Files are replaced whole, so
 //! a run that is killed leaves what was there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -25,6 +25,9 @@ const LIST: &str = "anchors.yaml";
 const MAX_ANCHORS: usize = 10_000;
 const MAX_LIST_BYTES: u64 = 8 << 20;
 
+/// The most looks of one target.
+const MAX_LOOKS: usize = 16;
+
 /// The largest side of a picture, in pixels.
 const MAX_SIDE: u32 = 1024;
 
@@ -39,12 +42,15 @@ pub struct AnchorKey {
 }
 
 /// The anchors of one scenario.
+///
+/// A target has several looks if its step is done several times and the screen is another one each
+/// time, as a button that comes to have the pointer over it.
 #[derive(Debug)]
 pub struct Anchors {
     folder: PathBuf,
-    by_key: BTreeMap<AnchorKey, Anchor>,
-    /// Keys whose pictures are not on disk yet.
-    changed: Vec<AnchorKey>,
+    by_key: BTreeMap<AnchorKey, Vec<Anchor>>,
+    /// Looks whose pictures are not on disk yet.
+    changed: Vec<(AnchorKey, usize)>,
 }
 
 /// Why anchors cannot be read or written.
@@ -166,7 +172,7 @@ impl Anchors {
         }
         for entry in list.anchors {
             let (key, anchor) = anchors.read(entry)?;
-            anchors.by_key.insert(key, anchor);
+            anchors.by_key.entry(key).or_default().push(anchor);
         }
         Ok(anchors)
     }
@@ -206,21 +212,39 @@ impl Anchors {
         Ok((AnchorKey { target: entry.target, nth: entry.nth }, anchor))
     }
 
-    /// Returns what is remembered of a target.
-    pub fn get(&self, key: &AnchorKey) -> Option<&Anchor> {
-        self.by_key.get(key)
+    /// Returns the looks of a target that are remembered.
+    pub fn looks(&self, key: &AnchorKey) -> &[Anchor] {
+        self.by_key.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// Remembers a target.
-    pub fn put(&mut self, key: AnchorKey, anchor: Anchor) {
-        self.changed.push(key.clone());
-        self.by_key.insert(key, anchor);
+    /// Remembers a look of a target in the place of the first that is not among `seen`, and returns
+    /// its index.
+    pub fn put(&mut self, key: AnchorKey, anchor: Anchor, seen: &BTreeSet<usize>) -> usize {
+        let looks = self.by_key.entry(key.clone()).or_default();
+        let free = (0..MAX_LOOKS).find(|index| !seen.contains(index));
+        let index = free.unwrap_or(MAX_LOOKS - 1).min(looks.len());
+        if let Some(look) = looks.get_mut(index) {
+            *look = anchor;
+        } else {
+            looks.push(anchor);
+        }
+        self.changed.push((key, index));
+        index
+    }
+
+    /// Takes over what others remember of targets that are not known here.
+    pub(crate) fn complete(&mut self, others: Self) {
+        for (key, looks) in others.by_key {
+            self.by_key.entry(key).or_insert(looks);
+        }
     }
 
     /// Returns what stands for all of them, pictures included.
     pub(crate) fn fingerprint(&self) -> String {
         let mut bytes = Vec::new();
-        for (key, anchor) in &self.by_key {
+        for (key, anchor) in
+            self.by_key.iter().flat_map(|(key, looks)| looks.iter().map(move |look| (key, look)))
+        {
             bytes.extend(format!("{key:?}{:?}{:?}", anchor.point, anchor.around).into_bytes());
             bytes.extend_from_slice(anchor.picture.as_raw());
         }
@@ -240,26 +264,48 @@ impl Anchors {
     pub fn save(&mut self) -> Result<(), AnchorError> {
         let failed = |source| AnchorError::File { task: "write", source };
         fs::create_dir_all(&self.folder).map_err(failed)?;
-        for key in std::mem::take(&mut self.changed) {
-            let Some(anchor) = self.by_key.get(&key) else { continue };
+        for (key, index) in std::mem::take(&mut self.changed) {
+            let Some(anchor) = self.looks(&key).get(index) else { continue };
             let mut png = std::io::Cursor::new(Vec::new());
             let encoded = anchor.picture.write_to(&mut png, image::ImageFormat::Png);
             encoded.map_err(|error| failed(std::io::Error::other(error)))?;
-            replace(&self.folder.join(picture_name(&key)), png.get_ref()).map_err(failed)?;
+            let name = picture_name(&key, index);
+            replace(&self.folder.join(name), png.get_ref()).map_err(failed)?;
         }
         let text = list_text(&self.by_key).map_err(failed)?;
-        replace(&self.folder.join(LIST), text.as_bytes()).map_err(failed)
+        replace(&self.folder.join(LIST), text.as_bytes()).map_err(failed)?;
+        self.remove_others().map_err(failed)
+    }
+
+    /// Removes pictures that no anchor has any more; other files are not ours.
+    fn remove_others(&self) -> std::io::Result<()> {
+        let ours = self
+            .by_key
+            .iter()
+            .flat_map(|(key, looks)| (0..looks.len()).map(move |index| picture_name(key, index)));
+        let ours: BTreeSet<String> = ours.collect();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if is_picture_name(name) && !ours.contains(name) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// Returns the text of the list.
-fn list_text(anchors: &BTreeMap<AnchorKey, Anchor>) -> std::io::Result<String> {
+fn list_text(anchors: &BTreeMap<AnchorKey, Vec<Anchor>>) -> std::io::Result<String> {
     let numbers =
         |rect: Rect| [rect.x, rect.y, rect.width.cast_signed(), rect.height.cast_signed()];
-    let entries = anchors.iter().map(|(key, anchor)| Entry {
+    let looks = anchors.iter().flat_map(|(key, looks)| {
+        looks.iter().enumerate().map(move |(index, anchor)| (key, index, anchor))
+    });
+    let entries = looks.map(|(key, index, anchor)| Entry {
         target: key.target.clone(),
         nth: key.nth,
-        picture: picture_name(key),
+        picture: picture_name(key, index),
         screen: [anchor.screen.width, anchor.screen.height],
         point: [anchor.point.x, anchor.point.y],
         area: numbers(anchor.target),
@@ -280,8 +326,8 @@ fn read_picture(path: &Path) -> image::ImageResult<RgbImage> {
     Ok(reader.decode()?.into_rgb8())
 }
 
-/// Returns a name that people recognise, and no two keys share.
-fn picture_name(key: &AnchorKey) -> String {
+/// Returns a name that people recognise, and no two looks share.
+fn picture_name(key: &AnchorKey, index: usize) -> String {
     let words: String = key
         .target
         .chars()
@@ -292,5 +338,16 @@ fn picture_name(key: &AnchorKey) -> String {
         .target
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    format!("{}-{hash:08x}-{}.png", words.trim_matches('-'), key.nth)
+    let look = if index == 0 { String::new() } else { format!("-{}", index + 1) };
+    format!("{}-{hash:08x}-{}{look}.png", words.trim_matches('-'), key.nth)
+}
+
+/// Returns whether a file has a name as [`picture_name`] makes them.
+fn is_picture_name(name: &str) -> bool {
+    let Some(stem) = name.strip_suffix(".png") else { return false };
+    let is_number =
+        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_hash = |part: &str| part.len() == 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut parts = stem.rsplit('-').skip_while(is_number);
+    parts.next().is_some_and(is_hash) && stem.ends_with(|char: char| char.is_ascii_digit())
 }

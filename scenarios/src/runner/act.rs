@@ -115,41 +115,59 @@ impl Run<'_, '_> {
         };
         let key = AnchorKey { target: words, nth };
         let remembered = match self.options.anchors {
-            AnchorMode::Use | AnchorMode::Strict => self.anchors.get(&key).cloned(),
-            AnchorMode::Refresh | AnchorMode::Off => None,
+            AnchorMode::Use | AnchorMode::Strict => self.anchors.looks(&key).to_vec(),
+            AnchorMode::Refresh | AnchorMode::Off => Vec::new(),
         };
         let mut screen = self.look()?;
-        if let Some(anchor) = &remembered {
-            let sighting = self.await_anchor(anchor, &mut screen)?;
+        if let Some(first) = remembered.first() {
+            let (index, sighting) = self.await_anchor(&remembered, &mut screen)?;
             if let Sighting::Found { point, .. } = sighting {
                 notes.found_by.push(FoundBy::Anchor);
                 self.keep_picture(notes, &screen, Some(point));
+                self.seen.entry(key).or_default().insert(index);
                 return Ok(point);
             }
             if self.options.anchors == AnchorMode::Strict {
                 return Err(not_by_anchor(&key.target, sighting));
             }
-        } else if self.options.anchors == AnchorMode::Strict {
+            // In a loop a new look is no change of an old one.
+            let is_first = !self.seen.contains_key(&key);
+            return self.find_by_model(key, &screen, is_first.then_some(first), notes);
+        }
+        if self.options.anchors == AnchorMode::Strict {
             return Err(StepError::Failed {
                 problem: format!("there is no anchor for {:?}", key.target),
                 hint: Some("run once with `--anchors use`, which makes it".to_owned()),
             });
         }
-        self.find_by_model(key, &screen, remembered.as_ref(), notes)
+        self.find_by_model(key, &screen, None, notes)
     }
 
-    /// Looks for an anchor until it is there or patience ends: the screen may not have come yet.
+    /// Looks for the looks of a target until one is there or patience ends: the screen may not have
+    /// come yet. Returns which it was, or what became of the first.
     fn await_anchor(
         &mut self,
-        anchor: &Anchor,
+        looks: &[Anchor],
         screen: &mut Screenshot,
-    ) -> Result<Sighting, StepError> {
-        let patience = self.options.patience.min(self.time_left());
+    ) -> Result<(usize, Sighting), StepError> {
+        let patience = match self.options.anchors {
+            // Nobody else can be asked.
+            AnchorMode::Strict => 3 * self.options.patience,
+            _ => self.options.patience,
+        };
+        let patience = patience.min(self.time_left());
         let start = std::time::Instant::now();
         loop {
-            let sighting = anchor.find(&screen.image);
-            if matches!(sighting, Sighting::Found { .. }) || start.elapsed() >= patience {
-                return Ok(sighting);
+            let mut sightings = Vec::new();
+            for (index, anchor) in looks.iter().enumerate() {
+                let sighting = anchor.find(&screen.image);
+                if matches!(sighting, Sighting::Found { .. }) {
+                    return Ok((index, sighting));
+                }
+                sightings.push(sighting);
+            }
+            if start.elapsed() >= patience {
+                return Ok((0, sightings.swap_remove(0)));
             }
             pause(LOOK_AGAIN, self.controls.cancel);
             *screen = self.look()?;

@@ -347,3 +347,56 @@ fn damaged_anchors_are_refused_before_anything_is_done() {
     fs::write(anchors.join("anchors.yaml"), "version: 1\nanchors: {}\n").unwrap();
     assert!(open().contains("line 2"), "{}", open());
 }
+
+const PAGES: &str = "
+scenario: on through the pages
+steps:
+  - for_each: [1, 2, 3]
+    as: page
+    steps:
+      - click: OK
+";
+
+/// Three screens with the same button, and something else around it on each.
+fn pages() -> FakeDevice {
+    let page = |name, y, to| {
+        FakeScreen::new(name).field("name", Rect { x: 20, y, width: 200, height: 24 }).button(
+            "OK",
+            button(20),
+            Some(to),
+        )
+    };
+    let pages = [page("a", 20, "b"), page("b", 88, "c"), page("c", 150, "done")];
+    FakeDevice::new(SCREEN, pages.into_iter().chain([FakeScreen::new("done")]).collect())
+}
+
+#[test]
+fn a_step_that_is_done_again_remembers_every_look() {
+    let folder = Folder::new(&[("main.yaml", PAGES)]);
+    let first = folder.run(&mut pages(), &mut eyes(20), AnchorMode::Use);
+    assert_eq!((first.status, first.model_calls), (Status::Passed, 3), "{first:?}");
+    let (mut device, mut model) = (pages(), Known::default());
+    let second = folder.run(&mut device, &mut model, AnchorMode::Strict);
+    assert_eq!((second.status, device.screen()), (Status::Passed, "done"), "{second:?}");
+    let key = AnchorKey { target: "OK".to_owned(), nth: 1 };
+    let anchors = Anchors::open(folder.0.path().join("main.anchors")).unwrap();
+    assert_eq!(anchors.looks(&key).len(), 3);
+
+    // Made anew on one page alone: the others' pictures go.
+    fs::write(folder.0.path().join("main.yaml"), PAGES.replace("[1, 2, 3]", "[1]")).unwrap();
+    folder.run(&mut pages(), &mut eyes(20), AnchorMode::Refresh);
+    let count = fs::read_dir(folder.0.path().join("main.anchors")).unwrap().count();
+    assert_eq!(count, 2, "the list and one picture");
+}
+
+#[test]
+fn a_refresh_that_fails_keeps_what_it_did_not_come_to() {
+    let folder = Folder::new(&[("main.yaml", FORM)]);
+    folder.run(&mut form(20), &mut eyes(20), AnchorMode::Use);
+    let mut model = eyes(20);
+    model.places.remove("name");
+    let refreshed = folder.run(&mut form(20), &mut model, AnchorMode::Refresh);
+    assert_eq!(refreshed.status, Status::Failed);
+    let again = folder.run(&mut form(20), &mut Known::default(), AnchorMode::Strict);
+    assert_eq!(again.status, Status::Passed, "{again:?}");
+}
