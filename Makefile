@@ -6,7 +6,7 @@ SHELL := /bin/bash
 DEMO_PACKAGES := xvfb openbox zenity fonts-dejavu-core fonts-liberation
 TEST_PACKAGES := $(DEMO_PACKAGES) adb xterm chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg python3 python3-venv \
 	dbus gnome-keyring libsecret-tools xclip x11-utils x11-xserver-utils xserver-xorg-core xserver-xorg-video-dummy \
-	sway xwayland
+	sway xwayland mousepad galculator pcmanfm
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -47,6 +47,10 @@ install:
 	fi; \
 	$$sudo apt-get update --quiet=2 && \
 	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install --quiet=2 --yes --no-install-recommends $$missing >/dev/null
+
+suite-anchors: ## Make the anchors of scenarios/suites anew, and measure who finds what
+	@$(MAKE) --no-print-directory install PACKAGES="$(TEST_PACKAGES)"
+	cargo run --quiet --package handsight-tests --example suite_anchors -- $(ARGS)
 
 bench: ## Measure capture and input, preprocessing, model and a whole step
 	cargo bench --package handsight-actions --package handsight-tests

@@ -3,8 +3,9 @@
 mod anchors;
 mod many;
 mod record;
+mod suite;
 
-use std::process::Output;
+use std::process::{Command, Output};
 
 use fs_err as fs;
 use handsight_tests::binary::Binary;
@@ -41,6 +42,11 @@ fn run(handsight: &Binary, server: &XServer, args: &[&str]) -> (i32, Value) {
     let all = [&["scenario", "run", "member.yaml", "--json"], args].concat();
     let mut command = handsight.command(&all);
     server.adopt(&mut command);
+    report_of(&mut command)
+}
+
+/// Returns the exit code and what was printed as JSON.
+fn report_of(command: &mut Command) -> (i32, Value) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let errors = String::from_utf8_lossy(&stderr);
     let result = serde_json::from_slice(&stdout);

@@ -15,6 +15,7 @@ pub mod hub_server;
 pub mod page;
 pub mod program;
 pub mod random_checkpoint;
+pub mod suite;
 pub mod terminal;
 pub mod wait;
 pub mod wayland;
