@@ -190,6 +190,16 @@ impl fmt::Display for DeviceKind {
     }
 }
 
+/// A protocol that a Wayland compositor lacks.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{protocol} ({needed_for})")]
+pub struct MissingProtocol {
+    /// Its name.
+    pub protocol: &'static str,
+    /// What cannot be done without it.
+    pub needed_for: &'static str,
+}
+
 /// What the layer below a device said.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -219,6 +229,25 @@ pub enum DeviceError {
         extension: &'static str,
         /// What cannot be done without it.
         needed_for: &'static str,
+    },
+
+    /// The Wayland compositor has not what it takes to be used by other programs.
+    #[error(
+        "the compositor of Wayland display `{display}` lacks {}",
+        .missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    MissingProtocols {
+        /// The display's name.
+        display: String,
+        /// What it lacks.
+        missing: Vec<MissingProtocol>,
+    },
+
+    /// Nothing tells what the user does on the display.
+    #[error("the compositor of Wayland display `{display}` does not tell what its user does")]
+    Unheard {
+        /// The display's name.
+        display: String,
     },
 
     /// The display is a guest of a Wayland session, which keeps its screen to itself.
@@ -399,9 +428,14 @@ impl DeviceError {
                 return Some(format!("start the display server with {extension} enabled"));
             }
             Self::Area { source, .. } => source.hint(),
-            Self::Wayland { .. } => {
+            Self::Unheard { .. } | Self::Wayland { .. } => {
                 "log in to an X11 session (often called “on Xorg”), or start a virtual display with \
                  `Xvfb :99 -screen 0 1280x720x24` and name it with DISPLAY"
+            }
+            Self::MissingProtocols { .. } => {
+                "use sway, Hyprland, river or another compositor of the wlroots family; on GNOME and \
+                 KDE log in to an X11 session (often called “on Xorg”), or start a virtual display \
+                 with `Xvfb :99 -screen 0 1280x720x24` and name it with DISPLAY"
             }
             Self::Lost { .. } => "restart the display, then run again",
             Self::Capture { .. } => {
@@ -463,6 +497,7 @@ impl DeviceError {
             self,
             Self::NoDisplay { .. }
                 | Self::Wayland { .. }
+                | Self::MissingProtocols { .. }
                 | Self::MissingExtension { .. }
                 | Self::KeyboardFull { .. }
                 | Self::Lost { .. }

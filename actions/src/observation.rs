@@ -37,10 +37,12 @@ pub enum WindowAt {
 pub struct Window {
     /// What the device knows it by for as long as it is open.
     pub id: u64,
-    /// The application: the class of an X11 window, the package of an Android application.
+    /// The application: the class of an X11 window, the `app_id` of a Wayland one, the package of an
+    /// Android application.
     pub app: String,
     /// What its title bar says, if anything.
     pub title: String,
-    /// Where it is, in pixels of the screenshot; it may reach beyond it.
+    /// Where it is, in pixels of the screenshot, which it may reach beyond; all of the screenshot where
+    /// the device has no means to tell.
     pub area: Rect,
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 use handsight_actions::{
     AdbAddress, AndroidDevice, AndroidOptions, BadAdbAddress, DesktopDevice, DesktopOptions,
     Device, DeviceError, Guard, Halt, Observation, Rect, SafetyPolicy, Scope, SecretHand, Secrets,
-    StillDevice, WatchOptions,
+    StillDevice, WatchOptions, is_wayland, session_display,
 };
 use handsight_agent::{
     Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, SettleOptions,
@@ -71,7 +71,7 @@ pub(crate) fn guarded(
     interrupt: &Interrupt,
 ) -> Result<Guard, Failure> {
     let is_desktop = target.device == DeviceArg::Desktop;
-    let display = environment.display.as_deref().filter(|_| is_desktop);
+    let display = if is_desktop { display(environment) } else { None };
     interrupt.be_reachable(printer, environment);
     if let Some(file) = &safety.stop.file {
         interrupt.stop_on(file.clone());
@@ -79,8 +79,13 @@ pub(crate) fn guarded(
     let watch = Some(policy::watch(&safety));
     let device = device(target, watch, environment, &interrupt.halt)?;
     let device = Box::new(SecretHand::new(device, secrets));
-    let device = interrupt.share(device, display, environment);
+    let device = interrupt.share(device, display.as_deref(), environment);
     Ok(policy::guard(Box::new(device), safety, printer, interrupt))
+}
+
+/// Returns the display of the session's desktop; `None`, where there is but one or none is named.
+pub(crate) fn display(environment: &Environment) -> Option<String> {
+    session_display(environment.display.as_deref(), environment.wayland.as_deref())
 }
 
 /// Opens a monitor or a window of the desktop.
@@ -91,12 +96,15 @@ pub(crate) fn desktop(
     environment: &Environment,
     halt: &Halt,
 ) -> Result<Box<dyn Device>, Failure> {
-    let options = DesktopOptions { scope, region, display: environment.display.clone() };
+    let display = display(environment);
+    let options = DesktopOptions { scope, region, display: display.clone() };
     let device = DesktopDevice::open(&options).map_err(|error| no_desktop(error, environment))?;
     let mut device = device.heeding(halt.clone());
     #[cfg(target_os = "linux")]
-    if let (Some(program), Some(display)) = (&environment.program, &environment.display) {
-        let keeper = crate::clipboard_keeper::keeper(program.clone(), display.clone());
+    if let (Some(program), Some(display)) = (&environment.program, display)
+        && !is_wayland(&display)
+    {
+        let keeper = crate::clipboard_keeper::keeper(program.clone(), display);
         device = device.keeping_clipboard(keeper);
     }
     if let Some(watch) = watch {
@@ -132,7 +140,13 @@ pub(crate) fn adb_server(environment: &Environment) -> Result<AdbAddress, Failur
 pub(crate) fn no_desktop(error: DeviceError, environment: &Environment) -> Failure {
     let no_display = matches!(error, DeviceError::NoDisplay { .. });
     let failure = Failure::from(error);
-    if no_display && environment.display.is_none() && environment.wayland {
+    if no_display && environment.wayland.is_some() && cfg!(feature = "wayland") {
+        return failure.with_hint(
+            "log in again, or name the socket of a running compositor with WAYLAND_DISPLAY or an X11 \
+             display with DISPLAY",
+        );
+    }
+    if no_display && environment.display.is_none() && environment.wayland.is_some() {
         return failure.with_hint(
             "this is a Wayland session, which lets no program see its screen or type on it; log in \
              to an X11 session (often called “on Xorg”), or start a virtual display with `Xvfb :99 \

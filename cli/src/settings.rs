@@ -13,8 +13,9 @@ use handsight_model::hub::{HubOptions, Token};
 pub(crate) struct Environment {
     /// The X11 display, from `DISPLAY`.
     pub(crate) display: Option<String>,
-    /// Whether `WAYLAND_DISPLAY` says that the session is a Wayland one.
-    pub(crate) wayland: bool,
+    /// The socket of the session's Wayland compositor, if it is such a session: `WAYLAND_DISPLAY`, in
+    /// `XDG_RUNTIME_DIR` unless it is a whole path.
+    pub(crate) wayland: Option<String>,
     /// Whether text for people may be coloured.
     pub(crate) color: bool,
     /// Whether stdin and stderr are a terminal, so that a question reaches a person.
@@ -90,7 +91,7 @@ impl Environment {
         let dumb = variable("TERM").is_some_and(|term| term == "dumb");
         Self {
             display: variable("DISPLAY").map(|name| name.to_string_lossy().into_owned()),
-            wayland: variable("WAYLAND_DISPLAY").is_some(),
+            wayland: wayland(),
             color: terminal && !dumb && variable("NO_COLOR").is_none(),
             interactive: terminal && std::io::stdin().is_terminal(),
             hub: hub(),
@@ -103,6 +104,13 @@ impl Environment {
             api_key: text_variable("HANDSIGHT_API_KEY").map(Secret),
         }
     }
+}
+
+/// Returns the socket of the Wayland compositor, as every program of its session finds it.
+fn wayland() -> Option<String> {
+    let name = folder("WAYLAND_DISPLAY")?;
+    let socket = folder("XDG_RUNTIME_DIR").unwrap_or_else(|| PathBuf::from("/")).join(name);
+    Some(socket.to_string_lossy().into_owned())
 }
 
 /// Returns what the environment says of phones; as for `adb`, a socket wins over a port.

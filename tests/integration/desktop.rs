@@ -99,16 +99,20 @@ fn the_second_of_two_monitors_is_seen_and_clicked_where_it_is() {
 #[test]
 fn zenity_prints_the_text_that_was_typed() {
     let server = XServer::start_managed("560x420x24").unwrap();
-    let mut form = Form::open(&server, &["Name", "City"], "Save").unwrap();
-    let mut device = server.device().unwrap();
-    type_text(&mut device, UNICODE);
-    press(&mut device, "tab");
-    type_text(&mut device, "Zürich");
-    press(&mut device, "ctrl+a");
-    type_text(&mut device, "Łódź 🎉");
+    let form = Form::open(&server, &["Name", "City"], "Save").unwrap();
+    check_form(form, &mut server.device().unwrap());
+}
+
+/// Fills in a form of two fields.
+fn check_form(mut form: Form, device: &mut DesktopDevice) {
+    type_text(device, UNICODE);
+    press(device, "tab");
+    type_text(device, "Zürich");
+    press(device, "ctrl+a");
+    type_text(device, "Łódź 🎉");
     for key in ["tab", "tab", "enter"] {
         // Past the form's own Cancel.
-        press(&mut device, key);
+        press(device, key);
     }
     let (status, printed) = form.outcome().unwrap();
     // The form separates its fields by `|`, of which the text has one itself.
@@ -155,16 +159,20 @@ fn act_types_from_the_command_line_and_leaves_the_keyboard_as_it_was() {
     server.check_nothing_held().unwrap();
 }
 
+/// Two fields.
+const FIELDS: &str = "<p><input id=name size=60><p><textarea id=note rows=12 cols=60></textarea>";
+
 #[test]
 fn a_page_gets_text_and_chords_as_they_were_meant() {
     let server = XServer::start_managed("800x600x24").unwrap();
-    let body = "<p><input id=name size=60><p><textarea id=note rows=12 cols=60></textarea>";
-    let page = Page::open(&server, body, [780, 560]).unwrap();
-    let mut device = server.device().unwrap();
+    let page = Page::open(&server, FIELDS, [780, 560]).unwrap();
+    check_text(&page, &mut server.device().unwrap());
+}
 
-    click(&mut device, page.middle("name").unwrap());
+fn check_text(page: &Page, device: &mut DesktopDevice) {
+    click(device, page.middle("name").unwrap());
     page.expect("the field has no focus", |page| page.focused.as_deref() == Some("name")).unwrap();
-    type_text(&mut device, UNICODE);
+    type_text(device, UNICODE);
     let state =
         page.expect("the text is not in the field", |page| page.text("name") == UNICODE).unwrap();
     // What the layout has arrives as its own key, with the modifiers a person would hold.
@@ -172,8 +180,8 @@ fn a_page_gets_text_and_chords_as_they_were_meant() {
         assert!(state.saw(&format!("keydown {key}")), "{key}: {:?}", state.events);
     }
 
-    press(&mut device, "ctrl+a");
-    type_text(&mut device, "Ada");
+    press(device, "ctrl+a");
+    type_text(device, "Ada");
     let state =
         page.expect("the text was not replaced", |page| page.text("name") == "Ada").unwrap();
     assert!(state.saw("keydown ctrl+a"), "{:?}", state.events);
@@ -181,24 +189,30 @@ fn a_page_gets_text_and_chords_as_they_were_meant() {
     let sentence = "The quick brown fox; 5 × 8 = 40 & Ünïcödé.\n";
     let long = sentence.repeat(500 / sentence.chars().count() + 1);
     assert!(long.chars().count() >= 500);
-    press(&mut device, "tab");
+    press(device, "tab");
     page.expect("Tab did not move on", |page| page.focused.as_deref() == Some("note")).unwrap();
-    type_text(&mut device, &long);
+    type_text(device, &long);
     page.expect("the long text is not there", |page| page.text("note") == long).unwrap();
 }
+
+/// A line of words, and what can be clicked.
+const WORDS: &str = "<p style='font: 24px sans-serif'>alpha <span id=word>bravo</span> charlie\
+    <p><button id=save>Save</button> <input id=news type=checkbox>\
+    <div id=area style='width:200px;height:100px;background:#def'></div>";
 
 #[test]
 fn a_page_gets_clicks_of_every_kind() {
     let server = XServer::start_managed("800x600x24").unwrap();
-    let body = "<p style='font: 24px sans-serif'>alpha <span id=word>bravo</span> charlie\
-                <p><button id=save>Save</button> <input id=news type=checkbox>\
-                <div id=area style='width:200px;height:100px;background:#def'></div>";
-    let page = Page::open(&server, body, [780, 560]).unwrap();
+    let page = Page::open(&server, WORDS, [780, 560]).unwrap();
     let mut device = server.device().unwrap();
+    check_clicks(&page, &mut device);
+    server.check_nothing_held().unwrap();
+}
 
-    click(&mut device, page.middle("save").unwrap());
+fn check_clicks(page: &Page, device: &mut DesktopDevice) {
+    click(device, page.middle("save").unwrap());
     page.expect("no click", |page| page.saw("click save")).unwrap();
-    click(&mut device, page.middle("news").unwrap());
+    click(device, page.middle("news").unwrap());
     page.expect("not checked", |page| page.values["news"] == true).unwrap();
 
     let word = page.middle("word").unwrap();
@@ -213,7 +227,6 @@ fn a_page_gets_clicks_of_every_kind() {
     page.expect("no middle click", |page| page.saw("auxclick area")).unwrap();
     device.perform(&Action::RightClick { coordinate: area }).unwrap();
     page.expect("no right click", |page| page.saw("contextmenu area")).unwrap();
-    server.check_nothing_held().unwrap();
 }
 
 #[test]
@@ -237,21 +250,27 @@ fn a_click_arrives_whole_even_if_the_window_manager_is_slow() {
     page.expect("the click became a drag", |page| page.saw("click save")).unwrap();
 }
 
+/// A slider, a box to be dragged, and far more room than is shown.
+const BOX: &str = "<input id=range type=range min=0 max=100 value=0 style='width:300px'>\
+    <div id=box style='position:absolute;left:40px;top:120px;width:60px;height:60px;\
+    background:#c33'></div><div style='width:3000px;height:6000px'></div><script>\
+    let grip = null;\
+    box.onmousedown = (e) => { grip = [e.clientX - box.offsetLeft, e.clientY - box.offsetTop]; \
+    e.preventDefault(); };\
+    addEventListener('mousemove', (e) => { if (grip) { box.style.left = e.clientX - grip[0] + 'px';\
+    box.style.top = e.clientY - grip[1] + 'px'; } });\
+    addEventListener('mouseup', () => { grip = null; });</script>";
+
 #[test]
 fn a_page_is_dragged_and_scrolled_as_far_as_was_meant() {
     let server = XServer::start_managed("800x600x24").unwrap();
-    let body = "<input id=range type=range min=0 max=100 value=0 style='width:300px'>\
-        <div id=box style='position:absolute;left:40px;top:120px;width:60px;height:60px;\
-        background:#c33'></div><div style='width:3000px;height:6000px'></div><script>\
-        let grip = null;\
-        box.onmousedown = (e) => { grip = [e.clientX - box.offsetLeft, e.clientY - box.offsetTop]; \
-          e.preventDefault(); };\
-        addEventListener('mousemove', (e) => { if (grip) { box.style.left = e.clientX - grip[0] + 'px';\
-          box.style.top = e.clientY - grip[1] + 'px'; } });\
-        addEventListener('mouseup', () => { grip = null; });</script>";
-    let page = Page::open(&server, body, [780, 560]).unwrap();
+    let page = Page::open(&server, BOX, [780, 560]).unwrap();
     let mut device = server.device().unwrap();
+    check_drags_and_scrolls(&page, &mut device);
+    server.check_nothing_held().unwrap();
+}
 
+fn check_drags_and_scrolls(page: &Page, device: &mut DesktopDevice) {
     let from = page.middle("box").unwrap();
     let to = PixelPoint { x: from.x + 203, y: from.y + 101 };
     device.perform(&Action::Drag { coordinate: from, coordinate2: to }).unwrap();
@@ -283,7 +302,6 @@ fn a_page_is_dragged_and_scrolled_as_far_as_was_meant() {
     let [far, _] = scroll(Direction::Right, 2);
     assert!(far >= 60, "two notches moved the page by {far}");
     assert_eq!(scroll(Direction::Left, 2), [0, 0]);
-    server.check_nothing_held().unwrap();
 }
 
 #[test]

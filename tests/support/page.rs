@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,6 @@ use tempfile::TempDir;
 
 use crate::program::Program;
 use crate::wait::{ANSWERING, STARTING, wait_for};
-use crate::xserver::XServer;
 
 /// What keeps Chromium from asking, updating, calling home, or showing anything but the page.
 const FLAGS: [&str; 18] = [
@@ -41,6 +41,29 @@ const FLAGS: [&str; 18] = [
 const QUIET: Duration = Duration::from_millis(500);
 
 const SCRIPT: &str = include_str!("page.js");
+
+/// A desktop that programs can be opened on, and what opening one takes.
+pub trait Desktop {
+    /// What Chromium calls its kind.
+    const PLATFORM: &str;
+
+    /// Returns a command that runs on it, untouched by the session the tests run in.
+    fn command(&self, program: &str) -> Command;
+
+    /// Waits until a window with this title is in front and shows what it is to show.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such window in time.
+    fn wait_for_window(&self, title: &str) -> Result<()>;
+
+    /// Has the pointer be somewhere.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be moved.
+    fn touch(&self, x: i32, y: i32) -> Result<()>;
+}
 
 /// A page in a browser, which ends when this is dropped.
 pub struct Page {
@@ -85,7 +108,7 @@ impl Page {
     /// # Errors
     ///
     /// Fails if Chromium is not installed or does not show the page.
-    pub fn open(server: &XServer, body: &str, size: [u32; 2]) -> Result<Self> {
+    pub fn open<D: Desktop>(desktop: &D, body: &str, size: [u32; 2]) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = format!("http://{}/", listener.local_addr()?);
         let html = format!(
@@ -98,19 +121,20 @@ impl Page {
 
         let profile = TempDir::new()?;
         let [width, height] = size;
-        let mut command = server.command("chromium");
-        command.args(FLAGS).arg(format!("--user-data-dir={}", profile.path().display()));
+        let mut command = desktop.command("chromium");
+        command.args(FLAGS).arg(format!("--ozone-platform={}", D::PLATFORM));
+        command.arg(format!("--user-data-dir={}", profile.path().display()));
         command.arg(format!("--window-size={width},{height}")).arg(format!("--app={address}"));
         let browser = Program::start_group(&mut command)?;
         let page = Self { _browser: browser, _profile: profile, shared, address };
         page.wait_for("the page is not loaded", STARTING, |state| state.ready)?;
-        server.wait_for_window("Profile")?;
+        desktop.wait_for_window("Profile")?;
         // The page learns where it is on the screen from the pointer.
-        let (x, y) = (i16::try_from(width / 2)?, i16::try_from(height / 2)?);
+        let (x, y) = (i32::try_from(width / 2)?, i32::try_from(height / 2)?);
         let mut nudge = 0;
         wait_for("the page did not say where it is on the screen", ANSWERING, || {
             nudge = 1 - nudge;
-            server.warp_pointer(x + nudge, y)?;
+            desktop.touch(x + nudge, y)?;
             Ok(page.state().and_then(|state| state.origin))
         })?;
         Ok(page)

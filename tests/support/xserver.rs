@@ -16,6 +16,7 @@ use x11rb::protocol::xproto::{
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
+use crate::page::Desktop;
 use crate::program::Program;
 use crate::wait::{ANSWERING, STARTING, wait_for, wait_until};
 
@@ -437,6 +438,22 @@ impl XServer {
             bail!("keys {keys:?} or a mouse button are still held down");
         }
         Ok(())
+    }
+}
+
+impl Desktop for XServer {
+    const PLATFORM: &str = "x11";
+
+    fn command(&self, program: &str) -> Command {
+        self.command(program)
+    }
+
+    fn wait_for_window(&self, title: &str) -> Result<()> {
+        self.wait_for_window(title)
+    }
+
+    fn touch(&self, x: i32, y: i32) -> Result<()> {
+        self.warp_pointer(x.try_into()?, y.try_into()?)
     }
 }
 

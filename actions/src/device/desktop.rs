@@ -1,17 +1,26 @@
 //! The desktop this process can reach: a monitor or a window of it, its mouse and its keyboard.
 //!
-//! The mouse goes through enigo on every system. What differs between systems is how a monitor is
-//! captured and how text is typed, so those two are one module for each: `x11` speaks to the X
-//! server itself (shared-memory capture is ten times faster than xcap there, and enigo corrupts
-//! text), `native` uses xcap and enigo on macOS and Windows. Wayland compositors let no program do
-//! either without asking, so on Linux this is for X11 sessions and virtual displays.
+//! What differs between systems is how a monitor is captured and how input is sent, so that is one
+//! module for each way to a desktop, behind the traits of `backend`: `x11` speaks to the X server
+//! itself (shared-memory capture is ten times faster than xcap there, and enigo corrupts text) and
+//! leaves it the mouse to enigo; `wayland` speaks to compositors of the wlroots family; `native` uses
+//! xcap and enigo on macOS and Windows.
 
+mod backend;
 mod choice;
+#[cfg(target_os = "linux")]
+mod keysym;
 mod mouse;
 #[cfg(not(target_os = "linux"))]
 mod native;
 mod paste;
+#[cfg(target_os = "linux")]
+mod pixels;
+#[cfg(target_os = "linux")]
+mod rescue;
 mod view;
+#[cfg(all(feature = "wayland", target_os = "linux"))]
+mod wayland;
 #[cfg(target_os = "linux")]
 mod x11;
 
@@ -20,15 +29,16 @@ use std::time::{Duration, Instant};
 use enigo::Button;
 use image::RgbImage;
 
+use self::backend::{Clipboard, Keyboard, Screen, Spot, Watch};
 pub use self::choice::{MonitorChoice, Scope, WindowChoice};
 use self::mouse::Mouse;
 #[cfg(not(target_os = "linux"))]
-use self::native::{Clipboard, Keyboard, Screen, Watch};
+use self::native::connect;
+#[cfg(target_os = "linux")]
+pub use self::rescue::Rescue;
 use self::view::{View, monitor_under};
 #[cfg(target_os = "linux")]
-use self::x11::{Clipboard, Keyboard, Screen, Watch};
-#[cfg(target_os = "linux")]
-pub use self::x11::{DesktopListener, Rescue, keep_clipboard};
+pub use self::x11::{DesktopListener, keep_clipboard};
 use super::pause::pause;
 use super::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
 use crate::action::{Action, ActionSpace};
@@ -46,7 +56,8 @@ pub struct DesktopOptions {
     pub scope: Scope,
     /// The part of it, in its own pixels; all of it, if absent.
     pub region: Option<Rect>,
-    /// The X11 display; the one the environment names, if absent. Other systems have but one.
+    /// The X11 display, such as `:0`, or the path of a Wayland compositor's socket; the X11 display the
+    /// environment names, if absent. Other systems have but one.
     pub display: Option<String>,
 }
 
@@ -72,12 +83,45 @@ pub struct Monitor {
     pub is_primary: bool,
 }
 
+/// Whether a display is that of a Wayland compositor: the path of its socket.
+pub fn is_wayland(display: &str) -> bool {
+    cfg!(all(feature = "wayland", target_os = "linux")) && display.starts_with('/')
+}
+
+/// Connects to a Wayland compositor or an X server.
+#[cfg(target_os = "linux")]
+fn connect(display: Option<&str>) -> Result<Box<dyn Screen>, DeviceError> {
+    #[cfg(feature = "wayland")]
+    if let Some(socket) = display.filter(|display| is_wayland(display)) {
+        return Ok(Box::new(wayland::WaylandScreen::open(socket)?));
+    }
+    Ok(Box::new(x11::X11Screen::open(display)?))
+}
+
+/// Returns which of a session's displays its user sees: the Wayland compositor's, by the path of its
+/// socket, unless the X11 display is one of its own.
+///
+/// An X server that belongs to the Wayland session shows nothing but a part of it, and another one was
+/// named on purpose. `None` means the X11 display that the environment names.
+pub fn session_display(x11: Option<&str>, wayland: Option<&str>) -> Option<String> {
+    #[cfg(all(feature = "wayland", target_os = "linux"))]
+    if let Some(socket) = wayland {
+        let is_own = |display| {
+            let opened = x11::X11Screen::open(Some(display));
+            !matches!(opened, Err(DeviceError::Wayland { .. } | DeviceError::NoDisplay { .. }))
+        };
+        return Some(x11.filter(|display| is_own(display)).unwrap_or(socket).to_owned());
+    }
+    let _ = wayland;
+    x11.map(str::to_owned)
+}
+
 /// Lists the monitors of a desktop.
 ///
 /// # Errors
 /// [`DeviceError::NoDisplay`] where there is none.
 pub fn monitors(display: Option<&str>) -> Result<Vec<Monitor>, DeviceError> {
-    let screen = Screen::open(display)?;
+    let screen = connect(display)?;
     let display = screen.display().to_owned();
     screen.monitors().map_err(|failure| failure.while_asked(&display, "list its monitors"))
 }
@@ -103,10 +147,10 @@ pub struct DesktopWindow {
 /// [`DeviceError::NoDisplay`] where there is no desktop, [`DeviceError::Area`] where the system
 /// does not say which windows there are.
 pub fn windows(display: Option<&str>) -> Result<Vec<DesktopWindow>, DeviceError> {
-    let screen = Screen::open(display)?;
+    let screen = connect(display)?;
     let list = || {
         let monitors = screen.monitors()?;
-        let found = screen.windows()?.ok_or(AreaFault::WindowsUnknown)?;
+        let found = screen.windows()?;
         let describe = |found: view::Found| DesktopWindow {
             id: found.id.into(),
             monitor: monitor_under(found.area, &monitors),
@@ -147,6 +191,15 @@ impl From<AreaFault> for Failure {
 }
 
 impl Failure {
+    /// What the system said, where it is told as part of something else.
+    #[cfg(all(feature = "wayland", target_os = "linux"))]
+    fn into_source(self) -> Source {
+        match self {
+            Self::Lost(source) | Self::Refused(source) => source,
+            other => Box::new(other.while_asked("desktop", "do something")),
+        }
+    }
+
     /// The error for a task that is no action.
     fn while_asked(self, device: &str, task: &'static str) -> DeviceError {
         let device = device.to_owned();
@@ -171,10 +224,10 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(40);
 /// A monitor or a window of a desktop, its mouse and its keyboard.
 pub struct DesktopDevice {
     name: String,
-    screen: Screen,
+    screen: Box<dyn Screen>,
     mouse: Mouse,
-    keyboard: Keyboard,
-    clipboard: Clipboard,
+    keyboard: Box<dyn Keyboard>,
+    clipboard: Box<dyn Clipboard>,
     /// Whether long texts are pasted.
     pastes: bool,
     view: View,
@@ -182,7 +235,7 @@ pub struct DesktopDevice {
     size: Size,
     last_click: Option<(Instant, PixelPoint)>,
     halt: Halt,
-    watch: Option<Watch>,
+    watch: Option<Box<dyn Watch>>,
 }
 
 impl DesktopDevice {
@@ -191,21 +244,23 @@ impl DesktopDevice {
     /// # Errors
     /// Says what is missing: the display, an extension of it, the monitor, window or region.
     pub fn open(options: &DesktopOptions) -> Result<Self, DeviceError> {
-        let screen = Screen::open(options.display.as_deref())?;
+        let screen = connect(options.display.as_deref())?;
         let display = screen.display().to_owned();
-        let view = View::choose(&screen, options).map_err(|failure| {
+        let view = View::choose(&*screen, options).map_err(|failure| {
             failure.while_asked(&format!("desktop {display}"), "find what was chosen")
         })?;
-        let keyboard = Keyboard::open(&screen)
+        let keyboard = screen
+            .keyboard()
             .map_err(|failure| failure.while_asked(&display, "read its keyboard"))?;
-        let mouse = Mouse::open(options.display.as_deref())
+        let hand = screen
+            .hand()
             .map_err(|source| DeviceError::NoDisplay { display: display.clone(), source })?;
         Ok(Self {
             name: format!("desktop {display} {}", view.name()),
+            clipboard: screen.clipboard(),
             screen,
-            mouse,
+            mouse: Mouse::new(hand),
             keyboard,
-            clipboard: Clipboard::new(&display),
             pastes: true,
             size: view.area().size(),
             view,
@@ -246,7 +301,7 @@ impl DesktopDevice {
     /// # Errors
     /// [`DeviceError::NoDisplay`] or [`DeviceError::Lost`] if the display is gone.
     pub fn watch_user(&mut self, options: WatchOptions) -> Result<bool, DeviceError> {
-        self.watch = Watch::start(self.screen.display(), options, self.halt.clone())?;
+        self.watch = self.screen.watch(options, self.halt.clone())?;
         Ok(self.watch.is_some())
     }
 
@@ -278,7 +333,7 @@ impl DesktopDevice {
     /// Looks where what is observed is now.
     fn refresh(&mut self) -> Result<(), Failure> {
         let before = self.view.area().size();
-        let followed = self.view.follow(&self.screen);
+        let followed = self.view.follow(&*self.screen);
         if self.view.area().size() != before {
             self.size = self.view.area().size();
         }
@@ -289,6 +344,14 @@ impl DesktopDevice {
         self.view.area().to_desktop(point, self.size)
     }
 
+    fn spot(&self, point: PixelPoint) -> Spot {
+        Spot {
+            desktop: self.to_desktop(point),
+            monitor: self.view.monitor().1,
+            pixel: self.view.area().to_monitor(point, self.size),
+        }
+    }
+
     /// Brings a window up before it is acted on, and has keys reach it: nothing may arrive
     /// elsewhere.
     fn make_way(&mut self, action: &Action<PixelPoint>) -> Result<(), Failure> {
@@ -296,12 +359,12 @@ impl DesktopDevice {
             return Ok(());
         }
         let before = self.view.area().size();
-        self.view.bring_up(&self.screen)?;
+        self.view.bring_up(&*self.screen)?;
         if self.view.area().size() != before {
             return Err(Failure::Refused("the window changed its size as it came up".into()));
         }
         if matches!(action, Action::Type { .. } | Action::Key { .. }) {
-            self.view.take_keys(&self.screen)?;
+            self.view.take_keys(&*self.screen)?;
         }
         Ok(())
     }
@@ -312,6 +375,12 @@ impl DesktopDevice {
         self.screen.display()
     }
 
+    /// Whether its display is an X server's.
+    #[cfg(target_os = "linux")]
+    fn is_on_x11(&self) -> bool {
+        self.screen.is_x11()
+    }
+
     /// Returns the pixel of the last screenshot at a place on the desktop, if it is on it.
     pub fn pixel_at(&self, point: DesktopPoint) -> Option<PixelPoint> {
         let area = self.view.area();
@@ -320,16 +389,16 @@ impl DesktopDevice {
 
     /// Reads the pixels of what is observed, after bringing it up if it is a window.
     fn capture(&mut self) -> Result<RgbImage, Failure> {
-        let came_up = self.view.bring_up(&self.screen)?;
+        let came_up = self.view.bring_up(&*self.screen)?;
         let mut look =
-            |screen: &mut Screen, view: &View| screen.capture(view.area(), view.monitor().1);
-        let mut image = self.view.while_still(&mut self.screen, &mut look)?;
+            |screen: &mut dyn Screen, view: &View| screen.capture(view.area(), view.monitor().1);
+        let mut image = self.view.while_still(&mut *self.screen, &mut look)?;
         if came_up {
             // What lay on it is still to be seen until the program has drawn.
             let start = Instant::now();
             while start.elapsed() < DRAWING {
                 pause(BETWEEN_LOOKS);
-                let next = self.view.while_still(&mut self.screen, &mut look)?;
+                let next = self.view.while_still(&mut *self.screen, &mut look)?;
                 let is_still = next == image;
                 image = next;
                 if is_still && start.elapsed() >= DRAWING / 4 {
@@ -348,30 +417,30 @@ impl DesktopDevice {
             Action::DoubleClick { coordinate } => self.click(Button::Left, 2, *coordinate),
             Action::TripleClick { coordinate } => self.click(Button::Left, 3, *coordinate),
             Action::LongPress { coordinate, time } => {
-                let point = self.to_desktop(*coordinate);
+                let spot = self.spot(*coordinate);
                 let time = Duration::try_from_secs_f64(*time).unwrap_or_default();
-                let done = self.mouse.hold(point, time);
+                let done = self.mouse.hold(spot, time);
                 self.released(done)
             }
             Action::MouseMove { coordinate } => {
-                let done = self.mouse.move_to(self.to_desktop(*coordinate));
+                let done = self.mouse.move_to(self.spot(*coordinate));
                 self.checked(done)
             }
             Action::Drag { coordinate, coordinate2 } => {
-                let (from, to) = (self.to_desktop(*coordinate), self.to_desktop(*coordinate2));
+                let (from, to) = (self.spot(*coordinate), self.spot(*coordinate2));
                 let done = self.mouse.drag(from, to);
                 self.released(done)
             }
             Action::Scroll { coordinate, direction, amount } => {
-                let moved = match coordinate.map(|point| self.to_desktop(point)) {
-                    Some(point) => self.mouse.move_to(point),
+                let moved = match coordinate.map(|point| self.spot(point)) {
+                    Some(spot) => self.mouse.move_to(spot),
                     None => self.stay_inside(),
                 };
                 let done = moved.and_then(|()| self.mouse.scroll(*direction, *amount));
                 self.checked(done)
             }
             Action::Type { text } => self.write(text),
-            Action::Key { keys } => self.keyboard.chord(&self.screen, keys),
+            Action::Key { keys } => self.keyboard.chord(keys),
             Action::Swipe { .. }
             | Action::SystemButton { .. }
             | Action::OpenApp { .. }
@@ -382,13 +451,16 @@ impl DesktopDevice {
         }
     }
 
-    /// Moves the pointer to the middle of the area if it is outside.
+    /// Moves the pointer to the middle of the area if it is outside; where nobody can tell, back to
+    /// where it was put last.
     fn stay_inside(&mut self) -> Result<(), Source> {
         let area = self.view.area();
-        if area.contains(self.mouse.place()?) {
+        if self.mouse.place()?.is_some_and(|place| area.contains(place)) {
             return Ok(());
         }
-        self.mouse.move_to(area.on_desktop().center())
+        let last = self.mouse.spot().filter(|spot| area.contains(spot.desktop));
+        let middle = self.spot(Rect::whole(self.size).center());
+        self.mouse.move_to(last.unwrap_or(middle))
     }
 
     fn click(&mut self, button: Button, times: u32, point: PixelPoint) -> Result<(), Failure> {
@@ -399,7 +471,7 @@ impl DesktopDevice {
         {
             pause(CLICK_CHAIN.saturating_sub(at.elapsed()));
         }
-        let done = self.mouse.click(button, times, self.to_desktop(point));
+        let done = self.mouse.click(button, times, self.spot(point));
         self.last_click = Some((Instant::now(), point));
         self.released(done)
     }
@@ -429,7 +501,7 @@ impl DesktopDevice {
     fn release(&mut self) -> Result<(), Failure> {
         let buttons = self.mouse.release_all();
         let buttons = self.checked(buttons);
-        let keys = self.keyboard.release_all(&self.screen);
+        let keys = self.keyboard.release_all();
         buttons.and(keys)
     }
 }
@@ -463,12 +535,13 @@ impl Device for DesktopDevice {
         };
         let Some(answer) = self.screen.window(at) else { return Ok(WindowAt::Unknown) };
         let found = answer.map_err(|failure| failure.while_asked(&self.name, task))?;
+        let whole = Rect::whole(self.size);
         Ok(found.map_or(WindowAt::Nothing, |found| {
             WindowAt::Window(Window {
-                id: found.id.into(),
+                id: found.id,
                 app: found.app,
                 title: found.title,
-                area: self.view.area().shown(found.area, self.size),
+                area: found.area.map_or(whole, |area| self.view.area().shown(area, self.size)),
             })
         }))
     }

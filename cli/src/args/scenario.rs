@@ -166,7 +166,8 @@ pub(crate) struct Station {
     pub(crate) name: String,
     /// The screen.
     pub(crate) device: DeviceArg,
-    /// The X display of a desktop, if it is not that of the environment.
+    /// The X display of a desktop or the path of a Wayland socket, if it is not that of the
+    /// environment.
     pub(crate) display: Option<String>,
 }
 

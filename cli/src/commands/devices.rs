@@ -54,7 +54,8 @@ fn reach(
 }
 
 fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
-    let display = environment.display.as_deref();
+    let display = open::display(environment);
+    let display = display.as_deref();
     let monitors = monitors(display).map_err(|error| open::no_desktop(error, environment));
     let server = open::adb_server(environment)?;
     let (phones, no_phones) = match android_phones(&server) {

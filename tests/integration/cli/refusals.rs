@@ -136,15 +136,16 @@ fn a_display_that_is_not_there_is_named() {
 }
 
 #[test]
-fn wayland_without_x11_is_explained() {
+fn a_wayland_session_that_is_over_is_named() {
     let handsight = handsight();
     let mut command = handsight.command(&["devices"]);
-    assert_snapshot!(handsight.snapshot_of(command.env("WAYLAND_DISPLAY", "wayland-0")), @r"
+    command.env("XDG_RUNTIME_DIR", "/no/such/folder").env("WAYLAND_DISPLAY", "wayland-0");
+    assert_snapshot!(handsight.snapshot_of(&mut command), @r"
     exit code: 3
     --- stderr ---
-    error: could not connect to display `default`
-      caused by: $DISPLAY variable not set and no value was provided explicitly
-    hint: this is a Wayland session, which lets no program see its screen or type on it; log in to an X11 session (often called “on Xorg”), or start a virtual display with `Xvfb :99 -screen 0 1280x720x24` and name it with DISPLAY
+    error: could not connect to display `/no/such/folder/wayland-0`
+      caused by: No such file or directory (os error 2)
+    hint: log in again, or name the socket of a running compositor with WAYLAND_DISPLAY or an X11 display with DISPLAY
     ");
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use regex::Regex;
 
 use super::view::no_monitor;
-use super::{DesktopOptions, Failure, Monitor, Screen, View};
+use super::{DesktopOptions, Failure, Monitor, View, connect};
 use crate::device::{AreaFault, DeviceError};
 
 /// A monitor, or a single window.
@@ -104,10 +104,10 @@ impl MonitorChoice {
     /// [`DeviceError::NoDisplay`] where there is no desktop, [`DeviceError::Area`] where there is
     /// no such monitor on it.
     pub fn find(&self, display: Option<&str>) -> Result<Monitor, DeviceError> {
-        let screen = Screen::open(display)?;
+        let screen = connect(display)?;
         let scope = Scope::Monitor(self.clone());
         let options = DesktopOptions { scope, ..DesktopOptions::default() };
-        let view = View::choose(&screen, &options).map_err(|failure: Failure| {
+        let view = View::choose(&*screen, &options).map_err(|failure: Failure| {
             failure.while_asked(&format!("desktop {}", screen.display()), "find a monitor")
         })?;
         Ok(view.monitor().0.clone())

@@ -6,41 +6,39 @@
 use enigo::{Direction as Press, Enigo, Keyboard as _, Settings};
 use image::RgbImage;
 
+use super::backend::{Hand, Keyboard, Screen};
+use super::mouse::EnigoHand;
 use super::view::Found;
-use super::{Failure, Monitor, WatchOptions};
-use crate::clipboard::ClipboardKeeper;
+use super::{Failure, Monitor};
 use crate::device::{AreaFault, DeviceError, Source};
 use crate::geometry::{Area, DesktopPoint, MonitorLayout, Rect, Size};
 use crate::halt::Halt;
 use crate::key::{Key, NamedKey};
 
 /// The monitors of the one desktop there is.
-pub(super) struct Screen;
+struct NativeScreen;
 
-impl Screen {
-    /// Checks that there is a desktop; there is but one, whatever name is asked for.
-    pub(super) fn open(_: Option<&str>) -> Result<Self, DeviceError> {
-        let no_display = |err: xcap::XCapError| DeviceError::NoDisplay {
-            display: "default".to_owned(),
-            source: err.into(),
-        };
-        xcap::Monitor::all().map_err(no_display)?;
-        Ok(Self)
-    }
+/// Checks that there is a desktop; there is but one, whatever name is asked for.
+pub(super) fn connect(_: Option<&str>) -> Result<Box<dyn Screen>, DeviceError> {
+    let no_display = |err: xcap::XCapError| DeviceError::NoDisplay {
+        display: "default".to_owned(),
+        source: err.into(),
+    };
+    xcap::Monitor::all().map_err(no_display)?;
+    Ok(Box::new(NativeScreen))
+}
 
-    #[expect(clippy::unused_self, reason = "the same on every system")]
-    pub(super) fn display(&self) -> &'static str {
+impl Screen for NativeScreen {
+    fn display(&self) -> &str {
         "default"
     }
 
-    #[expect(clippy::unused_self, reason = "the same on every system")]
-    pub(super) fn monitors(&self) -> Result<Vec<Monitor>, Failure> {
+    fn monitors(&self) -> Result<Vec<Monitor>, Failure> {
         let monitors = xcap::Monitor::all().map_err(refused)?;
         monitors.iter().map(|monitor| describe(monitor).map_err(refused)).collect()
     }
 
-    #[expect(clippy::unused_self, reason = "the same on every system")]
-    pub(super) fn capture(&mut self, area: Area, index: usize) -> Result<RgbImage, Failure> {
+    fn capture(&mut self, area: Area, index: usize) -> Result<RgbImage, Failure> {
         let monitors = xcap::Monitor::all().map_err(refused)?;
         let gone = || Failure::Refused("the monitor was unplugged".into());
         let image = monitors.get(index).ok_or_else(gone)?.capture_image().map_err(refused)?;
@@ -61,24 +59,16 @@ impl Screen {
         Ok(image::imageops::crop_imm(&image, x, y, part.width, part.height).to_image())
     }
 
-    /// Lists the windows, the one in front first.
-    #[expect(clippy::unused_self, reason = "the same on every system")]
-    pub(super) fn windows(&self) -> Result<Option<Vec<Found>>, Failure> {
+    fn windows(&self) -> Result<Vec<Found>, Failure> {
         let all = xcap::Window::all().map_err(refused)?;
         // A window that goes away while it is described is left out.
         let shown = all.iter().filter(|window| !window.is_minimized().unwrap_or(true));
-        Ok(Some(shown.filter_map(|window| describe_window(window).ok()).collect()))
-    }
-
-    pub(super) fn find_window(&self, id: u32) -> Result<Option<Found>, Failure> {
-        let windows = self.windows()?.unwrap_or_default();
-        Ok(windows.into_iter().find(|window| window.id == id))
+        Ok(shown.filter_map(|window| describe_window(window).ok()).collect())
     }
 
     /// Checks that nothing lies on a window; there is no way to bring one up here.
-    pub(super) fn raise(&self, window: &Found) -> Result<bool, Failure> {
-        let windows = self.windows()?.unwrap_or_default();
-        let mut above = windows.into_iter().take_while(|other| other.id != window.id);
+    fn raise(&self, window: &Found) -> Result<bool, Failure> {
+        let mut above = self.windows()?.into_iter().take_while(|other| other.id != window.id);
         // On macOS these two lie on the whole screen, and let everything through.
         let is_window = |other: &Found| !["Dock", "Window Server"].contains(&other.app.as_str());
         let lies_on = |other: &Found| other.area.intersection(window.area).is_some();
@@ -92,8 +82,7 @@ impl Screen {
     }
 
     /// Checks that keys reach a window.
-    #[expect(clippy::unused_self, reason = "the same on every system")]
-    pub(super) fn focus(&self, window: &Found) -> Result<(), Failure> {
+    fn focus(&self, window: &Found) -> Result<(), Failure> {
         let all = xcap::Window::all().map_err(refused)?;
         let focused = all.iter().find(|window| window.is_focused().unwrap_or(false));
         if focused.and_then(|window| window.id().ok()) == Some(window.id) {
@@ -102,26 +91,23 @@ impl Screen {
         Err(AreaFault::Unfocused { window: window.title.clone() }.into())
     }
 
-    #[expect(clippy::unused_self, reason = "the same on every system")]
-    pub(super) fn foreground_app(&self) -> Option<String> {
+    fn foreground_app(&self) -> Option<String> {
         let windows = xcap::Window::all().ok()?;
         windows.iter().find(|window| window.is_focused().unwrap_or(false))?.app_name().ok()
     }
 
-    /// Which window a press reaches is not known here.
-    #[expect(clippy::unused_self, reason = "the same on every system")]
-    pub(super) fn window(&self, _: Option<DesktopPoint>) -> Option<Result<Option<Found>, Failure>> {
-        None
-    }
-
-    /// Events are handed over in order here; there is nothing to wait for.
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on X11")]
-    pub(super) fn wait_for_buttons(&self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    pub(super) fn ping(&self) -> Result<(), Failure> {
+    fn ping(&self) -> Result<(), Failure> {
         self.monitors().map(|_| ())
+    }
+
+    fn hand(&self) -> Result<Box<dyn Hand>, Source> {
+        EnigoHand::open(None)
+    }
+
+    fn keyboard(&self) -> Result<Box<dyn Keyboard>, Failure> {
+        let settings = Settings { release_keys_when_dropped: false, ..Settings::default() };
+        let enigo = Enigo::new(&settings).map_err(refused)?;
+        Ok(Box::new(NativeKeyboard { enigo, held: Vec::new(), halt: Halt::default() }))
     }
 }
 
@@ -164,60 +150,16 @@ fn describe(monitor: &xcap::Monitor) -> Result<Monitor, xcap::XCapError> {
 /// How many characters are typed between two looks at the switch that stops input.
 const PIECE: usize = 16;
 
-/// A watch over the user's input, which is not to be had here.
-pub(super) struct Watch;
-
-impl Watch {
-    #[expect(clippy::unnecessary_wraps, reason = "as on X11")]
-    pub(super) fn start(_: &str, _: WatchOptions, _: Halt) -> Result<Option<Self>, DeviceError> {
-        Ok(None)
-    }
-
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on X11")]
-    pub(super) fn begin(&self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on X11")]
-    pub(super) fn end(&self) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
 /// The keyboard, and which of its keys we hold.
-pub(super) struct Keyboard {
+struct NativeKeyboard {
     enigo: Enigo,
     held: Vec<enigo::Key>,
     halt: Halt,
 }
 
-impl Keyboard {
-    pub(super) fn open(_: &Screen) -> Result<Self, Failure> {
-        let settings = Settings { release_keys_when_dropped: false, ..Settings::default() };
-        let enigo = Enigo::new(&settings).map_err(refused)?;
-        Ok(Self { enigo, held: Vec::new(), halt: Halt::default() })
-    }
-
-    /// Looks at this switch before every piece of text.
-    pub(super) fn heed(&mut self, halt: Halt) {
-        self.halt = halt;
-    }
-
+impl NativeKeyboard {
     fn check_going(&self) -> Result<(), Failure> {
         if self.halt.is_set() { Err(Failure::Refused("input was halted".into())) } else { Ok(()) }
-    }
-
-    /// Types a text; line feeds and tabs are keys.
-    pub(super) fn write(&mut self, _: &Screen, text: &str) -> Result<(), Failure> {
-        let mut rest = text;
-        while let Some(at) = rest.find(['\n', '\t']) {
-            let (plain, after) = rest.split_at(at);
-            self.write_plain(plain)?;
-            let key = if after.starts_with('\n') { enigo::Key::Return } else { enigo::Key::Tab };
-            self.enigo.key(key, Press::Click).map_err(refused)?;
-            rest = &after[1..];
-        }
-        self.write_plain(rest)
     }
 
     fn write_plain(&mut self, text: &str) -> Result<(), Failure> {
@@ -229,8 +171,26 @@ impl Keyboard {
         }
         Ok(())
     }
+}
 
-    pub(super) fn chord(&mut self, screen: &Screen, keys: &[Key]) -> Result<(), Failure> {
+impl Keyboard for NativeKeyboard {
+    fn heed(&mut self, halt: Halt) {
+        self.halt = halt;
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
+        let mut rest = text;
+        while let Some(at) = rest.find(['\n', '\t']) {
+            let (plain, after) = rest.split_at(at);
+            self.write_plain(plain)?;
+            let key = if after.starts_with('\n') { enigo::Key::Return } else { enigo::Key::Tab };
+            self.enigo.key(key, Press::Click).map_err(refused)?;
+            rest = &after[1..];
+        }
+        self.write_plain(rest)
+    }
+
+    fn chord(&mut self, keys: &[Key]) -> Result<(), Failure> {
         let known = |&key: &Key| native_key(key).ok_or(Failure::NoSuchKey(key));
         let keys = keys.iter().map(known).collect::<Result<Vec<_>, _>>()?;
         self.check_going()?;
@@ -238,45 +198,15 @@ impl Keyboard {
             self.held.push(key);
             self.enigo.key(key, Press::Press).map_err(refused)?;
         }
-        self.release_all(screen)
+        self.release_all()
     }
 
-    pub(super) fn release_all(&mut self, _: &Screen) -> Result<(), Failure> {
+    fn release_all(&mut self) -> Result<(), Failure> {
         let mut result = Ok(());
         while let Some(key) = self.held.pop() {
             result = result.and(self.enigo.key(key, Press::Release).map_err(refused));
         }
         result
-    }
-}
-
-/// The clipboard, which is left alone here: texts are typed.
-pub(super) struct Clipboard;
-
-#[expect(clippy::unused_self, reason = "the same on every system")]
-#[expect(clippy::unnecessary_wraps, reason = "the same on every system")]
-impl Clipboard {
-    pub(super) fn new(_: &str) -> Self {
-        Self
-    }
-
-    pub(super) fn keep_with(&mut self, _: ClipboardKeeper) {}
-
-    pub(super) fn read(&self) -> Result<Option<String>, Failure> {
-        Err(Failure::Refused("it is reached on X11 only".into()))
-    }
-
-    pub(super) fn write(&mut self, _: &str) -> Result<(), Failure> {
-        Err(Failure::Refused("it is reached on X11 only".into()))
-    }
-
-    pub(super) fn lend(
-        &mut self,
-        _: &str,
-        _: (u32, bool),
-        _: impl FnOnce() -> Result<(), Failure>,
-    ) -> Result<bool, Failure> {
-        Ok(false)
     }
 }
 

@@ -13,7 +13,7 @@ impl DesktopDevice {
     pub(super) fn write(&mut self, text: &str) -> Result<(), Failure> {
         let is_long = |text: &str| text.chars().count() >= PASTE_FROM;
         if !self.pastes || !is_long(text) {
-            return self.keyboard.write(&self.screen, text);
+            return self.keyboard.write(text);
         }
         let mut typed = String::new();
         for line in text.split_inclusive(['\n', '\t']) {
@@ -22,13 +22,13 @@ impl DesktopDevice {
                 typed += line;
                 continue;
             }
-            self.keyboard.write(&self.screen, &std::mem::take(&mut typed))?;
+            self.keyboard.write(&std::mem::take(&mut typed))?;
             if !self.paste(stretch)? {
                 typed += stretch;
             }
             typed += &line[stretch.len()..];
         }
-        self.keyboard.write(&self.screen, &typed)
+        self.keyboard.write(&typed)
     }
 
     /// Pastes a text into the window with the keyboard; returns whether it was asked for.
@@ -44,13 +44,13 @@ impl DesktopDevice {
         } else {
             [NamedKey::Ctrl.into(), Key::Char('v')]
         };
-        let (keyboard, screen) = (&mut self.keyboard, &self.screen);
-        self.clipboard.lend(text, (window.id, in_terminal), || keyboard.chord(screen, &keys))
+        let keyboard = &mut self.keyboard;
+        self.clipboard.lend(text, (window.id, in_terminal), &mut || keyboard.chord(&keys))
     }
 }
 
 /// Whether an application is a terminal, in which Ctrl+V is a key like any other.
-fn is_terminal(app: &str) -> bool {
+pub(super) fn is_terminal(app: &str) -> bool {
     const NAMES: [&str; 8] =
         ["term", "konsole", "alacritty", "kitty", "rxvt", "tilix", "foot", "guake"];
     let app = app.to_lowercase();

@@ -3,8 +3,9 @@
 //! Monitors are followed by their name, because their numbers change when another one is plugged
 //! in; windows by the number the system gave them, because their titles change all the time.
 
+use super::backend::Screen;
 use super::choice::{MonitorChoice, Scope};
-use super::{DesktopOptions, Failure, Monitor, Screen};
+use super::{DesktopOptions, Failure, Monitor};
 use crate::device::AreaFault;
 use crate::geometry::{Area, Rect};
 
@@ -32,10 +33,10 @@ pub(super) struct View {
 
 impl View {
     /// Finds what was chosen.
-    pub(super) fn choose(screen: &Screen, options: &DesktopOptions) -> Result<Self, Failure> {
+    pub(super) fn choose(screen: &dyn Screen, options: &DesktopOptions) -> Result<Self, Failure> {
         let monitors = screen.monitors()?;
         let find = |choice: &super::WindowChoice| {
-            let windows = screen.windows()?.ok_or(AreaFault::WindowsUnknown)?;
+            let windows = screen.windows()?;
             Ok::<_, Failure>(choice.pick(windows, |found| (found.id.into(), &found.title))?)
         };
         let (window, index) = match &options.scope {
@@ -75,7 +76,7 @@ impl View {
     }
 
     /// Looks where it is now: monitors and windows are moved, resized and taken away at any time.
-    pub(super) fn follow(&mut self, screen: &Screen) -> Result<(), Failure> {
+    pub(super) fn follow(&mut self, screen: &dyn Screen) -> Result<(), Failure> {
         if let Some(window) = &self.window {
             let gone = || AreaFault::Gone { window: window.title.clone() };
             let now = screen.find_window(window.id)?.ok_or_else(gone)?;
@@ -90,7 +91,7 @@ impl View {
 
     /// Brings the window up, if it is one, and looks where it is then; says whether that changed
     /// anything on the screen.
-    pub(super) fn bring_up(&mut self, screen: &Screen) -> Result<bool, Failure> {
+    pub(super) fn bring_up(&mut self, screen: &dyn Screen) -> Result<bool, Failure> {
         self.follow(screen)?;
         let Some(window) = &self.window else { return Ok(false) };
         let changed = screen.raise(window)?;
@@ -112,15 +113,15 @@ impl View {
     }
 
     /// Has keys reach the window, if it is one.
-    pub(super) fn take_keys(&self, screen: &Screen) -> Result<(), Failure> {
+    pub(super) fn take_keys(&self, screen: &dyn Screen) -> Result<(), Failure> {
         self.window.as_ref().map_or(Ok(()), |window| screen.focus(window))
     }
 
     /// Does something that takes a while with the area, again if it moved meanwhile.
     pub(super) fn while_still<T>(
         &mut self,
-        screen: &mut Screen,
-        mut look: impl FnMut(&mut Screen, &Self) -> Result<T, Failure>,
+        screen: &mut dyn Screen,
+        mut look: impl FnMut(&mut dyn Screen, &Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         for _ in 1..LOOKS {
             let before = self.area;

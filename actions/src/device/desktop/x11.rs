@@ -13,14 +13,13 @@ mod clipboard;
 mod connection;
 mod keyboard;
 mod keymap;
-mod keysym;
 mod listen;
-mod pixels;
 mod raise;
 mod rescue;
 mod watch;
 mod windows;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
@@ -30,31 +29,34 @@ use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, KeyButMask};
 use x11rb::protocol::xtest;
 
 use self::capture::Capture;
-pub(super) use self::clipboard::Clipboard;
+use self::clipboard::X11Clipboard;
 pub use self::clipboard::keep as keep_clipboard;
 use self::connection::Connection;
-pub(super) use self::keyboard::Keyboard;
+use self::keyboard::X11Keyboard;
 pub use self::listen::DesktopListener;
-pub use self::rescue::Rescue;
-pub(super) use self::watch::Watch;
+pub(super) use self::rescue::X11Rescue;
+use self::watch::X11Watch;
+use super::backend::{Clipboard, Hand, Keyboard, Screen, Shown, Watch};
+use super::mouse::EnigoHand;
 use super::view::Found;
-use super::{Failure, Monitor};
-use crate::device::DeviceError;
+use super::{Failure, Monitor, WatchOptions};
 use crate::device::pause::pause;
+use crate::device::{DeviceError, Source};
 use crate::geometry::{Area, DesktopPoint, MonitorLayout, Size};
+use crate::halt::Halt;
 
 /// How long a window manager may take to look at a press. One that never does is not waited for.
 const RELEASING: Duration = Duration::from_secs(1);
 
 /// An X display: its monitors, what they show and which window is in front.
-pub(super) struct Screen {
-    connection: Connection,
+pub(super) struct X11Screen {
+    connection: Arc<Connection>,
     capture: Capture,
     has_randr: bool,
     scale: f64,
 }
 
-impl Screen {
+impl X11Screen {
     /// Connects to a display by its name, or to the one the environment names.
     pub(super) fn open(display: Option<&str>) -> Result<Self, DeviceError> {
         let connection = Connection::open(display)?;
@@ -77,16 +79,21 @@ impl Screen {
         }
         let scale = scale(&connection).map_err(fail)?;
         let capture = Capture::new(&connection);
-        Ok(Self { connection, capture, has_randr, scale })
+        Ok(Self { connection: Arc::new(connection), capture, has_randr, scale })
     }
+}
 
-    /// Returns the display's name, such as `:0`.
-    pub(super) fn display(&self) -> &str {
+impl Screen for X11Screen {
+    fn display(&self) -> &str {
         &self.connection.display
     }
 
     /// Returns the monitors; without `RandR` the whole screen is one.
-    pub(super) fn monitors(&self) -> Result<Vec<Monitor>, Failure> {
+    fn is_x11(&self) -> bool {
+        true
+    }
+
+    fn monitors(&self) -> Result<Vec<Monitor>, Failure> {
         let x = &self.connection.x;
         let mut monitors = Vec::new();
         if self.has_randr {
@@ -113,33 +120,28 @@ impl Screen {
         Ok(monitors)
     }
 
-    /// Reads the pixels of an area.
-    pub(super) fn capture(&mut self, area: Area, _: usize) -> Result<RgbImage, Failure> {
+    fn capture(&mut self, area: Area, _: usize) -> Result<RgbImage, Failure> {
         self.capture.capture(&self.connection, area.on_desktop())
     }
 
-    /// Lists the windows, the one in front first; `None` where that is not to be known.
-    pub(super) fn windows(&self) -> Result<Option<Vec<Found>>, Failure> {
-        windows::list(&self.connection).map(Some)
+    fn windows(&self) -> Result<Vec<Found>, Failure> {
+        windows::list(&self.connection)
     }
 
-    /// Returns a window by its number, if there still is one.
-    pub(super) fn find_window(&self, id: u32) -> Result<Option<Found>, Failure> {
+    fn find_window(&self, id: u32) -> Result<Option<Found>, Failure> {
         windows::find(&self.connection, id)
     }
 
-    /// Has a window be shown with nothing on it, and says whether that took anything.
-    pub(super) fn raise(&self, window: &Found) -> Result<bool, Failure> {
+    fn raise(&self, window: &Found) -> Result<bool, Failure> {
         raise::raise(&self.connection, window)
     }
 
-    /// Has keys reach a window.
-    pub(super) fn focus(&self, window: &Found) -> Result<(), Failure> {
+    fn focus(&self, window: &Found) -> Result<(), Failure> {
         raise::focus(&self.connection, window)
     }
 
     /// Returns the class of the window that has the focus, if a window manager says which.
-    pub(super) fn foreground_app(&self) -> Option<String> {
+    fn foreground_app(&self) -> Option<String> {
         let x = &self.connection.x;
         let atom = x.intern_atom(true, b"_NET_ACTIVE_WINDOW").ok()?.reply().ok()?.atom;
         let root = self.connection.root;
@@ -156,23 +158,17 @@ impl Screen {
         Some(String::from_utf8_lossy(class).into_owned()).filter(|class| !class.is_empty())
     }
 
-    /// Returns the window that input to a place reaches, to the keyboard's without a point.
-    ///
-    /// `None` within says that there is none. A window that goes away while it is asked about is
-    /// asked about once more.
-    #[expect(clippy::unnecessary_wraps, reason = "other systems cannot tell")]
-    pub(super) fn window(
-        &self,
-        at: Option<DesktopPoint>,
-    ) -> Option<Result<Option<Found>, Failure>> {
+    /// A window that goes away while it is asked about is asked about once more.
+    fn window(&self, at: Option<DesktopPoint>) -> Option<Result<Option<Shown>, Failure>> {
         let ask = || match at {
             Some(point) => windows::at_point(&self.connection, point),
             None => windows::focused(&self.connection),
         };
-        Some(match ask() {
+        let answer = match ask() {
             Err(Failure::Refused(_)) => ask(),
             answer => answer,
-        })
+        };
+        Some(answer.map(|found| found.map(Shown::from)))
     }
 
     /// Waits until the buttons have come up where they were let go, or a second has passed.
@@ -180,7 +176,7 @@ impl Screen {
     /// A window manager stops the pointer at every press until it has looked at it. If it is slow,
     /// the release waits in the server meanwhile, and arrives wherever the pointer is by then:
     /// with the next move, a click would become a drag.
-    pub(super) fn wait_for_buttons(&self) -> Result<(), Failure> {
+    fn wait_for_buttons(&self) -> Result<(), Failure> {
         let buttons = KeyButMask::BUTTON1 | KeyButMask::BUTTON2 | KeyButMask::BUTTON3;
         let start = Instant::now();
         while start.elapsed() < RELEASING {
@@ -193,10 +189,30 @@ impl Screen {
         Ok(())
     }
 
-    /// Asks for a sign of life.
-    pub(super) fn ping(&self) -> Result<(), Failure> {
+    fn ping(&self) -> Result<(), Failure> {
         self.connection.x.get_input_focus()?.reply()?;
         Ok(())
+    }
+
+    fn hand(&self) -> Result<Box<dyn Hand>, Source> {
+        EnigoHand::open(Some(self.display()))
+    }
+
+    fn keyboard(&self) -> Result<Box<dyn Keyboard>, Failure> {
+        Ok(Box::new(X11Keyboard::open(Arc::clone(&self.connection))?))
+    }
+
+    fn clipboard(&self) -> Box<dyn Clipboard> {
+        Box::new(X11Clipboard::new(self.display()))
+    }
+
+    fn watch(
+        &self,
+        options: WatchOptions,
+        halt: Halt,
+    ) -> Result<Option<Box<dyn Watch>>, DeviceError> {
+        let watch = X11Watch::start(self.display(), options, halt)?;
+        Ok(watch.map(|watch| Box::new(watch) as Box<dyn Watch>))
     }
 }
 

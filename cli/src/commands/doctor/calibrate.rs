@@ -9,7 +9,8 @@
 use std::time::{Duration, Instant};
 
 use handsight_actions::{
-    Action, Area, DesktopPoint, Device, Monitor, MonitorChoice, PixelPoint, Rect, Scope, monitors,
+    Action, Area, DesktopPoint, Device, Monitor, MonitorChoice, PixelPoint, Rect, Scope,
+    is_wayland, monitors,
 };
 use handsight_agent::CancelFlag;
 use handsight_agent::settle::pause;
@@ -83,7 +84,13 @@ pub(super) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
-    let display = environment.display.as_deref();
+    let display = open::display(environment);
+    let display = display.as_deref();
+    if display.is_some_and(is_wayland) {
+        let message = "no Wayland compositor says where a click arrived";
+        return Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
+            .with_hint("calibrate in an X11 session, or on a virtual display"));
+    }
     let no_desktop = |error| open::no_desktop(error, environment);
     let only = choice.map(|choice| choice.find(display)).transpose().map_err(no_desktop)?;
     let all = monitors(display).map_err(no_desktop)?;

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use fs_err as fs;
+#[cfg(target_os = "linux")]
+use handsight_actions::is_wayland;
 use handsight_actions::{
     Action, Device, FakeDevice, FakeScreen, Halt, Monitor, MonitorChoice, PixelPoint, Rect, Scope,
     Size, Status,
@@ -29,19 +31,20 @@ pub(super) fn screen(
     report: &mut Report<'_>,
 ) {
     let choice = choice.cloned().unwrap_or_default();
+    let display = open::display(environment);
+    let display = display.as_deref();
     let mut chosen = None;
     let has_display = report.check("display", || {
-        let found = choice.find(environment.display.as_deref());
+        let found = choice.find(display);
         let monitor = found.map_err(|error| open::no_desktop(error, environment))?;
         let (name, size) = (monitor.name.clone(), monitor.layout.size);
         chosen = Some(monitor);
-        let display = environment.display.as_deref().unwrap_or("the desktop");
+        let display = display.unwrap_or("the desktop");
         Ok(format!("{display}, monitor {name}, {size}"))
     });
     let mut device = None;
     let has_device = has_display
         && report.check("capture", || {
-            let display = environment.display.as_deref();
             let mut opened = interrupt.share(
                 open::desktop(Scope::Monitor(choice), None, None, environment, &interrupt.halt)?,
                 display,
@@ -60,7 +63,7 @@ pub(super) fn screen(
         return;
     };
     debug_assert!(has_device);
-    input(device, monitor, environment, report);
+    input(device, monitor, display, report);
 }
 
 /// Takes two screenshots.
@@ -83,14 +86,17 @@ pub(super) fn capture(device: &mut dyn Device) -> Result<String, Failure> {
 fn input(
     device: &mut dyn Device,
     monitor: &Monitor,
-    environment: &Environment,
+    display: Option<&str>,
     report: &mut Report<'_>,
 ) {
     use super::probe::Probe;
 
+    if display.is_some_and(is_wayland) {
+        return input_unseen(device, monitor, report);
+    }
     let mut opened = None;
     let is_open = report.check("window", || {
-        let probe = Probe::open(environment.display.as_deref(), monitor)?;
+        let probe = Probe::open(display, monitor)?;
         let proof = Probe::check_capture(device)?;
         opened = Some(probe);
         Ok(proof)
@@ -107,9 +113,14 @@ fn input(
     }
 }
 
-/// Moves the pointer; that it went there is for the user to see.
+/// Checks what can be checked without a window of our own.
 #[cfg(not(target_os = "linux"))]
-fn input(device: &mut dyn Device, monitor: &Monitor, _: &Environment, report: &mut Report<'_>) {
+fn input(device: &mut dyn Device, monitor: &Monitor, _: Option<&str>, report: &mut Report<'_>) {
+    input_unseen(device, monitor, report);
+}
+
+/// Moves the pointer; that it went there is for the user to see.
+fn input_unseen(device: &mut dyn Device, monitor: &Monitor, report: &mut Report<'_>) {
     report.check("pointer", || {
         let size = monitor.layout.size;
         for quarter in [1, 3] {

@@ -75,7 +75,7 @@ fn listen(
             let options = DesktopOptions {
                 scope: args.target.desktop.scope(),
                 region: args.target.desktop.region,
-                display: environment.display.clone(),
+                display: open::display(environment),
             };
             let mut device = DesktopDevice::open(&options)
                 .map_err(|error| open::no_desktop(error, environment))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use fs_err as fs;
-use handsight_actions::{Device as _, DeviceKind, SafetyPolicy, Secrets};
+use handsight_actions::{Device as _, DeviceKind, SafetyPolicy, Secrets, is_wayland};
 use handsight_scenarios::report::suite::{PICTURES, write_suite};
 use handsight_scenarios::suite::{
     DeviceResult, Ran, RunOn, Seat, SharedOut, SuiteResult, digest_of, share_out,
@@ -117,8 +117,14 @@ impl<'a> Fleet<'a> {
             let mut environment = self.model.environment.clone();
             let mut own = None;
             if let Some(display) = &station.display {
-                environment.display = Some(display.clone());
-                own = Some(("DISPLAY", display.clone()));
+                let (x11, wayland) = if is_wayland(display) {
+                    (None, Some(display.clone()))
+                } else {
+                    (Some(display.clone()), None)
+                };
+                let variable = if x11.is_some() { "DISPLAY" } else { "WAYLAND_DISPLAY" };
+                (environment.display, environment.wayland) = (x11, wayland);
+                own = Some((variable, display.clone()));
             }
             if let DeviceArg::Android(Some(serial)) = &station.device {
                 own = Some(("ANDROID_SERIAL", serial.clone()));

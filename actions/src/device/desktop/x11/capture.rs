@@ -1,26 +1,24 @@
 //! Reads the pixels of a part of the screen.
 //!
-//! With MIT-SHM 1.2 the server draws them into a file of shared memory it hands us. The file is
-//! read, not mapped: the copy is made in pieces that stay in the processor's cache, costs little
-//! beside the conversion, and needs no `unsafe`. Remote displays and old servers have no shared
-//! memory; there the pixels come through the socket, which takes about four times as long.
+//! With MIT-SHM 1.2 the server draws them into a file of shared memory it hands us. Remote displays
+//! and old servers have no shared memory; there the pixels come through the socket, which takes about
+//! four times as long.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 
 use image::RgbImage;
 use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::protocol::shm::{self, ConnectionExt as _, Seg};
-use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat};
+use x11rb::protocol::xproto::{
+    ConnectionExt as _, ImageFormat, ImageOrder, Screen, Setup, VisualClass,
+};
 
 use super::connection::Connection;
-use super::pixels::PixelFormat;
 use crate::device::desktop::Failure;
-use crate::geometry::Rect;
+use crate::device::desktop::pixels::{PixelFormat, read_rows};
+use crate::geometry::{Rect, Size};
 
 const ALL_PLANES: u32 = !0;
-/// How much of the shared memory is read at once: it should fit the second-level cache.
-const PIECE: usize = 256 * 1024;
 
 /// How to read pixels, and the shared memory they come through.
 pub(super) struct Capture {
@@ -54,7 +52,7 @@ struct Area {
 impl Capture {
     /// Learns how the screen's pixels are laid out.
     pub(super) fn new(connection: &Connection) -> Self {
-        let format = PixelFormat::of(connection.x.setup(), &connection.screen);
+        let format = format_of(connection.x.setup(), &connection.screen);
         Self { format, memory: Memory::Untried }
     }
 
@@ -151,20 +149,30 @@ fn shared(connection: &Connection, segment: &Segment, area: &Area) -> Result<Rgb
             0,
         )?
         .reply()?;
-    let stride = area.format.stride(area.width.into());
-    let rows = (PIECE / stride.max(1)).max(1);
-    let mut piece = vec![0; rows * stride];
-    let mut image = RgbImage::new(area.width.into(), area.height.into());
-    let samples = usize::from(area.width) * 3;
-    let mut offset = 0;
-    for pixels in image.chunks_mut((rows * samples).max(1)) {
-        let length = pixels.len() / samples * stride;
-        let read = segment.file.read_exact_at(&mut piece[..length], offset);
-        read.map_err(|err| Failure::Refused(err.into()))?;
-        area.format.convert_rows(&piece[..length], pixels, area.width.into());
-        offset += length as u64;
+    let size = Size { width: area.width.into(), height: area.height.into() };
+    read_rows(&segment.file, area.format, size).map_err(|err| Failure::Refused(err.into()))
+}
+
+/// Returns the format of a screen, unless its pixels are indices into a colour map.
+fn format_of(setup: &Setup, screen: &Screen) -> Option<PixelFormat> {
+    let depth = screen.allowed_depths.iter().find(|depth| depth.depth == screen.root_depth)?;
+    let visual = depth.visuals.iter().find(|v| v.visual_id == screen.root_visual)?;
+    if !matches!(visual.class, VisualClass::TRUE_COLOR | VisualClass::DIRECT_COLOR) {
+        return None;
     }
-    Ok(image)
+    let format = setup.pixmap_formats.iter().find(|f| f.depth == screen.root_depth)?;
+    let bytes_per_pixel = match format.bits_per_pixel {
+        16 => 2,
+        24 => 3,
+        32 => 4,
+        _ => return None,
+    };
+    Some(PixelFormat {
+        bytes_per_pixel,
+        row_align: usize::from(format.scanline_pad / 8).max(1),
+        is_big_endian: setup.image_byte_order == ImageOrder::MSB_FIRST,
+        masks: [visual.red_mask, visual.green_mask, visual.blue_mask],
+    })
 }
 
 fn area(rect: Rect, format: PixelFormat) -> Result<Area, Failure> {

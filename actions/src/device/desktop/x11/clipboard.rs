@@ -19,6 +19,7 @@ use super::connection::Connection;
 use crate::clipboard::{ClipboardKeeper, Clipping};
 use crate::device::DeviceError;
 use crate::device::desktop::Failure;
+use crate::device::desktop::backend::Clipboard;
 use crate::device::pause::pause;
 
 /// How long a program may take to ask for what it is to paste.
@@ -48,32 +49,40 @@ impl Selections {
 }
 
 /// The clipboard of a display.
-pub(in crate::device::desktop) struct Clipboard {
+pub(super) struct X11Clipboard {
     display: String,
     /// What hands out contents; made when it is first needed.
     owner: Option<Owner>,
     keeper: Option<ClipboardKeeper>,
 }
 
-impl Clipboard {
-    pub(in crate::device::desktop) fn new(display: &str) -> Self {
+impl X11Clipboard {
+    pub(super) fn new(display: &str) -> Self {
         Self { display: display.to_owned(), owner: None, keeper: None }
     }
 
-    pub(in crate::device::desktop) fn keep_with(&mut self, keeper: ClipboardKeeper) {
+    fn owner(&mut self) -> Result<&Owner, Failure> {
+        let owner = match self.owner.take() {
+            Some(owner) if owner.is_alive() => owner,
+            _ => Owner::start(connect(&self.display)?)?,
+        };
+        Ok(self.owner.insert(owner))
+    }
+}
+
+impl Clipboard for X11Clipboard {
+    fn keep_with(&mut self, keeper: ClipboardKeeper) {
         self.keeper = Some(keeper);
     }
 
-    /// Returns the text that was copied last.
-    pub(in crate::device::desktop) fn read(&self) -> Result<Option<String>, Failure> {
+    fn read(&mut self) -> Result<Option<String>, Failure> {
         let connection = connect(&self.display)?;
         let selections = Selections::of(&connection)?;
         let content = fetch::fetch(&connection, selections.clipboard)?;
         Ok(content.and_then(|content| content.as_text().map(str::to_owned)))
     }
 
-    /// Copies a text, as Ctrl+C does.
-    pub(in crate::device::desktop) fn write(&mut self, text: &str) -> Result<(), Failure> {
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
         let content = Clipping::text(text);
         if let Some(keeper) = &mut self.keeper {
             keeper(&content);
@@ -83,17 +92,15 @@ impl Clipboard {
         owner.offer(clipboard, Some(content))
     }
 
-    /// Lends the clipboard to a text while `paste` presses the keys; returns whether the program of the
-    /// window asked for it.
-    ///
     /// Whatever happens, the user's contents are back when this returns. Where they cannot be read in
     /// full, nothing is lent, and the answer is no.
-    pub(in crate::device::desktop) fn lend(
+    fn lend(
         &mut self,
         text: &str,
-        (window, in_terminal): (u32, bool),
-        paste: impl FnOnce() -> Result<(), Failure>,
+        (window, in_terminal): (u64, bool),
+        paste: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<bool, Failure> {
+        let Ok(window) = u32::try_from(window) else { return Ok(false) };
         let connection = connect(&self.display)?;
         let Selections { clipboard, primary } = Selections::of(&connection)?;
         let selection = if in_terminal { primary } else { clipboard };
@@ -110,14 +117,6 @@ impl Clipboard {
         // Before anything is said of how it went.
         let restored = owner.offer(selection, before);
         asked.and_then(|asked| restored.map(|()| asked))
-    }
-
-    fn owner(&mut self) -> Result<&Owner, Failure> {
-        let owner = match self.owner.take() {
-            Some(owner) if owner.is_alive() => owner,
-            _ => Owner::start(connect(&self.display)?)?,
-        };
-        Ok(self.owner.insert(owner))
     }
 }
 

@@ -4,19 +4,20 @@
 //! to a spare key. Programs look up what a key writes when they get to its event, not when it is
 //! pressed, so a taught key keeps its character for as long as it can: it is taught anew only
 //! when the spare ones run out, and after a pause in which programs catch up. What was taught is
-//! undone by [`Keyboard::release_all`], which devices also do when dropped.
+//! undone by [`X11Keyboard::release_all`](Keyboard::release_all), which devices also do when dropped.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, KeyButMask};
 use x11rb::protocol::xtest::ConnectionExt as _;
 
-use super::Screen;
 use super::connection::Connection;
 use super::keymap::{Keymap, Stroke};
-use super::keysym::{self, Keysym};
 use crate::device::desktop::Failure;
+use crate::device::desktop::backend::Keyboard;
+use crate::device::desktop::keysym::{self, Keysym};
 use crate::device::pause::{pause, pause_unless};
 use crate::halt::Halt;
 use crate::key::{Key, NamedKey};
@@ -39,7 +40,8 @@ const CATCHING_UP_MOST: u32 = 200;
 const BURST: usize = 8;
 
 /// The keyboard of an X display, and what we changed of it.
-pub(in crate::device::desktop) struct Keyboard {
+pub(super) struct X11Keyboard {
+    connection: Arc<Connection>,
     keymap: Keymap,
     /// The layout in use, from 0.
     layout: u8,
@@ -57,24 +59,24 @@ struct Taught {
     keysym: Keysym,
 }
 
-impl Keyboard {
+impl X11Keyboard {
     /// Reads the keyboard; if it has no spare key, those that a crashed program left are freed.
     ///
     /// One is needed even to click: enigo refuses to start without.
-    pub(in crate::device::desktop) fn open(screen: &Screen) -> Result<Self, Failure> {
-        let connection = &screen.connection;
-        let mut keymap = read_keymap(connection)?;
+    pub(super) fn open(connection: Arc<Connection>) -> Result<Self, Failure> {
+        let mut keymap = read_keymap(&connection)?;
         if keymap.spares().is_empty() {
             for keycode in keymap.leftovers() {
-                teach(connection, keycode, keysym::NONE)?;
+                teach(&connection, keycode, keysym::NONE)?;
             }
             connection.sync()?;
-            keymap = read_keymap(connection)?;
+            keymap = read_keymap(&connection)?;
         }
         if keymap.spares().is_empty() {
             return Err(Failure::KeyboardFull);
         }
         Ok(Self {
+            connection,
             keymap,
             layout: 0,
             taught: Vec::new(),
@@ -84,106 +86,8 @@ impl Keyboard {
         })
     }
 
-    /// Looks at this switch before every stroke.
-    pub(in crate::device::desktop) fn heed(&mut self, halt: Halt) {
-        self.halt = halt;
-    }
-
     fn check_going(&self) -> Result<(), Failure> {
         if self.halt.is_set() { Err(Failure::Refused("input was halted".into())) } else { Ok(()) }
-    }
-
-    /// Types a text.
-    pub(in crate::device::desktop) fn write(
-        &mut self,
-        screen: &Screen,
-        text: &str,
-    ) -> Result<(), Failure> {
-        let connection = &screen.connection;
-        let lock = self.refresh(connection)?;
-        let characters: Vec<_> = text.chars().filter(|&c| c != '\r').collect();
-        self.check_writable(&characters)?;
-        if let Some(lock) = lock {
-            self.tap(connection, lock)?;
-        }
-        let mut rest = characters.as_slice();
-        while !rest.is_empty() {
-            let (chunk, after) = rest.split_at(self.teachable(rest));
-            self.teach_all(connection, chunk)?;
-            for burst in chunk.chunks(BURST) {
-                for &character in burst {
-                    self.check_going()?;
-                    self.stroke(connection, character)?;
-                }
-                connection.sync()?;
-            }
-            rest = after;
-        }
-        if let Some(lock) = lock {
-            self.tap(connection, lock)?;
-        }
-        connection.sync()
-    }
-
-    /// Presses keys in order and lets them go in reverse.
-    pub(in crate::device::desktop) fn chord(
-        &mut self,
-        screen: &Screen,
-        keys: &[Key],
-    ) -> Result<(), Failure> {
-        let connection = &screen.connection;
-        self.refresh(connection)?;
-        let characters: Vec<_> = keys
-            .iter()
-            .filter_map(|key| match key {
-                Key::Char(character) => Some(*character),
-                Key::Named(_) | Key::Function(_) => None,
-            })
-            .collect();
-        self.check_writable(&characters)?;
-        // Find every key before the first is pressed.
-        let named = keys.iter().filter(|key| !matches!(key, Key::Char(_)));
-        let missing = named.copied().find(|&key| self.named(key).is_none());
-        if let Some(key) = missing {
-            return Err(Failure::NoSuchKey(key));
-        }
-        self.teach_all(connection, &characters)?;
-        self.check_going()?;
-        for &key in keys {
-            let keycodes = match key {
-                Key::Char(character) => self.keycodes(character),
-                key => self.named(key).into_iter().collect(),
-            };
-            for keycode in keycodes {
-                if !self.held.contains(&keycode) {
-                    self.press(connection, keycode)?;
-                }
-            }
-        }
-        connection.sync()?;
-        self.release_held(connection)?;
-        connection.sync()
-    }
-
-    /// Lets go of every key we hold, and makes every taught key spare again.
-    pub(in crate::device::desktop) fn release_all(
-        &mut self,
-        screen: &Screen,
-    ) -> Result<(), Failure> {
-        let connection = &screen.connection;
-        if self.held.is_empty() && self.taught.is_empty() {
-            return Ok(());
-        }
-        // Taken at once: a display that does not answer is not asked a second time.
-        let taught = std::mem::take(&mut self.taught);
-        self.release_held(connection)?;
-        if !taught.is_empty() {
-            self.let_programs_catch_up(connection)?;
-        }
-        for taught in taught {
-            teach(connection, taught.keycode, keysym::NONE)?;
-        }
-        connection.sync()
     }
 
     /// Layouts change; returns the key that lifts the lock of capitals, if the lock is on.
@@ -333,6 +237,92 @@ impl Keyboard {
             fake(connection, KEY_RELEASE_EVENT, keycode)?;
         }
         Ok(())
+    }
+}
+
+impl Keyboard for X11Keyboard {
+    fn heed(&mut self, halt: Halt) {
+        self.halt = halt;
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
+        let connection = &*Arc::clone(&self.connection);
+        let lock = self.refresh(connection)?;
+        let characters: Vec<_> = text.chars().filter(|&c| c != '\r').collect();
+        self.check_writable(&characters)?;
+        if let Some(lock) = lock {
+            self.tap(connection, lock)?;
+        }
+        let mut rest = characters.as_slice();
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at(self.teachable(rest));
+            self.teach_all(connection, chunk)?;
+            for burst in chunk.chunks(BURST) {
+                for &character in burst {
+                    self.check_going()?;
+                    self.stroke(connection, character)?;
+                }
+                connection.sync()?;
+            }
+            rest = after;
+        }
+        if let Some(lock) = lock {
+            self.tap(connection, lock)?;
+        }
+        connection.sync()
+    }
+
+    fn chord(&mut self, keys: &[Key]) -> Result<(), Failure> {
+        let connection = &*Arc::clone(&self.connection);
+        self.refresh(connection)?;
+        let characters: Vec<_> = keys
+            .iter()
+            .filter_map(|key| match key {
+                Key::Char(character) => Some(*character),
+                Key::Named(_) | Key::Function(_) => None,
+            })
+            .collect();
+        self.check_writable(&characters)?;
+        // Find every key before the first is pressed.
+        let named = keys.iter().filter(|key| !matches!(key, Key::Char(_)));
+        let missing = named.copied().find(|&key| self.named(key).is_none());
+        if let Some(key) = missing {
+            return Err(Failure::NoSuchKey(key));
+        }
+        self.teach_all(connection, &characters)?;
+        self.check_going()?;
+        for &key in keys {
+            let keycodes = match key {
+                Key::Char(character) => self.keycodes(character),
+                key => self.named(key).into_iter().collect(),
+            };
+            for keycode in keycodes {
+                if !self.held.contains(&keycode) {
+                    self.press(connection, keycode)?;
+                }
+            }
+        }
+        connection.sync()?;
+        self.release_held(connection)?;
+        connection.sync()
+    }
+
+    /// Lets go of every key we hold, and makes every taught key spare again.
+    fn release_all(&mut self) -> Result<(), Failure> {
+        let connection = &*Arc::clone(&self.connection);
+        if self.held.is_empty() && self.taught.is_empty() {
+            return Ok(());
+        }
+        // Taken at once: a display that does not answer is not asked a second time.
+        let taught = std::mem::take(&mut self.taught);
+        self.release_held(connection)?;
+        if !taught.is_empty() {
+            self.let_programs_catch_up(connection)?;
+        }
+        for taught in taught {
+            teach(connection, taught.keycode, keysym::NONE)?;
+        }
+        connection.sync()
     }
 }
 

@@ -5,7 +5,7 @@
 //! character is looked up with Shift and `AltGr`, as a person would find it; only what no key
 //! writes needs a spare one.
 
-use super::keysym::{self, Keysym};
+use crate::device::desktop::keysym::{self, Keysym};
 
 /// Keys below this one are letters, digits and the keypad, which nobody teaches characters to.
 const FIRST_SPARE: u8 = 92;

@@ -16,11 +16,10 @@ use xkeysym::Keysym;
 use super::connection::Connection;
 use super::keyboard::read_keymap;
 use super::keymap::Keymap;
-use super::keysym;
 use super::watch::ALL_MASTERS;
 use crate::action::Direction;
 use crate::device::DeviceError;
-use crate::device::desktop::{DesktopDevice, Failure};
+use crate::device::desktop::{DesktopDevice, Failure, keysym};
 use crate::geometry::DesktopPoint;
 use crate::heard::{Heard, HeardButton, HeardInput};
 use crate::key::{Key, NamedKey};
@@ -50,8 +49,12 @@ impl DesktopListener {
     /// Starts to listen on the display of a device.
     ///
     /// # Errors
-    /// [`DeviceError::MissingExtension`] if its server does not tell what its user does.
+    /// [`DeviceError::MissingExtension`] if its server does not tell what its user does, and
+    /// [`DeviceError::Unheard`] on Wayland, where no compositor does.
     pub fn open(device: &DesktopDevice) -> Result<Self, DeviceError> {
+        if !device.is_on_x11() {
+            return Err(DeviceError::Unheard { display: device.display().to_owned() });
+        }
         let connection = Connection::open(Some(device.display()))?;
         let display = connection.display.clone();
         let fail = |failure: Failure| failure.while_asked(&display, "listen to the user's input");

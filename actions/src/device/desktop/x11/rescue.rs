@@ -11,9 +11,8 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 
 use super::connection::Connection;
 use super::keyboard::{read_keymap, teach};
-use super::keysym;
 use crate::device::DeviceError;
-use crate::device::desktop::Failure;
+use crate::device::desktop::{Failure, keysym};
 use crate::device::pause::pause;
 
 /// The lowest code a key can have, and the highest number of a button that can be held.
@@ -27,18 +26,15 @@ const LOOKS: u32 = 6;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
 
 /// A connection that is kept ready to let go of what another one holds.
-pub struct Rescue {
+pub(in crate::device::desktop) struct X11Rescue {
     connection: Connection,
     /// The keys that wrote nothing when it was made.
     spares: Vec<u8>,
 }
 
-impl Rescue {
+impl X11Rescue {
     /// Connects to a display, before anything is pressed on it.
-    ///
-    /// # Errors
-    /// [`DeviceError::NoDisplay`] where there is none.
-    pub fn prepare(display: &str) -> Result<Self, DeviceError> {
+    pub(in crate::device::desktop) fn prepare(display: &str) -> Result<Self, DeviceError> {
         let connection = Connection::open(Some(display))?;
         let keymap = read_keymap(&connection)
             .map_err(|failure| failure.while_asked(display, "read its keyboard"))?;
@@ -47,20 +43,14 @@ impl Rescue {
     }
 
     /// Lets go of every key and button.
-    ///
-    /// # Errors
-    /// [`DeviceError::Lost`] when the display is gone, and with it what was held.
-    pub fn release(&self) -> Result<(), DeviceError> {
+    pub(in crate::device::desktop) fn release(&self) -> Result<(), DeviceError> {
         let done = self.release_held();
         done.map_err(|failure| failure.while_asked(&self.connection.display, "release its keys"))
     }
 
     /// Lets go of all that a dead program held, until nothing comes after it, and undoes what it
     /// taught the keyboard.
-    ///
-    /// # Errors
-    /// As [`Rescue::release`].
-    pub fn clean_up(&self) -> Result<(), DeviceError> {
+    pub(in crate::device::desktop) fn clean_up(&self) -> Result<(), DeviceError> {
         for _ in 0..LOOKS {
             self.release()?;
             pause(BETWEEN_LOOKS);

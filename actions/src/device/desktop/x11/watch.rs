@@ -21,9 +21,9 @@ use x11rb::protocol::xproto::ConnectionExt as _;
 
 use super::connection::Connection;
 use super::keyboard::read_keymap;
-use super::keysym;
 use crate::device::DeviceError;
-use crate::device::desktop::{Failure, WatchOptions};
+use crate::device::desktop::backend::Watch;
+use crate::device::desktop::{Failure, WatchOptions, keysym};
 use crate::halt::{Halt, HaltCause, Reaction};
 use crate::key::{Key, NamedKey};
 
@@ -36,7 +36,7 @@ const KNOCK: i32 = 8;
 pub(super) const ALL_MASTERS: u16 = 1;
 
 /// A watch over one display; it ends when dropped.
-pub(in crate::device::desktop) struct Watch {
+pub(super) struct X11Watch {
     shared: Arc<Shared>,
 }
 
@@ -61,9 +61,9 @@ struct State {
     chord: Vec<Vec<u8>>,
 }
 
-impl Watch {
+impl X11Watch {
     /// Starts to watch a display; `None` if its server cannot tell.
-    pub(in crate::device::desktop) fn start(
+    pub(super) fn start(
         display: &str,
         options: WatchOptions,
         halt: Halt,
@@ -86,9 +86,11 @@ impl Watch {
         });
         Ok(Some(Self { shared }))
     }
+}
 
-    /// Says that an action begins: what comes through XTEST from now on is ours.
-    pub(in crate::device::desktop) fn begin(&self) -> Result<(), Failure> {
+impl Watch for X11Watch {
+    /// What comes through XTEST from now on is ours.
+    fn begin(&self) -> Result<(), Failure> {
         let mut state = self.shared.locked();
         // What came before is the user's.
         self.shared.drain(&mut state)?;
@@ -96,8 +98,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Says that an action is over, once the server has done all of it.
-    pub(in crate::device::desktop) fn end(&self) -> Result<(), Failure> {
+    /// It is over once the server has done all of it.
+    fn end(&self) -> Result<(), Failure> {
         let mut state = self.shared.locked();
         state.rest = self.shared.pointer()?;
         self.shared.drain(&mut state)?;
@@ -106,7 +108,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for X11Watch {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::SeqCst);
     }

@@ -1,42 +1,48 @@
-//! The pixels of an X server → red, green and blue of 8 bits each.
+//! The pixels of a display server → red, green and blue of 8 bits each.
+//!
+//! Those in shared memory are read from its file and not mapped: the copy is made in pieces that stay
+//! in the processor's cache, costs little beside the conversion, and needs no `unsafe`.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use image::RgbImage;
-use x11rb::protocol::xproto::{ImageOrder, Screen, Setup, VisualClass};
+
+use crate::geometry::Size;
+
+/// How much of shared memory is read at once: it should fit the second-level cache.
+const PIECE: usize = 256 * 1024;
+
+/// Reads the pixels of an image at the beginning of a file.
+pub(super) fn read_rows(file: &File, format: PixelFormat, size: Size) -> io::Result<RgbImage> {
+    let width = size.width as usize;
+    let (stride, samples) = (format.stride(width), width * 3);
+    let rows = (PIECE / stride.max(1)).max(1);
+    let mut piece = vec![0; rows * stride];
+    let mut image = RgbImage::new(size.width, size.height);
+    let mut offset = 0;
+    for pixels in image.chunks_mut((rows * samples).max(1)) {
+        let length = pixels.len() / samples * stride;
+        file.read_exact_at(&mut piece[..length], offset)?;
+        format.convert_rows(&piece[..length], pixels, width);
+        offset += length as u64;
+    }
+    Ok(image)
+}
 
 /// How the server lays out the pixels of a screen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct PixelFormat {
-    bytes_per_pixel: usize,
+    pub(super) bytes_per_pixel: usize,
     /// Rows are padded to a multiple of this many bytes.
-    row_align: usize,
-    is_big_endian: bool,
+    pub(super) row_align: usize,
+    pub(super) is_big_endian: bool,
     /// Which bits of a pixel are red, green and blue.
-    masks: [u32; 3],
+    pub(super) masks: [u32; 3],
 }
 
 impl PixelFormat {
-    /// Returns the format of a screen, unless its pixels are indices into a colour map.
-    pub(super) fn of(setup: &Setup, screen: &Screen) -> Option<Self> {
-        let depth = screen.allowed_depths.iter().find(|depth| depth.depth == screen.root_depth)?;
-        let visual = depth.visuals.iter().find(|v| v.visual_id == screen.root_visual)?;
-        if !matches!(visual.class, VisualClass::TRUE_COLOR | VisualClass::DIRECT_COLOR) {
-            return None;
-        }
-        let format = setup.pixmap_formats.iter().find(|f| f.depth == screen.root_depth)?;
-        let bytes_per_pixel = match format.bits_per_pixel {
-            16 => 2,
-            24 => 3,
-            32 => 4,
-            _ => return None,
-        };
-        Some(Self {
-            bytes_per_pixel,
-            row_align: usize::from(format.scanline_pad / 8).max(1),
-            is_big_endian: setup.image_byte_order == ImageOrder::MSB_FIRST,
-            masks: [visual.red_mask, visual.green_mask, visual.blue_mask],
-        })
-    }
-
     /// Returns how many bytes a row of that many pixels takes.
     pub(super) fn stride(self, width: usize) -> usize {
         (width * self.bytes_per_pixel).next_multiple_of(self.row_align)
@@ -49,7 +55,7 @@ impl PixelFormat {
     }
 
     /// Converts rows of that many pixels.
-    pub(super) fn convert_rows(self, bytes: &[u8], rgb: &mut [u8], width: usize) {
+    fn convert_rows(self, bytes: &[u8], rgb: &mut [u8], width: usize) {
         let rows = bytes.chunks_exact(self.stride(width).max(1));
         for (row, rgb) in rows.zip(rgb.chunks_exact_mut((width * 3).max(1))) {
             let pixels = row.chunks_exact(self.bytes_per_pixel).zip(rgb.chunks_exact_mut(3));

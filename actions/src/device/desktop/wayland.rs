@@ -1,0 +1,99 @@
+//! Wayland: compositors of the wlroots family, by the protocols they have for tools like this one.
+//!
+//! sway, Hyprland, river, labwc and others let programs copy the screen (`wlr-screencopy`), move a
+//! pointer of their own (`wlr-virtual-pointer`) and type on a keyboard of their own
+//! (`virtual-keyboard`). Such a pointer and keyboard exist for as long as their connection.
+//!
+//! Coordinates of outputs are logical, a whole number of them for what may be several pixels; so the
+//! pointer is not placed by them but by the pixel of the output.
+//!
+//! GNOME and KDE have none of these protocols. Which are missing is said when a session is opened.
+
+mod capture;
+mod input_method;
+mod keyboard;
+mod keymap;
+mod output;
+mod pointer;
+mod rescue;
+mod session;
+mod toplevel;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use image::RgbImage;
+
+use self::keyboard::WaylandKeyboard;
+use self::pointer::WaylandHand;
+pub(super) use self::rescue::WaylandRescue;
+use self::session::Session;
+use super::backend::{Hand, Keyboard, Screen, Shown};
+use super::{Failure, Monitor};
+use crate::device::{DeviceError, Source};
+use crate::geometry::{Area, DesktopPoint};
+
+/// A connection that the screen, the pointer and the keyboard share, so that the compositor does what
+/// they ask in the order they ask it.
+type Shared = Arc<Mutex<Session>>;
+
+/// The outputs of a compositor and what they show.
+pub(super) struct WaylandScreen {
+    display: String,
+    session: Shared,
+}
+
+impl WaylandScreen {
+    /// Connects to the compositor that listens on a socket.
+    pub(super) fn open(socket: &str) -> Result<Self, DeviceError> {
+        let session = Session::open(socket)?;
+        let display = session.display().to_owned();
+        Ok(Self { display, session: Arc::new(Mutex::new(session)) })
+    }
+}
+
+impl Screen for WaylandScreen {
+    fn display(&self) -> &str {
+        &self.display
+    }
+
+    fn monitors(&self) -> Result<Vec<Monitor>, Failure> {
+        let mut session = locked(&self.session);
+        session.refresh()?;
+        Ok(session.outputs().map(output::Placed::monitor).collect())
+    }
+
+    fn capture(&mut self, area: Area, monitor: usize) -> Result<RgbImage, Failure> {
+        capture::capture(&mut locked(&self.session), area, monitor)
+    }
+
+    fn foreground_app(&self) -> Option<String> {
+        let mut session = locked(&self.session);
+        session.sync().ok()?;
+        session.front().map(|front| front.app).filter(|app| !app.is_empty())
+    }
+
+    /// The compositor tells which window has the keyboard, and of none where it is.
+    fn window(&self, at: Option<DesktopPoint>) -> Option<Result<Option<Shown>, Failure>> {
+        let mut session = locked(&self.session);
+        if at.is_some() || !session.tells_windows() {
+            return None;
+        }
+        Some(session.sync().map(|()| session.front()))
+    }
+
+    fn ping(&self) -> Result<(), Failure> {
+        locked(&self.session).sync()
+    }
+
+    fn hand(&self) -> Result<Box<dyn Hand>, Source> {
+        Ok(Box::new(WaylandHand::new(Arc::clone(&self.session))))
+    }
+
+    fn keyboard(&self) -> Result<Box<dyn Keyboard>, Failure> {
+        Ok(Box::new(WaylandKeyboard::new(Arc::clone(&self.session))))
+    }
+}
+
+fn locked(session: &Shared) -> MutexGuard<'_, Session> {
+    session.lock().unwrap_or_else(PoisonError::into_inner)
+}
