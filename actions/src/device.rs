@@ -21,6 +21,7 @@ use serde::Serialize;
 
 pub use self::area_fault::AreaFault;
 use crate::action::{Action, ActionSpace, InvalidAction, Verb};
+use crate::fact::{Fact, FactSaid};
 use crate::geometry::{PixelPoint, Size};
 use crate::guard::Refusal;
 use crate::halt::HaltCause;
@@ -97,6 +98,14 @@ pub trait Device: Send {
         self.clipboard().map(drop)
     }
 
+    /// Tells something of its state beside its pixels, for checks; most devices tell nothing.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lost`] when the device is gone.
+    fn fact(&mut self, _fact: &Fact) -> Result<FactSaid, DeviceError> {
+        Ok(FactSaid::Unknown)
+    }
+
     /// Lets go of every key and button the device holds, and undoes what it changed to type.
     ///
     /// It may be called at any time and any number of times. Devices also do it when dropped.
@@ -142,6 +151,10 @@ impl<D: Device + ?Sized> Device for Box<D> {
 
     fn set_clipboard(&mut self, text: &str) -> Result<(), DeviceError> {
         (**self).set_clipboard(text)
+    }
+
+    fn fact(&mut self, fact: &Fact) -> Result<FactSaid, DeviceError> {
+        (**self).fact(fact)
     }
 
     fn release_all(&mut self) -> Result<(), DeviceError> {

@@ -44,6 +44,7 @@ use self::judge::{Deed, Scene, Verdict};
 pub use self::refusal::Refusal;
 use crate::action::{Action, ActionSpace};
 use crate::device::{Device, DeviceError, DeviceInfo, admit};
+use crate::fact::{Fact, FactSaid};
 use crate::geometry::PixelPoint;
 use crate::halt::{Halt, HaltState};
 use crate::observation::{Observation, Place, WindowAt};
@@ -288,6 +289,10 @@ impl Device for Guard {
             Some(_) => Err(self.refused(&typing, Refusal::NobodyToAsk)),
             None => self.device.set_clipboard(text),
         }
+    }
+
+    fn fact(&mut self, fact: &Fact) -> Result<FactSaid, DeviceError> {
+        self.device.fact(fact)
     }
 
     fn release_all(&mut self) -> Result<(), DeviceError> {

@@ -30,6 +30,7 @@
 pub mod action;
 pub mod clipboard;
 pub mod device;
+pub mod fact;
 pub mod geometry;
 pub mod guard;
 pub mod halt;
@@ -60,6 +61,7 @@ pub use device::desktop::{DesktopListener, Rescue, keep_clipboard};
 pub use device::fake::{FakeDevice, FakeFault, FakeScreen};
 pub use device::still::StillDevice;
 pub use device::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind, MissingProtocol};
+pub use fact::{Fact, FactSaid, ViewSaid};
 pub use geometry::{
     Area, DesktopPoint, Frame, Grid, ModelBox, ModelPoint, MonitorLayout, MonitorPoint, PixelPoint,
     Point, Rect, Size,

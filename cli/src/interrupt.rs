@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 #[cfg(target_os = "linux")]
 use handsight_actions::Rescue;
 use handsight_actions::{
-    Action, Device, DeviceError, DeviceInfo, Halt, HaltCause, HaltState, Observation, PixelPoint,
-    Place, Secrets, WindowAt,
+    Action, Device, DeviceError, DeviceInfo, Fact, FactSaid, Halt, HaltCause, HaltState,
+    Observation, PixelPoint, Place, Secrets, WindowAt,
 };
 #[cfg(unix)]
 use handsight_agent::control::ControlSocket;
@@ -373,6 +373,10 @@ impl Device for SharedDevice {
 
     fn set_clipboard(&mut self, text: &str) -> Result<(), DeviceError> {
         locked(&self.0).set_clipboard(text)
+    }
+
+    fn fact(&mut self, fact: &Fact) -> Result<FactSaid, DeviceError> {
+        locked(&self.0).fact(fact)
     }
 
     fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {

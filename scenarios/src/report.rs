@@ -1,5 +1,6 @@
 //! Reports: what happened in an episode, for people.
 
+pub mod film;
 mod html;
 pub mod pictures;
 pub mod suite;
@@ -23,6 +24,14 @@ pub enum ReportError {
     /// There is no trace to report on, or it cannot be read.
     #[error("could not read what to report on")]
     Trace(#[from] TraceError),
+    /// A film could not be made.
+    #[error("could not make a film of it: {problem}")]
+    Film {
+        /// Why.
+        problem: String,
+        /// What the user can do about it, if anything.
+        hint: Option<String>,
+    },
     /// The report could not be written.
     #[error("could not write the report")]
     Write {
@@ -37,6 +46,7 @@ impl ReportError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Trace(error) => error.hint(),
+            Self::Film { hint, .. } => hint.clone(),
             Self::Write { source } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space; the trace itself is complete".to_owned())
             }

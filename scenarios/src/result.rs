@@ -1,8 +1,10 @@
 //! What became of a scenario and its steps: a format, for programs and reports.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::report::pictures::Picture;
 use crate::scenario::Scenario;
@@ -31,6 +33,12 @@ pub struct ScenarioResult {
     /// its device: runs with the same have equal conditions.
     #[serde(default)]
     pub conditions: String,
+    /// What its values were drawn by, if any were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The variables whose values were drawn.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drawn: BTreeMap<String, Value>,
     /// How long it took.
     pub seconds: f64,
     /// How often a model was asked.
@@ -67,6 +75,9 @@ pub struct StepResult {
     /// What was on the screen when a target was found, or when the step failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<Picture>,
+    /// What was on the screen once it had acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Picture>,
     /// What went wrong, if something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -93,6 +104,8 @@ impl ScenarioResult {
             status: Status::Failed,
             flaky: false,
             conditions: String::new(),
+            seed: None,
+            drawn: BTreeMap::new(),
             seconds: 0.0,
             model_calls: 0,
             steps: vec![step],
@@ -103,6 +116,13 @@ impl ScenarioResult {
     pub(crate) fn failure(&self) -> Option<&StepResult> {
         // Those within a step come after it, and say more.
         self.steps.iter().rev().find(|step| step.status == Status::Failed)
+    }
+
+    /// Returns what was drawn, for people: `seed 7: who = "Bo"`.
+    pub fn drawn_line(&self) -> Option<String> {
+        let values: Vec<String> =
+            self.drawn.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        self.seed.map(|seed| format!("seed {seed}: {}", values.join(", ")))
     }
 
     /// Returns what had changed about its targets.
@@ -124,6 +144,7 @@ impl StepResult {
             found_by: Vec::new(),
             changes: Vec::new(),
             pictures: Vec::new(),
+            after: None,
             problem: None,
             hint: None,
         }

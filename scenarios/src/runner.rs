@@ -3,6 +3,7 @@
 mod act;
 mod check;
 mod flow;
+mod http;
 mod process;
 mod rows;
 #[cfg(test)]
@@ -23,8 +24,9 @@ use crate::files::short_digest;
 use crate::report::pictures::{Picture, PictureFolder};
 use crate::result::{FoundBy, ScenarioResult, Status, StepResult};
 use crate::scenario::Scenario;
+use crate::scenario::random::is_drawn;
 use crate::scenario::step::Step;
-use crate::scenario::template::{Variables, fill};
+use crate::scenario::template::{Variables, fill, fill_drawing};
 
 /// The most time that teardown may take.
 const TEARDOWN: Duration = Duration::from_secs(120);
@@ -52,6 +54,8 @@ pub struct RunOptions {
     pub settle: SettleOptions,
     /// How long a target may take to appear before the model is asked, and a check to hold.
     pub patience: Duration,
+    /// What draws values, instead of the file's own seed.
+    pub seed: Option<u64>,
     /// Variables that replace those of the file.
     pub vars: BTreeMap<String, Value>,
     /// The environment: what scenarios see as `env`, and what programs they start are given.
@@ -64,6 +68,7 @@ impl Default for RunOptions {
             anchors: AnchorMode::default(),
             settle: SettleOptions::default(),
             patience: Duration::from_secs(3),
+            seed: None,
             vars: BTreeMap::new(),
             env: BTreeMap::new(),
         }
@@ -131,6 +136,9 @@ pub fn run_scenario(
         variables: Variables::new(),
         processes: Processes::new(options.env.clone()),
         judged: BTreeMap::new(),
+        seed: options.seed.unwrap_or(scenario.seed),
+        drawn: BTreeMap::new(),
+        last_after: None,
         deadline: start + scenario.timeout,
         file: Vec::new(),
         steps: Vec::new(),
@@ -138,7 +146,7 @@ pub fn run_scenario(
         model_calls: 0,
         in_teardown: false,
     };
-    let (status, steps, model_calls) = run.whole(scenario);
+    let Whole { status, steps, model_calls, seed, drawn } = run.whole(scenario);
     if options.anchors == AnchorMode::Refresh
         && !matches!(status, Status::Passed | Status::Healed)
         && let Ok(others) = Anchors::open(Anchors::folder_of(&scenario.path))
@@ -158,6 +166,8 @@ pub fn run_scenario(
         status,
         flaky: false,
         conditions,
+        seed: (!drawn.is_empty()).then_some(seed),
+        drawn,
         seconds: start.elapsed().as_secs_f64(),
         model_calls,
         steps,
@@ -175,6 +185,7 @@ fn conditions(
         scenario.path,
         scenario.whole_text(),
         options.vars,
+        options.seed.unwrap_or(scenario.seed),
         format!("{:?}", options.anchors),
         anchors.fingerprint(),
         device,
@@ -195,6 +206,11 @@ struct Run<'a, 'c> {
     processes: Processes,
     /// What the model said of claims, by the screen it was shown.
     judged: BTreeMap<(u64, String), f64>,
+    /// What values are drawn by, and those that were.
+    seed: u64,
+    drawn: BTreeMap<String, Value>,
+    /// What the last step that acted led to.
+    last_after: Option<Picture>,
     /// When what is under way must have ended.
     deadline: Instant,
     /// The file whose steps are done, after those that include it.
@@ -203,6 +219,15 @@ struct Run<'a, 'c> {
     depth: usize,
     model_calls: u64,
     in_teardown: bool,
+}
+
+/// What became of all of it.
+struct Whole {
+    status: Status,
+    steps: Vec<StepResult>,
+    model_calls: u64,
+    seed: u64,
+    drawn: BTreeMap<String, Value>,
 }
 
 /// Why a step did not pass.
@@ -248,11 +273,12 @@ struct Notes {
     found_by: Vec<FoundBy>,
     changes: Vec<String>,
     pictures: Vec<Picture>,
+    after: Option<Picture>,
 }
 
 impl<'a> Run<'a, '_> {
     /// Does everything: setup, steps if that passed, and teardown whatever happened.
-    fn whole(mut self, scenario: &'a Scenario) -> (Status, Vec<StepResult>, u64) {
+    fn whole(mut self, scenario: &'a Scenario) -> Whole {
         self.file.push(scenario);
         let done = self.set_up(scenario).and_then(|()| self.all(&scenario.steps));
         if done.is_ok() {
@@ -272,7 +298,8 @@ impl<'a> Run<'a, '_> {
             _ if any(Status::Healed) => Status::Healed,
             _ => Status::Passed,
         };
-        (status, self.steps, self.model_calls)
+        let Self { steps, model_calls, seed, drawn, .. } = self;
+        Whole { status, steps, model_calls, seed, drawn }
     }
 
     /// Gives variables their values and does what comes first.
@@ -287,7 +314,7 @@ impl<'a> Run<'a, '_> {
         }
         let mut vars = scenario.vars.clone();
         vars.extend(self.options.vars.clone());
-        if let Err(error) = self.set(&vars) {
+        if let Err(error) = self.declare(&vars) {
             return self.outside(scenario, "vars", error);
         }
         self.all(&scenario.setup)
@@ -344,6 +371,10 @@ impl<'a> Run<'a, '_> {
             notes = Notes::default();
             done = self.attempt(step, &mut notes);
         }
+        let took = start.elapsed();
+        if done.is_ok() && step.task.acts() {
+            self.keep_after(&mut notes);
+        }
         self.depth -= 1;
         self.deadline = outer;
         // A step whose own steps failed has nothing to show that they have not.
@@ -351,10 +382,11 @@ impl<'a> Run<'a, '_> {
             self.keep_failure(&mut notes);
         }
         let result = &mut self.steps[index];
-        result.seconds = start.elapsed().as_secs_f64();
+        result.seconds = took.as_secs_f64();
         result.found_by = notes.found_by;
         result.changes = notes.changes;
         result.pictures = notes.pictures;
+        result.after = notes.after;
         result.status = match &done {
             Ok(()) if result.changes.is_empty() => Status::Passed,
             Ok(()) => Status::Healed,
@@ -383,6 +415,24 @@ impl<'a> Run<'a, '_> {
             && let Ok(picture) = folder.keep(screen, point)
         {
             notes.pictures.push(picture);
+        }
+    }
+
+    /// Keeps what is on the screen once a step has acted; what it saw before, if it looked for nothing, is
+    /// what the last one led to.
+    fn keep_after(&mut self, notes: &mut Notes) {
+        if self.controls.pictures.is_none() {
+            return;
+        }
+        if notes.pictures.is_empty() {
+            notes.pictures.extend(self.last_after.take());
+        }
+        if let Ok(screen) = self.look()
+            && let Some(folder) = &mut self.controls.pictures
+            && let Ok(picture) = folder.keep(&screen, None)
+        {
+            self.last_after = Some(picture.clone());
+            notes.after = Some(picture);
         }
     }
 
@@ -426,6 +476,20 @@ impl<'a> Run<'a, '_> {
             .iter()
             .map(|(name, value)| Ok((name.clone(), fill(value, &self.variables)?)))
             .collect::<Result<_, String>>()?;
+        self.variables.extend(filled);
+        Ok(())
+    }
+
+    /// Gives variables of a file their first values, which may be drawn.
+    fn declare(&mut self, variables: &BTreeMap<String, Value>) -> Result<(), StepError> {
+        let mut filled = Vec::new();
+        for (name, value) in variables {
+            let value_now = fill_drawing(value, &self.variables, (self.seed, name))?;
+            if is_drawn(value) {
+                self.drawn.insert(name.clone(), value_now.clone());
+            }
+            filled.push((name.clone(), value_now));
+        }
         self.variables.extend(filled);
         Ok(())
     }

@@ -5,6 +5,7 @@ mod error;
 pub mod file;
 mod forms;
 mod names;
+pub(crate) mod random;
 pub(crate) mod step;
 pub(crate) mod template;
 
@@ -42,6 +43,8 @@ pub struct Scenario {
     pub path: PathBuf,
     /// The most time it may take.
     pub timeout: Duration,
+    /// What its values are drawn by, unless something else is said.
+    pub(crate) seed: u64,
     /// The text of its file.
     text: String,
     pub(crate) vars: BTreeMap<String, Value>,
@@ -120,6 +123,7 @@ impl Scenario {
             tags: file.tags,
             path: path.to_owned(),
             timeout: Duration::from_secs_f64(seconds),
+            seed: file.seed.unwrap_or(0),
             text: text.to_owned(),
             vars: file.vars,
             setup: reader.steps(&file.setup, "setup").map_err(in_step)?,
@@ -171,6 +175,21 @@ fn includes<'a>(steps: impl Iterator<Item = &'a Step> + 'a) -> Vec<(Step, String
 }
 
 impl Task {
+    /// Whether it acts on the screen by itself.
+    pub(crate) fn acts(&self) -> bool {
+        matches!(
+            self,
+            Self::Pursue { .. }
+                | Self::Point { .. }
+                | Self::Type { .. }
+                | Self::Press { .. }
+                | Self::Scroll { .. }
+                | Self::Between { .. }
+                | Self::Open { .. }
+                | Self::Button(_)
+        )
+    }
+
     /// Returns the steps within a step.
     fn inner(&self) -> Box<dyn Iterator<Item = &Step> + '_> {
         match self {

@@ -18,6 +18,7 @@ pub use self::merge::{MergeError, merge};
 pub use self::shard::Shard;
 pub use self::share::{Ran, RunOn, Seat, SharedOut, share_out};
 use crate::files::{read_text, short_digest};
+use crate::report::pictures::Picture;
 use crate::result::{ScenarioResult, Status};
 use crate::scenario::Scenario;
 
@@ -139,9 +140,11 @@ impl SuiteResult {
         }
         for step in result.scenarios.iter_mut().flat_map(|run| &mut run.steps) {
             // A name with a folder in it could be any file of the user's.
-            step.pictures.retain(|picture| {
+            let is_here = |picture: &mut Picture| {
                 Path::new(&picture.file).file_name().is_some_and(|name| name == &*picture.file)
-            });
+            };
+            step.pictures.retain_mut(is_here);
+            step.after.take_if(|picture| !is_here(picture));
         }
         result.tally = Tally::of(&result.scenarios);
         Ok(result)

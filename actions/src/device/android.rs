@@ -51,6 +51,7 @@ pub use self::wireless::{Wireless, wireless};
 use super::pause::pause_unless;
 use super::{Device, DeviceError, DeviceInfo, DeviceKind, admit};
 use crate::action::{Action, ActionSpace, Verb};
+use crate::fact::{Fact, FactSaid};
 use crate::geometry::{DesktopPoint, PixelPoint, Rect, Size};
 use crate::halt::{Halt, HaltState};
 use crate::observation::{Observation, Place, Window, WindowAt};
@@ -433,6 +434,10 @@ impl Device for AndroidDevice {
         self.check_going()?;
         let steps = self.plan(action)?;
         self.act(action.verb(), &steps)
+    }
+
+    fn fact(&mut self, fact: &Fact) -> Result<FactSaid, DeviceError> {
+        self.tell(fact)
     }
 
     /// Nothing is ever held: gestures are whole commands, and the phone ends them.

@@ -11,6 +11,7 @@ use super::{SecretName, SecretRefusal, Secrets};
 use crate::action::{Action, MAX_TEXT};
 use crate::clipboard::PASTE_FROM;
 use crate::device::{Device, DeviceError, DeviceInfo, DeviceKind};
+use crate::fact::{Fact, FactSaid};
 use crate::geometry::{PixelPoint, Rect};
 use crate::guard::quoted;
 use crate::observation::{Observation, Place, WindowAt};
@@ -227,6 +228,10 @@ impl<D: Device> Device for SecretHand<D> {
 
     fn set_clipboard(&mut self, text: &str) -> Result<(), DeviceError> {
         self.device.set_clipboard(text)
+    }
+
+    fn fact(&mut self, fact: &Fact) -> Result<FactSaid, DeviceError> {
+        Ok(self.device.fact(fact)?.redacted(&self.secrets))
     }
 
     fn release_all(&mut self) -> Result<(), DeviceError> {

@@ -133,6 +133,10 @@ pub(crate) struct ScenarioRunArgs {
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_variable)]
     pub(crate) vars: Vec<(String, Value)>,
 
+    /// What values that scenarios draw are drawn by, instead of their own `seed`.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
     /// What becomes of the anchors, the pictures by which targets are found again.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Anchoring::Use)]
     pub(crate) anchors: Anchoring,
@@ -141,6 +145,14 @@ pub(crate) struct ScenarioRunArgs {
     /// this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
+
+    /// Write a film of the steps, an animated GIF.
+    #[arg(long, value_name = "FILE", requires = "report")]
+    pub(crate) gif: Option<PathBuf>,
+
+    /// Write a film of the steps, an MP4, where there is `ffmpeg`.
+    #[arg(long, value_name = "FILE", requires = "report")]
+    pub(crate) mp4: Option<PathBuf>,
 
     /// End with 0 when scenarios passed only after healing, too.
     #[arg(long)]

@@ -23,7 +23,7 @@ pub(super) const STYLE: &str = include_str!("html/style.css");
 pub(super) fn render(trace: &Trace, checks: Option<&[CheckResult]>) -> Result<String, TraceError> {
     let pictures = Pictures::of(trace)?;
     let goal = escape(&trace.started.goal);
-    let mut page = head(&goal, STYLE);
+    let mut page = head(&goal, STYLE, "");
     page.push_str(&pictures.symbols());
     page.push_str("<main>\n");
     page.push_str(&header(trace, checks, &goal));
@@ -45,11 +45,20 @@ pub(super) fn render(trace: &Trace, checks: Option<&[CheckResult]>) -> Result<St
 }
 
 /// Returns the beginning of a page, up to its body. Neither the title nor the style is escaped.
-pub(super) fn head(title: &str, style: &str) -> String {
+///
+/// Nothing on the page can load or run anything but the script of this hash, whatever a screen or a model
+/// has written on it.
+pub(super) fn head(title: &str, style: &str, script_hash: &str) -> String {
+    let scripts = match script_hash {
+        "" => String::new(),
+        hash => format!("; script-src 'sha256-{hash}'"),
+    };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
+         style-src 'unsafe-inline'{scripts}\">\n\
          <title>{title} · Handsight</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
     )
 }

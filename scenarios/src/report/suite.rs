@@ -77,6 +77,9 @@ fn junit(results: &[ScenarioResult]) -> Report {
         let calls: u64 = runs.all().iter().map(|run| run.model_calls).sum();
         case.add_property(Property::new("model_calls", calls.to_string()));
         case.add_property(Property::new("device", first.device.clone()));
+        if let Some(seed) = first.seed {
+            case.add_property(Property::new("seed", seed.to_string()));
+        }
         if runs.all().len() > 1 {
             case.add_property(Property::new("runs", runs.all().len().to_string()));
             case.add_property(Property::new("runs_passed", runs.passed().to_string()));

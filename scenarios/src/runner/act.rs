@@ -109,6 +109,11 @@ impl Run<'_, '_> {
         let (words, nth) = match target {
             Target::Point(point) => {
                 notes.found_by.push(FoundBy::Point);
+                // Nothing has to be looked for, but a report shows where it was.
+                if self.controls.pictures.is_some() {
+                    let screen = self.look()?;
+                    self.keep_picture(notes, &screen, Some(*point));
+                }
                 return Ok(*point);
             }
             Target::Words { words, nth } => (self.render(words)?, *nth),

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
-use handsight_actions::{Place, WindowAt};
+use handsight_actions::{Fact, FactSaid, Place, ViewSaid, WindowAt};
 use handsight_agent::settle::pause;
 
 use super::{Run, StepError};
 use crate::files::{MAX_BYTES, read_text};
-use crate::scenario::condition::{Condition, Shell, Text};
+use crate::scenario::condition::{Condition, Shell, Text, View};
 use crate::scenario::template::is_true;
 
 /// How long to wait before something that does not hold is looked at again.
@@ -103,6 +103,27 @@ impl Run<'_, '_> {
                 let output = self.shell(shell)?;
                 Ok(Verdict::of(output.code == Some(0), || output.describe()))
             }
+            Condition::Clipboard(text) => {
+                let copied = self.controls.device.clipboard()?;
+                let Some(copied) = copied else {
+                    return Ok(Verdict::Found("there is no text in it".to_owned()));
+                };
+                let copied = self.controls.device.secrets().redact(&copied).into_owned();
+                let matched = self.matches(text, &copied)?;
+                Ok(Verdict::of(matched, || format!("it is {}", quoted(&copied))))
+            }
+            Condition::View(view) => self.view(view),
+            Condition::Setting { namespace, key, value } => {
+                let (namespace, key) = (namespace.clone(), key.clone());
+                match self.fact(&Fact::Setting { namespace, key })? {
+                    FactSaid::Text(Some(found)) => {
+                        let matched = self.matches(value, &found)?;
+                        Ok(Verdict::of(matched, || format!("it is {}", quoted(&found))))
+                    }
+                    _ => Ok(Verdict::Found("it was never set".to_owned())),
+                }
+            }
+            Condition::Http(check) => self.http(check),
             Condition::Not(condition) => {
                 let holds = self.judge_again(condition)?.holds();
                 Ok(Verdict::of(!holds, || "it holds".to_owned()))
@@ -147,6 +168,63 @@ impl Run<'_, '_> {
         }
     }
 
+    /// Asks the device for something beside its pixels.
+    fn fact(&mut self, fact: &Fact) -> Result<FactSaid, StepError> {
+        match self.controls.device.fact(fact)? {
+            FactSaid::Unknown => Err(StepError::failed(format!(
+                "device `{}` has no views and settings that it could tell",
+                self.controls.device.info().name
+            ))),
+            said => Ok(said),
+        }
+    }
+
+    fn view(&mut self, view: &View) -> Result<Verdict, StepError> {
+        let FactSaid::Views(views) = self.fact(&Fact::Views)? else {
+            return Ok(Verdict::Found("it tells of no views".to_owned()));
+        };
+        let id = view.id.as_ref().map(|id| self.render(id)).transpose()?;
+        let is_it = |found: &ViewSaid| {
+            let short = found.id.rsplit_once('/').map(|(_, id)| id);
+            id.as_deref().is_none_or(|id| found.id == id || short == Some(id))
+        };
+        let is_so = |wanted: Option<bool>, found: bool| wanted.is_none_or(|wanted| wanted == found);
+        let mut near = Vec::new();
+        for found in views.iter().filter(|found| is_it(found)) {
+            let has_text = match &view.text {
+                Some(text) => self.matches(text, &found.text)?,
+                None => true,
+            };
+            if !has_text {
+                continue;
+            }
+            if view.checked.is_none_or(|wanted| found.checked == Some(wanted))
+                && is_so(view.enabled, found.enabled)
+                && is_so(view.focused, found.focused)
+            {
+                return Ok(Verdict::Holds);
+            }
+            near.push(format!(
+                "{} is{} enabled,{} focused{}",
+                quoted(&found.text),
+                if found.enabled { "" } else { " not" },
+                if found.focused { "" } else { " not" },
+                match found.checked {
+                    Some(true) => ", checked",
+                    Some(false) => ", not checked",
+                    None => "",
+                },
+            ));
+        }
+        let texts = || {
+            let texts = views.iter().map(|view| view.text.as_str()).filter(|text| !text.is_empty());
+            quoted(&texts.collect::<Vec<_>>().join(", "))
+        };
+        let found =
+            if near.is_empty() { format!("there are {}", texts()) } else { near.join("; ") };
+        Ok(Verdict::Found(found))
+    }
+
     fn file(
         &mut self,
         path: &crate::scenario::template::Template,
@@ -170,7 +248,7 @@ impl Run<'_, '_> {
         }
     }
 
-    fn matches(&self, text: &Text, found: &str) -> Result<bool, StepError> {
+    pub(super) fn matches(&self, text: &Text, found: &str) -> Result<bool, StepError> {
         Ok(match text {
             Text::Equals(expected) => found.trim() == self.render(expected)?.trim(),
             Text::Contains(expected) => found.contains(&self.render(expected)?),

@@ -169,7 +169,7 @@ impl<'a> Run<'a, '_> {
         self.file.push(included);
         let own = included.vars.iter().filter(|(name, _)| !vars.contains_key(*name));
         let own = own.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let done = self.set(&own).and_then(|()| {
+        let done = self.declare(&own).and_then(|()| {
             self.variables.extend(given);
             self.all(&included.setup)?;
             self.all(&included.steps)

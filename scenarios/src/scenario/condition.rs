@@ -4,8 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use regex::Regex;
+use serde_json::Value;
 
-use super::file::{ConditionFields, ConditionFile, ShellFile, TextHow, TextMatch};
+use super::file::{
+    ConditionFields, ConditionFile, HttpFields, HttpFile, ShellFile, TextHow, TextMatch,
+    ViewFields, ViewFile,
+};
 use super::template::{Expression, Template};
 
 /// Something that holds or does not; [`ConditionFile`] after its check.
@@ -30,9 +34,43 @@ pub(crate) enum Condition {
     },
     /// A command ends with 0.
     Shell(Shell),
+    /// What was copied last.
+    Clipboard(Text),
+    /// A view of a phone.
+    View(View),
+    /// A setting of a phone.
+    Setting {
+        namespace: String,
+        key: String,
+        value: Text,
+    },
+    /// What a server says.
+    Http(Box<HttpCheck>),
     Not(Box<Condition>),
     All(Vec<Condition>),
     Any(Vec<Condition>),
+}
+
+/// What must be so of one view.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) text: Option<Text>,
+    pub(crate) id: Option<Template>,
+    pub(crate) checked: Option<bool>,
+    pub(crate) enabled: Option<bool>,
+    pub(crate) focused: Option<bool>,
+}
+
+/// A request, and what the answer must be.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpCheck {
+    pub(crate) method: String,
+    pub(crate) url: Template,
+    pub(crate) headers: Vec<(String, Template)>,
+    pub(crate) body: Option<Template>,
+    pub(crate) status: Option<u16>,
+    pub(crate) text: Option<Text>,
+    pub(crate) json: Vec<(String, Value)>,
 }
 
 /// What a text must be.
@@ -124,6 +162,7 @@ impl Condition {
         if let Some(shell) = &fields.shell {
             kinds.push(Self::Shell(Shell::of(shell)?));
         }
+        Self::of_devices_and_servers(fields, kinds)?;
         if let Some(condition) = &fields.not {
             kinds.push(Self::Not(Box::new(Self::nested(condition, depth - 1)?)));
         }
@@ -136,12 +175,48 @@ impl Condition {
         Ok(())
     }
 
+    /// Reads the kinds that ask a device or a server.
+    fn of_devices_and_servers(
+        fields: &ConditionFields,
+        kinds: &mut Vec<Self>,
+    ) -> Result<(), String> {
+        if let Some(text) = &fields.clipboard {
+            kinds.push(Self::Clipboard(Text::of(text)?));
+        }
+        if let Some(view) = &fields.view {
+            kinds.push(Self::View(View::of(view)?));
+        }
+        if let Some(setting) = &fields.setting {
+            let (namespace, key) = setting.name.split_once('/').unwrap_or_default();
+            if !["system", "secure", "global"].contains(&namespace) || key.is_empty() {
+                return Err(format!(
+                    "`{}` is no setting; write one such as `global/wifi_on`",
+                    setting.name
+                ));
+            }
+            let (namespace, key) = (namespace.to_owned(), key.to_owned());
+            kinds.push(Self::Setting { namespace, key, value: Text::of(&setting.value)? });
+        }
+        if let Some(http) = &fields.http {
+            kinds.push(Self::Http(Box::new(HttpCheck::of(http)?)));
+        }
+        Ok(())
+    }
+
     /// Returns the names of variables it uses.
     pub(crate) fn names(&self) -> Vec<String> {
         match self {
+            Self::View(view) => {
+                let text = view.text.as_ref().map(Text::names).unwrap_or_default();
+                text.into_iter().chain(view.id.iter().flat_map(Template::names)).collect()
+            }
+            Self::Http(http) => http.names(),
             Self::Seen { claim, .. } => claim.names(),
             Self::That(expression) => expression.names(),
-            Self::Window(text) | Self::App(text) => text.names(),
+            Self::Window(text)
+            | Self::App(text)
+            | Self::Clipboard(text)
+            | Self::Setting { value: text, .. } => text.names(),
             Self::File { path, text, .. } => {
                 let text = text.as_ref().map(Text::names).unwrap_or_default();
                 path.names().into_iter().chain(text).collect()
@@ -152,6 +227,74 @@ impl Condition {
                 conditions.iter().flat_map(Self::names).collect()
             }
         }
+    }
+}
+
+impl View {
+    fn of(file: &ViewFile) -> Result<Self, String> {
+        let fields = match file {
+            ViewFile::Text(text) => &ViewFields {
+                text: Some(TextMatch::Contains(text.clone())),
+                ..ViewFields::default()
+            },
+            ViewFile::Fields(fields) => fields,
+        };
+        if fields.text.is_none() && fields.id.is_none() {
+            return Err("a view is told by its `text:` or its `id:`".to_owned());
+        }
+        let ViewFields { text, id, checked, enabled, focused } = fields;
+        Ok(Self {
+            text: text.as_ref().map(Text::of).transpose()?,
+            id: id.as_ref().map(|id| Template::parse(id)).transpose()?,
+            checked: *checked,
+            enabled: *enabled,
+            focused: *focused,
+        })
+    }
+}
+
+impl HttpCheck {
+    fn of(file: &HttpFile) -> Result<Self, String> {
+        const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        let fields = match file {
+            HttpFile::Url(url) => &HttpFields { url: url.clone(), ..HttpFields::default() },
+            HttpFile::Fields(fields) => &**fields,
+        };
+        let method = fields.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
+        if !METHODS.contains(&method.as_str()) {
+            return Err(format!("`{method}` is none of {}", METHODS.join(", ")));
+        }
+        let takes_body = ["POST", "PUT", "PATCH"].contains(&method.as_str());
+        if fields.body.is_some() && !takes_body {
+            return Err(format!("a {method} sends no `body:`"));
+        }
+        if let Some(status) = fields.status
+            && !(100..=599).contains(&status)
+        {
+            return Err(format!("`status` is {status}, not from 100 to 599"));
+        }
+        let is_pointer = |name: &&String| name.is_empty() || name.starts_with('/');
+        if let Some(name) = fields.json.keys().find(|name| !is_pointer(name)) {
+            return Err(format!("`{name}` is no JSON pointer; write `/{name}`"));
+        }
+        let header =
+            |(name, value): (&String, &String)| Ok((name.clone(), Template::parse(value)?));
+        Ok(Self {
+            method,
+            url: Template::parse(&fields.url)?,
+            headers: fields.headers.iter().map(header).collect::<Result<_, String>>()?,
+            body: fields.body.as_ref().map(|body| Template::parse(body)).transpose()?,
+            status: fields.status,
+            text: fields.text.as_ref().map(Text::of).transpose()?,
+            json: fields.json.clone().into_iter().collect(),
+        })
+    }
+
+    fn names(&self) -> Vec<String> {
+        let headers = self.headers.iter().map(|(_, value)| value);
+        let texts = std::iter::once(&self.url).chain(headers).chain(&self.body);
+        let text = self.text.as_ref().map(Text::names).unwrap_or_default();
+        texts.flat_map(Template::names).chain(text).collect()
     }
 }
 
@@ -228,10 +371,34 @@ impl fmt::Display for Condition {
                 write!(f, "the file {} {text}", path.source())
             }
             Self::Shell(shell) => write!(f, "`{shell}` succeeds"),
+            Self::Clipboard(text) => write!(f, "the clipboard {text}"),
+            Self::View(view) => write!(f, "a view {view}"),
+            Self::Setting { namespace, key, value } => {
+                write!(f, "the setting {namespace}/{key} {value}")
+            }
+            Self::Http(http) => {
+                let status = http.status.unwrap_or(200);
+                write!(f, "{} {} says {status}", http.method, http.url.source())
+            }
             Self::Not(condition) => write!(f, "not: {condition}"),
             Self::All(conditions) => list(f, conditions, " and "),
             Self::Any(conditions) => list(f, conditions, " or "),
         }
+    }
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        parts.extend(self.id.as_ref().map(|id| format!("with the id {}", id.source())));
+        parts.extend(self.text.as_ref().map(|text| format!("whose text {text}")));
+        let states =
+            [("checked", self.checked), ("enabled", self.enabled), ("focused", self.focused)];
+        for (name, is_so) in states {
+            let not = |is_so: bool| if is_so { "" } else { "not " };
+            parts.extend(is_so.map(|is_so| format!("that is {}{name}", not(is_so))));
+        }
+        f.write_str(&parts.join(" and "))
     }
 }
 

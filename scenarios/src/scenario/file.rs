@@ -25,6 +25,10 @@ pub struct ScenarioFile {
     /// Variables that steps can use as `{{ name }}`; `--var name=value` replaces them.
     #[serde(default)]
     pub vars: BTreeMap<String, Value>,
+    /// What `random_int`, `random_choice`, `random_letters` and `random_digits` in `vars` draw by; 0 if
+    /// nothing is said. `--seed` replaces it.
+    #[serde(default)]
+    pub seed: Option<u64>,
     /// The most seconds it may take, setup included; 600 if nothing is said.
     #[serde(default)]
     pub timeout: Option<f64>,
@@ -301,6 +305,14 @@ pub struct ConditionFields {
     pub file: Option<FileCondition>,
     /// A command that ends with 0.
     pub shell: Option<ShellFile>,
+    /// What was copied last on the device.
+    pub clipboard: Option<TextMatch>,
+    /// A view of the app in front of a phone: its text, or more of it.
+    pub view: Option<ViewFile>,
+    /// A setting of a phone.
+    pub setting: Option<SettingFile>,
+    /// What a server says: its address, or more of the request and the answer.
+    pub http: Option<HttpFile>,
     /// The opposite.
     pub not: Option<ConditionFile>,
     /// All of these.
@@ -321,6 +333,78 @@ pub struct FileCondition {
     /// What its text is.
     #[serde(default)]
     pub text: Option<TextMatch>,
+}
+
+/// A view.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum ViewFile {
+    /// One whose text has this in it.
+    Text(String),
+    /// One of which all of this is so.
+    Fields(ViewFields),
+}
+
+/// What must be so of one view.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ViewFields {
+    /// What is written on it, or read aloud instead.
+    pub text: Option<TextMatch>,
+    /// Its id, with or without its package.
+    pub id: Option<String>,
+    /// Whether it is on.
+    pub checked: Option<bool>,
+    /// Whether it can be used.
+    pub enabled: Option<bool>,
+    /// Whether keys go to it.
+    pub focused: Option<bool>,
+}
+
+/// A setting of a phone.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettingFile {
+    /// Where it is and what it is called: `global/wifi_on`, `system/…` or `secure/…`.
+    pub name: String,
+    /// What its value is.
+    pub value: TextMatch,
+}
+
+/// A request to a server.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum HttpFile {
+    /// An address that answers a GET with 200.
+    Url(String),
+    /// The request, and what the answer must be.
+    Fields(Box<HttpFields>),
+}
+
+/// A request, and what the answer must be.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpFields {
+    /// The address.
+    pub url: String,
+    /// The method; GET if nothing is said.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// What the request carries.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// What is sent.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// The status of the answer; 200 if nothing is said.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// What its text is.
+    #[serde(default)]
+    pub text: Option<TextMatch>,
+    /// What is at places of its JSON, by their JSON pointers: `/user/name: Ada`.
+    #[serde(default)]
+    pub json: BTreeMap<String, Value>,
 }
 
 /// What a text must be.
@@ -356,5 +440,9 @@ forms!(IncludeFile, "a file, or `file:` with `vars:`",
     text => IncludeFile::Path, map => IncludeFile::With);
 forms!(ConditionFile, "a claim about the screen, or a mapping such as `window: Save`",
     text => ConditionFile::Seen, map => |fields| ConditionFile::Kinds(Box::new(fields)));
+forms!(ViewFile, "a text, or a mapping such as `{text: Wi-Fi, checked: true}`",
+    text => ViewFile::Text, map => ViewFile::Fields);
+forms!(HttpFile, "an address, or a mapping with `url:`",
+    text => HttpFile::Url, map => |fields| HttpFile::Fields(Box::new(fields)));
 forms!(TextMatch, "a text to be found, or one of `equals:`, `contains:`, `matches:`",
     text => TextMatch::Contains, map => TextMatch::How);

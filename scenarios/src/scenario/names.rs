@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::step::{Each, Step, Target, Task};
 use super::template::Template;
-use super::{Scenario, flat};
+use super::{Scenario, flat, random};
 
 /// How alike names must be for one to be suggested for the other, 0..1.
 const ALIKE: f64 = 0.7;
@@ -39,6 +39,11 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), ((u64, u64), String)> {
                 .filter(|closest| likeness(closest) >= ALIKE)
                 .map(|closest| format!("; did you mean `{closest}`?"))
                 .unwrap_or_default();
+            let suggestion = if random::is_function(&name) {
+                "; values are drawn in `vars:`, once for a run".to_owned()
+            } else {
+                suggestion
+            };
             let problem = format!("{} uses `{name}`, which nothing sets{suggestion}", step.id);
             return Err(((step.line, step.column), problem));
         }

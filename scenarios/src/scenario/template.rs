@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use minijinja::{Environment, Error, UndefinedBehavior};
 use serde_json::Value;
 
+use super::random;
+
 /// The most steps of an expression: enough for anything a person writes, and over in no time.
 const FUEL: u64 = 100_000;
 
@@ -79,11 +81,19 @@ impl Template {
     ///
     /// What is wrong with an expression, such as a variable that is not there.
     pub(crate) fn render(&self, variables: &Variables) -> Result<String, String> {
+        self.render_in(&environment(), variables)
+    }
+
+    fn render_in(
+        &self,
+        environment: &Environment<'_>,
+        variables: &Variables,
+    ) -> Result<String, String> {
         if !self.source.contains('{') {
             return Ok(self.source.clone());
         }
         let (hidden, secrets) = hide_secrets(&self.source);
-        let text = environment()
+        let text = environment
             .render_str(&hidden, variables)
             .map_err(|error| format!("in `{}`: {}", self.source, problem(&error)))?;
         if text.len() > MAX_RENDERED {
@@ -128,7 +138,14 @@ impl Expression {
     ///
     /// What is wrong with it, such as a variable that is not there.
     pub(crate) fn value(&self, variables: &Variables) -> Result<Value, String> {
-        let environment = environment();
+        self.value_in(&environment(), variables)
+    }
+
+    fn value_in(
+        &self,
+        environment: &Environment<'_>,
+        variables: &Variables,
+    ) -> Result<Value, String> {
         let evaluated = environment
             .compile_expression(&self.source)
             .and_then(|compiled| compiled.eval(variables));
@@ -157,22 +174,46 @@ pub(crate) fn is_true(value: &Value) -> bool {
 ///
 /// What is wrong with an expression.
 pub(crate) fn fill(value: &Value, variables: &Variables) -> Result<Value, String> {
+    fill_in(&environment(), value, variables)
+}
+
+/// As [`fill`], where expressions may draw by a seed, each variable for itself.
+///
+/// # Errors
+///
+/// What is wrong with an expression.
+pub(crate) fn fill_drawing(
+    value: &Value,
+    variables: &Variables,
+    (seed, variable): (u64, &str),
+) -> Result<Value, String> {
+    let mut environment = environment();
+    random::allow_draws(&mut environment, seed, variable);
+    fill_in(&environment, value, variables)
+}
+
+fn fill_in(
+    environment: &Environment<'_>,
+    value: &Value,
+    variables: &Variables,
+) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => {
             let inner = text.trim();
             let single = inner.strip_prefix("{{").and_then(|inner| inner.strip_suffix("}}"));
             match single.filter(|inner| !inner.contains("}}") && !inner.trim().starts_with(SECRET))
             {
-                Some(_) => Expression::parse(text)?.value(variables)?,
-                None => Value::String(Template::parse(text)?.render(variables)?),
+                Some(_) => Expression::parse(text)?.value_in(environment, variables)?,
+                None => Value::String(Template::parse(text)?.render_in(environment, variables)?),
             }
         }
-        Value::Array(list) => {
-            list.iter().map(|value| fill(value, variables)).collect::<Result<_, _>>()?
-        }
+        Value::Array(list) => list
+            .iter()
+            .map(|value| fill_in(environment, value, variables))
+            .collect::<Result<_, _>>()?,
         Value::Object(map) => Value::Object(
             map.iter()
-                .map(|(name, value)| Ok((name.clone(), fill(value, variables)?)))
+                .map(|(name, value)| Ok((name.clone(), fill_in(environment, value, variables)?)))
                 .collect::<Result<_, String>>()?,
         ),
         other => other.clone(),

@@ -4,9 +4,10 @@
 
 use super::adb::sync;
 use super::quote::quote;
-use super::ui::{self, UiTree};
+use super::ui::{self, UiNode, UiTree};
 use super::{AndroidDevice, AndroidError};
 use crate::device::DeviceError;
+use crate::fact::{Fact, FactSaid, ViewSaid};
 use crate::geometry::Rect;
 
 /// Where settings are.
@@ -102,6 +103,30 @@ impl AndroidDevice {
         let client = &self.client;
         let pushed = client.again(|| sync::push(client, path, data, &client.looking()));
         Ok(pushed.map_err(AndroidError::from)?)
+    }
+
+    /// Tells a check what it asks.
+    pub(super) fn tell(&mut self, fact: &Fact) -> Result<FactSaid, DeviceError> {
+        Ok(match fact {
+            Fact::Views => {
+                let view = |node: UiNode| ViewSaid {
+                    id: node.resource_id,
+                    text: if node.text.is_empty() { node.description } else { node.text },
+                    class: node.class,
+                    enabled: node.enabled,
+                    focused: node.focused,
+                    checked: node.checked,
+                };
+                FactSaid::Views(self.ui_tree()?.nodes.into_iter().map(view).collect())
+            }
+            Fact::Setting { namespace, key } => {
+                let spaces = [Namespace::System, Namespace::Secure, Namespace::Global];
+                match spaces.into_iter().find(|known| known.as_str() == namespace) {
+                    Some(namespace) => FactSaid::Text(self.setting(namespace, key)?),
+                    None => FactSaid::Unknown,
+                }
+            }
+        })
     }
 
     /// Runs a command that may be run twice, and wants it to succeed.

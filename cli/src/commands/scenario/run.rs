@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use fs_err as fs;
 use handsight_actions::{Device as _, DeviceKind, SafetyPolicy, Secrets, is_wayland};
+use handsight_scenarios::report::film::{Film, write_film};
 use handsight_scenarios::report::suite::{PICTURES, write_suite};
 use handsight_scenarios::suite::{
     DeviceResult, Ran, RunOn, Seat, SharedOut, SuiteResult, digest_of, share_out,
@@ -59,6 +60,12 @@ pub(super) fn run(
     if let Some(folder) = &args.report {
         write_suite(folder, &result)?;
         printer.note(&format!("report in {}", folder.join("report.html").display()));
+        for (path, film) in [(&args.gif, Film::Gif), (&args.mp4, Film::Mp4)] {
+            if let Some(path) = path {
+                let pictures = write_film(path, film, &result, &folder.join(PICTURES))?;
+                printer.note(&format!("film of {pictures} pictures in {}", path.display()));
+            }
+        }
     }
     printer.result(&value(&result), &result.tally.to_string())?;
     if interrupt.cancel.is_cancelled() {
@@ -155,6 +162,7 @@ impl<'a> Fleet<'a> {
         let options = RunOptions {
             anchors: self.args.anchors.into(),
             settle: open::settle(&target.device),
+            seed: self.args.seed,
             vars: self.args.vars.iter().cloned().collect(),
             env,
             ..RunOptions::default()

@@ -52,6 +52,9 @@ impl<'a> Show<'a> {
         };
         let (style, word) = (style(result.status), result.status.as_str());
         let word = self.printer.paint(style, word);
+        if let Some(drawn) = result.drawn_line() {
+            self.line(&format!("  {}", self.printer.paint(Style::Dim, &drawn)));
+        }
         self.line(&format!("{word} in {:.1} s, {calls}", result.seconds));
     }
 }

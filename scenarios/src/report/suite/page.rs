@@ -8,6 +8,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fs_err as fs;
+use sha2::{Digest as _, Sha256};
 
 use super::share;
 use crate::report::html::step::{label, screen};
@@ -20,6 +21,14 @@ use crate::suite::{DeviceResult, Runs, SuiteResult, by_scenario};
 /// What the page of a suite has beside that of an episode.
 const MORE_STYLE: &str = include_str!("page.css");
 
+/// What makes sliders of pictures before and after, and listens to keys.
+const SCRIPT: &str = include_str!("page.js");
+
+/// What the keys do, where there are keys.
+const KEYS: &str = "<p class=\"keys\"><kbd>j</kbd> <kbd>k</kbd> next and previous · <kbd>n</kbd> \
+                    <kbd>p</kbd> what did not pass · <kbd>o</kbd> open or close · <kbd>←</kbd> \
+                    <kbd>→</kbd> before and after</p>\n";
+
 /// The pictures of a page, by their files: data URIs.
 type Pictures = BTreeMap<String, String>;
 
@@ -28,7 +37,8 @@ pub(super) fn render(suite: &SuiteResult, pictures: &Path) -> std::io::Result<St
     let (tally, results) = (suite.tally, &*suite.scenarios);
     let pictures = read(results, pictures)?;
     let tone = tone(tally.status());
-    let mut page = head(&tally.to_string(), &format!("{STYLE}{MORE_STYLE}"));
+    let hash = STANDARD.encode(Sha256::digest(SCRIPT));
+    let mut page = head(&tally.to_string(), &format!("{STYLE}{MORE_STYLE}"), &hash);
     page += "<svg class=\"pictures\" aria-hidden=\"true\"><defs>\n";
     for (file, uri) in &pictures {
         let (width, height) = size(results, file);
@@ -53,10 +63,10 @@ pub(super) fn render(suite: &SuiteResult, pictures: &Path) -> std::io::Result<St
         Status::Healed => 2,
         Status::Passed => 3,
     });
-    for runs in order {
-        page += &scenario(&runs, &pictures);
+    for (index, runs) in order.iter().enumerate() {
+        page += &scenario(runs, &pictures, &format!("s{}", index + 1));
     }
-    page += "</main>\n</body>\n</html>\n";
+    let _ = write!(page, "{KEYS}</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n");
     Ok(page)
 }
 
@@ -110,7 +120,8 @@ fn read(results: &[ScenarioResult], folder: &Path) -> std::io::Result<Pictures> 
 
 /// Returns the pictures that steps name.
 pub(super) fn pictures_of(results: &[ScenarioResult]) -> impl Iterator<Item = &Picture> {
-    results.iter().flat_map(|result| &result.steps).flat_map(|step| &step.pictures)
+    let steps = results.iter().flat_map(|result| &result.steps);
+    steps.flat_map(|step| step.pictures.iter().chain(&step.after))
 }
 
 fn size(results: &[ScenarioResult], file: &str) -> (u32, u32) {
@@ -119,21 +130,22 @@ fn size(results: &[ScenarioResult], file: &str) -> (u32, u32) {
 }
 
 /// Returns a scenario, and each of its runs within it if there are several.
-fn scenario(runs: &Runs<'_>, pictures: &Pictures) -> String {
+fn scenario(runs: &Runs<'_>, pictures: &Pictures, id: &str) -> String {
     let (first, status) = (runs.first(), runs.status());
     let about = match runs.all() {
         [one] => figures(one),
         _ => share(runs),
     };
     let mut text = format!(
-        "<details class=\"card\"{}>\n<summary>{} {} <small>{} · {about}</small></summary>\n",
+        "<details class=\"card\" data-status=\"{}\"{}>\n<summary id=\"{id}\">{} {} <small>{} · {about}</small></summary>\n",
+        status.as_str(),
         open(status),
         badge(status),
         escape(&first.scenario),
         escape(&first.file.display().to_string()),
     );
     match runs.all() {
-        [one] => text += &steps(one, pictures),
+        [one] => text += &steps(one, pictures, id),
         several => {
             for run in several {
                 let _ = write!(
@@ -144,7 +156,7 @@ fn scenario(runs: &Runs<'_>, pictures: &Pictures) -> String {
                     badge(run.status),
                     run.run,
                     figures(run),
-                    steps(run, pictures),
+                    steps(run, pictures, &format!("{id}-{}", run.run)),
                 );
             }
         }
@@ -171,19 +183,22 @@ fn figures(run: &ScenarioResult) -> String {
     format!("{} · {:.1} s · {calls}", escape(&run.device), run.seconds)
 }
 
-fn steps(run: &ScenarioResult, pictures: &Pictures) -> String {
+fn steps(run: &ScenarioResult, pictures: &Pictures, id: &str) -> String {
     let mut text = String::new();
+    if let Some(drawn) = run.drawn_line() {
+        let _ = writeln!(text, "<p class=\"hint\">{}</p>", escape(&drawn));
+    }
     for change in run.changes() {
         let _ = writeln!(text, "<p class=\"change\">{}</p>", escape(change));
     }
     text += "<ol class=\"steps\">\n";
-    for step in &run.steps {
-        text += &step_item(step, pictures);
+    for (index, step) in run.steps.iter().enumerate() {
+        text += &step_item(step, pictures, &format!("{id}-{}", index + 1));
     }
     text + "</ol>\n"
 }
 
-fn step_item(step: &StepResult, pictures: &Pictures) -> String {
+fn step_item(step: &StepResult, pictures: &Pictures, id: &str) -> String {
     let found: Vec<&str> = step
         .found_by
         .iter()
@@ -195,7 +210,8 @@ fn step_item(step: &StepResult, pictures: &Pictures) -> String {
         .collect();
     let depth = step.id.matches('.').count();
     let mut text = format!(
-        "<li style=\"margin-left:{depth}rem\"><p>{} {} <small>{} {:.2} s · line {}</small></p>\n",
+        "<li id=\"{id}\" data-status=\"{}\" tabindex=\"-1\" style=\"margin-left:{depth}rem\"><p>{} {} <small>{} {:.2} s · line {}</small></p>\n",
+        step.status.as_str(),
         badge(step.status),
         escape(&step.title),
         found.join(", "),
@@ -208,8 +224,14 @@ fn step_item(step: &StepResult, pictures: &Pictures) -> String {
     if let Some(hint) = &step.hint {
         let _ = writeln!(text, "<p class=\"hint\">{}</p>", escape(hint));
     }
-    for picture in &step.pictures {
-        text += &figure(picture, pictures, step.status != Status::Passed);
+    let open = step.status != Status::Passed;
+    match (&step.pictures[..], &step.after) {
+        ([before], Some(after)) => text += &compared(before, after, pictures, open),
+        (several, after) => {
+            for picture in several.iter().chain(after) {
+                text += &figure(picture, pictures, open);
+            }
+        }
     }
     text + "</li>\n"
 }
@@ -224,6 +246,26 @@ fn figure(picture: &Picture, pictures: &Pictures, open: bool) -> String {
         if open { " open" } else { "" },
         label(&points),
         screen(&escape(&picture.file), (picture.width, picture.height), &points),
+    )
+}
+
+/// Returns the screen before and after a step: side by side, and where scripts run under a slider.
+fn compared(before: &Picture, after: &Picture, pictures: &Pictures, open: bool) -> String {
+    let both = [before, after].map(|picture| pictures.contains_key(&picture.file));
+    if both != [true, true] {
+        return figure(before, pictures, open) + &figure(after, pictures, open);
+    }
+    let points: Vec<_> = before.point.into_iter().collect();
+    let shown = |picture: &Picture, points: &[_]| {
+        screen(&escape(&picture.file), (picture.width, picture.height), points)
+    };
+    format!(
+        "<details{}><summary>{}, before and after</summary><div class=\"compare\">\
+         <div class=\"before\">{}</div><div class=\"after\">{}</div></div></details>\n",
+        if open { " open" } else { "" },
+        label(&points),
+        shown(before, &points),
+        shown(after, &[]),
     )
 }
 
