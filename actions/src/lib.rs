@@ -47,9 +47,10 @@ pub mod yaml;
 pub use action::{Action, ActionSpace, Direction, InvalidAction, Status, SystemButton, Verb};
 #[cfg(feature = "android")]
 pub use device::android::{
-    AdbAddress, AdbError, AndroidDevice, AndroidError, AndroidFault, AndroidOptions, AndroidPhone,
-    BadAdbAddress, FakeAndroid, FakeAndroidOptions, FakeDoor, FakeLock, FakePixels, Namespace,
-    PhoneDetails, UiNode, UiTree, Wireless, android_phones, wireless,
+    AdbAddress, AdbError, AndroidDevice, AndroidError, AndroidFault, AndroidListener,
+    AndroidOptions, AndroidPhone, BadAdbAddress, FakeAndroid, FakeAndroidOptions, FakeDoor,
+    FakeLock, FakePixels, Namespace, PhoneDetails, UiNode, UiTree, Wireless, android_phones,
+    wireless,
 };
 #[cfg(any(feature = "desktop", all(feature = "x11", target_os = "linux")))]
 pub use device::desktop::{

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use handsight_actions::heard::{Heard, HeardInput};
 use handsight_actions::secret::Bindings;
-use handsight_actions::{Device, DeviceError, Key, PixelPoint};
+use handsight_actions::{Device, DeviceError, DeviceKind, Key, PixelPoint, Place};
 use handsight_agent::CancelFlag;
 use image::RgbImage;
 
@@ -126,14 +126,17 @@ pub fn record<D: Device>(controls: RecordControls<'_, D>) -> Result<Recording, D
         }
         _ => false,
     };
+    let is_slow = device.info().kind == DeviceKind::Android;
     let mut stopped = false;
     while !cancel.is_cancelled() && !stopped && person.count() < MAX_DEEDS {
         let mut all = hear(device, Duration::ZERO)?;
         if all.is_empty() {
             let seen = device.observe()?;
+            let window = if is_slow { Some(device.window(Place::Focus)?) } else { None };
             all = hear(device, Duration::ZERO)?;
             // What was pressed meanwhile may already be to be seen.
             if all.is_empty() {
+                frames.window = window;
                 frames.keep(seen.screenshot.image);
                 all = hear(device, BETWEEN_LOOKS)?;
             }

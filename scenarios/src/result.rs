@@ -165,6 +165,8 @@ pub enum Status {
     Failed,
     /// It was interrupted.
     Stopped,
+    /// It was left out, for one of its tags; only of a step.
+    Skipped,
 }
 
 /// By what a target was found.
@@ -188,6 +190,7 @@ impl Status {
             Self::Flaky => "flaky",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
+            Self::Skipped => "skipped",
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct RunOptions {
     pub patience: Duration,
     /// What draws values, instead of the file's own seed.
     pub seed: Option<u64>,
+    /// Steps with one of these tags are left out.
+    pub skip_tags: BTreeSet<String>,
     /// Variables that replace those of the file.
     pub vars: BTreeMap<String, Value>,
     /// The environment: what scenarios see as `env`, and what programs they start are given.
@@ -69,6 +71,7 @@ impl Default for RunOptions {
             settle: SettleOptions::default(),
             patience: Duration::from_secs(3),
             seed: None,
+            skip_tags: BTreeSet::new(),
             vars: BTreeMap::new(),
             env: BTreeMap::new(),
         }
@@ -186,6 +189,7 @@ fn conditions(
         scenario.whole_text(),
         options.vars,
         options.seed.unwrap_or(scenario.seed),
+        options.skip_tags,
         format!("{:?}", options.anchors),
         anchors.fingerprint(),
         device,
@@ -349,6 +353,10 @@ impl<'a> Run<'a, '_> {
     /// Does a step and writes down what became of it; an error ends those it is among.
     fn one(&mut self, step: &'a Step) -> Result<(), StepError> {
         let title = step.name.clone().unwrap_or_else(|| step.task.title());
+        if step.tags.iter().any(|tag| self.options.skip_tags.contains(tag)) {
+            self.leave_out(step, title);
+            return Ok(());
+        }
         self.controls.observer.step_started(&title, self.depth);
         let start = Instant::now();
         // Those within a step come after it, so its place is taken now.
@@ -401,6 +409,15 @@ impl<'a> Run<'a, '_> {
             Err(StepError::Failed { .. }) if step.continue_on_error => Ok(()),
             done => done,
         }
+    }
+
+    /// Writes down that a step is left out, with all that is in it.
+    fn leave_out(&mut self, step: &Step, title: String) {
+        let file = self.current_file().to_owned();
+        let begun = StepResult::begun(step.id.clone(), file, step.line, title);
+        let result = StepResult { status: Status::Skipped, ..begun };
+        self.controls.observer.step_ended(&result, self.depth);
+        self.steps.push(result);
     }
 
     fn attempt(&mut self, step: &'a Step, notes: &mut Notes) -> Result<(), StepError> {

@@ -1,10 +1,8 @@
 //! Scenarios, as a user runs them: real windows, the embedded model, and anchors that spare it.
 
 mod anchors;
-mod checks;
 mod many;
 mod record;
-mod report;
 mod suite;
 
 use std::process::{Command, Output};

@@ -15,6 +15,7 @@ pub mod fake;
 mod frame;
 mod input;
 mod keycode;
+mod listen;
 mod phones;
 mod quote;
 mod screen;
@@ -42,6 +43,7 @@ pub use self::fake::{
 };
 use self::frame::{Blackness, FrameError, read_png, read_raw};
 use self::input::{NoKeys, Step, has_failed};
+pub use self::listen::AndroidListener;
 use self::phones::Facts;
 pub use self::phones::{AndroidPhone, PhoneDetails, android_phones};
 use self::screen::{Screen, secure_window};

@@ -59,6 +59,13 @@ impl Bindings {
         }
     }
 
+    /// Whether a window is one that a secret is for.
+    pub fn is_for_secrets(&self, window: &WindowAt) -> bool {
+        let WindowAt::Window(window) = window else { return false };
+        let mut rules = self.bound.iter().flat_map(|(_, rules)| rules);
+        rules.any(|rule| rule.is_exactly(window))
+    }
+
     /// Returns a text, such as a title, without the values that are known.
     pub fn redact(&self, text: &str) -> String {
         self.secrets.redact(text).into_owned()

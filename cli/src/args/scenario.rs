@@ -97,6 +97,10 @@ pub(crate) struct TagArgs {
     /// Only scenarios with one of these tags.
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     pub(crate) tags: Vec<String>,
+
+    /// No scenario and no step with one of these tags.
+    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    pub(crate) skip_tags: Vec<String>,
 }
 
 /// `scenario run`.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use handsight_actions::PixelPoint;
+use handsight_actions::{PixelPoint, WindowAt};
 use image::RgbImage;
 
 /// The most looks that are kept, and the most bytes of them.
@@ -22,6 +22,9 @@ pub(super) struct Frames {
     kept: VecDeque<Frame>,
     /// Where the pointer is now.
     pub(super) pointer: Option<PixelPoint>,
+    /// The window in front at the last look, of a device that is slow to say: by the time a press is
+    /// heard, another may be.
+    pub(super) window: Option<WindowAt>,
 }
 
 #[derive(Clone, Debug)]

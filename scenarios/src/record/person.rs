@@ -29,6 +29,10 @@ const NOT_ITS_VALUE: &str = "something was typed where this secret goes; say if 
 /// What is said of presses beside what is recorded.
 const OUTSIDE: &str = "Something was done outside of what is recorded.";
 
+/// What is said of a phone's window for secrets.
+const TAPS_OF_SECRETS: &str = "Taps in a window for secrets are not recorded, since they may spell one; say \
+                               here what is done.";
+
 /// What is said of keys without a name.
 const NAMELESS: &str = "A key was pressed here that cannot be recorded, such as a dead accent.";
 
@@ -75,17 +79,29 @@ impl<'a> Person<'a> {
             HeardInput::Down { point: None, .. } => self.note(OUTSIDE),
             HeardInput::Down { button, point: Some(point) } => {
                 self.end_text();
-                let window = device.window(Place::Point(*point))?;
-                if let (WindowAt::Window(under), WindowAt::Window(focused)) =
-                    (&window, device.window(Place::Focus)?)
-                    && under.id == focused.id
+                let (under, front) = match &frames.window {
+                    Some(known) => (known.clone(), known.clone()),
+                    None => (window(device, Place::Point(*point))?, window(device, Place::Focus)?),
+                };
+                if let (WindowAt::Window(pressed), WindowAt::Window(focused)) = (&under, front)
+                    && pressed.id == focused.id
                 {
                     self.is_in(&WindowAt::Window(focused));
+                }
+                let on_phone = device.info().kind == DeviceKind::Android;
+                // The keys of an on-screen keyboard would spell it. By now it may be another window, which
+                // the press may have been in already.
+                if on_phone
+                    && (self.bindings.is_for_secrets(&under)
+                        || self.bindings.is_for_secrets(&window(device, Place::Focus)?))
+                {
+                    self.note(TAPS_OF_SECRETS);
+                    return Ok(());
                 }
                 let mark = Mark {
                     screen: frames.before_press(*point),
                     point: *point,
-                    window: self.title(&window),
+                    window: self.title(&under),
                 };
                 self.down = Some((*button, heard.at, mark));
             }
@@ -163,7 +179,11 @@ impl<'a> Person<'a> {
         text: Option<char>,
         device: &mut dyn Device,
     ) -> Result<(), DeviceError> {
-        let window = device.window(Place::Focus)?;
+        let window = match (window(device, Place::Focus)?, &self.text) {
+            // What has gone in between is where the text before went, too.
+            (WindowAt::Nothing, Some((_, typed_into))) => typed_into.clone(),
+            (window, _) => window,
+        };
         let same = |a: &WindowAt, b: &WindowAt| match (a, b) {
             (WindowAt::Window(a), WindowAt::Window(b)) => a.id == b.id,
             (a, b) => a == b,
@@ -261,6 +281,14 @@ impl<'a> Person<'a> {
             }
         }
         self.deeds
+    }
+}
+
+/// Returns the window at a place; one that has gone in between is none.
+fn window(device: &mut dyn Device, place: Place) -> Result<WindowAt, DeviceError> {
+    match device.window(place) {
+        Err(error) if !error.is_fatal() => Ok(WindowAt::Nothing),
+        found => found,
     }
 }
 

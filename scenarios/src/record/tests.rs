@@ -7,8 +7,8 @@ use handsight_actions::heard::{Heard, HeardButton, HeardInput};
 use handsight_actions::key::NamedKey;
 use handsight_actions::secret::{Bindings, SecretsFile, Vault};
 use handsight_actions::{
-    Action, Device, DeviceError, DeviceInfo, Direction, FakeDevice, FakeScreen, Key, Observation,
-    PixelPoint, Place, Rect, Size, Window, WindowAt,
+    Action, Device, DeviceError, DeviceInfo, DeviceKind, Direction, FakeDevice, FakeScreen, Key,
+    Observation, PixelPoint, Place, Rect, Size, Window, WindowAt,
 };
 use handsight_agent::CancelFlag;
 
@@ -21,6 +21,7 @@ const OK: PixelPoint = PixelPoint { x: 50, y: 132 };
 struct Desk {
     screen: FakeDevice,
     title: &'static str,
+    kind: DeviceKind,
 }
 
 impl Desk {
@@ -28,13 +29,14 @@ impl Desk {
         let form = FakeScreen::new("form")
             .field("name", Rect { x: 20, y: 20, width: 200, height: 24 })
             .button("OK", Rect { x: 20, y: 120, width: 60, height: 24 }, None);
-        Self { screen: FakeDevice::new(Size { width: 320, height: 200 }, vec![form]), title }
+        let screen = FakeDevice::new(Size { width: 320, height: 200 }, vec![form]);
+        Self { screen, title, kind: DeviceKind::Desktop }
     }
 }
 
 impl Device for Desk {
     fn info(&self) -> DeviceInfo {
-        self.screen.info()
+        DeviceInfo { kind: self.kind, ..self.screen.info() }
     }
 
     fn observe(&mut self) -> Result<Observation, DeviceError> {
@@ -194,6 +196,11 @@ fn what_is_typed_into_a_window_for_a_secret_is_only_named() {
         assert!(text.contains("text: \"{{secret:bank}}\"") && !text.contains(entered), "{text}");
         assert_eq!(text.contains("say if it is another"), entered == "wr0ng");
     }
+    // On a phone the taps on the keys of its keyboard would spell it.
+    let mut phone = Desk { kind: DeviceKind::Android, ..Desk::new("Login") };
+    let (text, told) = Script::default().click(OK).recorded(&mut phone, &vault.bindings());
+    assert!(text.contains("# Taps in a window for secrets are not recorded"), "{text}");
+    assert!(!text.contains("click") && told.is_empty(), "{text}");
     // Elsewhere its value is hidden, and nothing else.
     let text = typed("Notes", "say c0rrect");
     assert!(text.contains("\"say {{secret:bank}}\""), "{text}");

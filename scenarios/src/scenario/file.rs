@@ -150,6 +150,8 @@ pub struct StepFields {
     #[serde(rename = "as")]
     pub variable: Option<String>,
 
+    /// Words by which it can be left out: `--skip-tags slow`.
+    pub tags: Vec<String>,
     /// What reports call it.
     pub name: Option<String>,
     /// The most seconds it may take.

@@ -33,6 +33,8 @@ pub(crate) struct Step {
     pub(crate) column: u64,
     /// What reports call it.
     pub(crate) name: Option<String>,
+    /// Words by which it can be left out.
+    pub(crate) tags: Vec<String>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: u32,
     pub(crate) continue_on_error: bool,
@@ -119,6 +121,7 @@ impl Reader {
             line: file.at.line(),
             column: file.at.column(),
             name: fields.name.clone(),
+            tags: fields.tags.clone(),
             timeout: fields.timeout.map(seconds).transpose().map_err(wrong)?,
             retry,
             continue_on_error: fields.continue_on_error.unwrap_or(false),

@@ -1,4 +1,8 @@
-//! Many scenarios: several devices at once, parts of a suite, repetitions, and what failed before.
+//! What a run of many scenarios has beside its steps: devices at once, shards, repetitions, what failed
+//! before, checks of what is on no screen, and reports.
+
+mod checks;
+mod report;
 
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -178,6 +182,29 @@ fn shards_run_everything_once_and_their_reports_become_one() {
     --- stderr ---
     error: the device `still:screen.png` is named twice
     hint: a screen has one pointer and one focus
+    ");
+}
+
+#[test]
+fn what_has_a_tag_can_be_left_out() {
+    let steps =
+        "steps:\n  - shell: touch a\n  - {tags: [slow], group: all, steps: [{shell: touch b}]}\n";
+    let handsight =
+        with_files(&[("a.yaml", steps), ("b.yaml", "tags: [slow]\nsteps:\n  - shell: touch c\n")]);
+    let (code, result) = run(&handsight, &["suite", "--skip-tags", "slow", "--report", "out"]);
+    assert_eq!((code, titles(&result)), (0, vec!["a.yaml"]), "{result:#}");
+    let statuses: Vec<_> =
+        result["scenarios"][0]["steps"].as_array().unwrap().iter().map(|s| &s["status"]).collect();
+    assert_eq!(statuses, ["passed", "skipped"]);
+    let there = ["a", "b", "c"].map(|name| handsight.dir().join("suite").join(name).exists());
+    assert_eq!(there, [true, false, false]);
+    let page = fs::read_to_string(handsight.dir().join("out/report.html")).unwrap();
+    assert!(page.contains("<span class=\"badge plain\">skipped</span>"), "{page}");
+    insta::assert_snapshot!(handsight.snapshot(&["scenario", "check", "suite/b.yaml", "--skip-tags", "slow"]), @r"
+    exit code: 2
+    --- stderr ---
+    error: all scenarios have one of the tags slow
+    hint: `scenario check` lists the tags there are
     ");
 }
 

@@ -1,14 +1,16 @@
 //! Recording: another process plays the person, in real windows, and what was recorded does the same.
 
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use fs_err as fs;
 use handsight_actions::{
-    Action, DesktopDevice, DesktopOptions, Device as _, Key, PixelPoint, Scope,
+    Action, DesktopDevice, DesktopOptions, Device as _, FakeAndroid, FakeAndroidOptions, Key,
+    PixelPoint, Scope,
 };
 use handsight_agent::CancelFlag;
 use handsight_agent::settle::pause;
+use handsight_tests::adb::AdbServer;
 use handsight_tests::binary::Binary;
 use handsight_tests::program::Program;
 use handsight_tests::wait::{ANSWERING, STARTING, wait_until};
@@ -88,14 +90,19 @@ impl Form {
 
 /// Starts to record, and waits until it listens.
 fn recorder(handsight: &Binary, server: &XServer, args: &[&str]) -> Program {
-    let log = handsight.dir().join("log");
     let all = [&["scenario", "record", "-o", "form.yaml", "--json"], args].concat();
     let mut command = handsight.command(&all);
     server.adopt(&mut command);
+    start(handsight, command)
+}
+
+/// Starts a recorder, and waits until it listens.
+fn start(handsight: &Binary, mut command: Command) -> Program {
+    let log = handsight.dir().join("log");
     let program =
         Program::start(command.stderr(fs::File::create(&log).unwrap().into_file())).unwrap();
     wait_until("the recorder does not listen", STARTING, || {
-        Ok(fs::read_to_string(&log)?.contains("recording desktop"))
+        Ok(fs::read_to_string(&log)?.contains("recording "))
     })
     .unwrap();
     program
@@ -180,6 +187,41 @@ fn a_secret_is_recorded_by_its_name_and_the_chord_ends_it() {
     let (code, result) = replay(&handsight, &server, &["--secrets", "secrets.yaml"]);
     assert_eq!(code, 0, "{text}\n{result:#}");
     assert_eq!(again.printed(), "|c0rrect-h0rse");
+}
+
+#[test]
+fn fingers_on_a_phone_are_recorded_and_do_the_same_again() {
+    let phone = FakeAndroid::start(&FakeAndroidOptions::default()).unwrap();
+    let adb = AdbServer::start().unwrap();
+    let serial = adb.connect(phone.address()).unwrap();
+    let handsight = handsight();
+    let device = format!("android:{serial}");
+    let args = ["scenario", "record", "-o", "form.yaml", "--device", &device, "--no-model"];
+    let mut command = handsight.command(&args);
+    adb.adopt(&mut command);
+    let mut recorder = start(&handsight, command);
+    let touch = |name: &str| {
+        // Longer than a look at the screen takes.
+        pause(Duration::from_millis(1500), &CancelFlag::default());
+        let at = phone.find(name).unwrap();
+        phone.touch(at, at, Duration::from_millis(60));
+    };
+    touch("Settings");
+    touch("Wi-Fi");
+    pause(Duration::from_millis(1500), &CancelFlag::default());
+    let text = end(&mut recorder, &handsight);
+    assert_eq!(phone.setting("global", "wifi_on").as_deref(), Some("0"), "{text}");
+    assert_eq!(text.matches("- click: ").count(), 2, "{text}");
+    assert_eq!(text.matches("- wait_for: {window: ").count(), 2, "{text}");
+
+    let back = "settings put global wifi_on 1; input keyevent HOME";
+    adb.run(&["-s", &serial, "shell", back]).unwrap();
+    let args = ["scenario", "run", "form.yaml", "--anchors", "strict", "--device", &device];
+    let mut command = handsight.command(&args);
+    adb.adopt(&mut command);
+    let said = handsight.snapshot_of(&mut command);
+    assert!(said.starts_with("exit code: 0"), "{text}\n{said}");
+    assert_eq!(phone.setting("global", "wifi_on").as_deref(), Some("0"), "{said}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod commands;
 mod connection;
 mod device;
 mod files;
+mod fingers;
 mod paint;
 mod service;
 mod sh;
@@ -32,6 +33,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use self::apps::{App as _, Profile};
 use self::device::Shared;
@@ -228,6 +230,13 @@ impl FakeAndroid {
     /// Turns the phone by this many quarters.
     pub fn rotate(&self, quarters: u32) {
         self.shared.system().world.set("system", "user_rotation", &(quarters % 4).to_string());
+    }
+
+    /// A person's finger goes down in one place, moves to another and comes up after so long.
+    pub fn touch(&self, from: crate::PixelPoint, to: crate::PixelPoint, time: Duration) {
+        let mut system = self.shared.system();
+        fingers::touch(&mut system, from, to, time);
+        system.swipe(from, to, time);
     }
 
     /// Returns the app in front, as `package/.Activity`.

@@ -59,18 +59,28 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), 
     Ok(())
 }
 
-/// Reads these scenarios, and returns those with one of the tags.
+/// Reads these scenarios, and returns those that the tags choose.
 pub(super) fn open(paths: &[PathBuf], tags: &TagArgs) -> Result<Vec<Scenario>, Failure> {
-    let tags = &tags.tags;
+    let has =
+        |scenario: &Scenario, tags: &[String]| tags.iter().any(|tag| scenario.tags.contains(tag));
     let mut scenarios = Vec::new();
     for path in paths {
         let scenario = Scenario::open(path)?;
-        if tags.is_empty() || tags.iter().any(|tag| scenario.tags.contains(tag)) {
+        let is_wanted = tags.tags.is_empty() || has(&scenario, &tags.tags);
+        if is_wanted && !has(&scenario, &tags.skip_tags) {
             scenarios.push(scenario);
         }
     }
     if scenarios.is_empty() {
-        let message = format!("no scenario has one of the tags {}", tags.join(", "));
+        let message = match (&tags.tags[..], &tags.skip_tags[..]) {
+            (wanted, []) => format!("no scenario has one of the tags {}", wanted.join(", ")),
+            ([], left_out) => format!("all scenarios have one of the tags {}", left_out.join(", ")),
+            (wanted, left_out) => format!(
+                "no scenario has one of the tags {} and none of {}",
+                wanted.join(", "),
+                left_out.join(", ")
+            ),
+        };
         return Err(
             Failure::bad_input(message).with_hint("`scenario check` lists the tags there are")
         );

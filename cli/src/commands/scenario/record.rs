@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handsight_actions::secret::Bindings;
-use handsight_actions::{Device, DeviceKind, Key};
+use handsight_actions::{Device, DeviceKind, Halt, Key};
 use handsight_agent::CancelFlag;
 use handsight_scenarios::record::{
     Hear, RecordControls, Recording, name_targets, record, write_recording,
@@ -67,8 +67,15 @@ fn listen(
         DeviceArg::Android(_) if args.target.desktop.is_given() => {
             Err(open::not_a_desktop("phone"))
         }
-        DeviceArg::Android(_) => Err(Failure::bad_input("phones cannot be recorded".to_owned())
-            .with_hint("record on `desktop`")),
+        DeviceArg::Android(serial) => {
+            use handsight_actions::{AndroidDevice, AndroidListener};
+            // Ctrl-C ends the recording, and must not cut off what is being asked.
+            let mut device = open::phone(serial.as_deref(), environment, &Halt::default())?;
+            let mut listener = AndroidListener::open(&device)?;
+            let mut hear = |device: &mut AndroidDevice, wait| listener.hear(device, wait);
+            let kind = device.info().kind;
+            Ok((until_stopped(&mut device, &mut hear, bindings, printer, interrupt)?, kind))
+        }
         #[cfg(target_os = "linux")]
         DeviceArg::Desktop => {
             use handsight_actions::{DesktopDevice, DesktopListener, DesktopOptions};

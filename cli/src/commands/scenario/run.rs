@@ -163,6 +163,7 @@ impl<'a> Fleet<'a> {
             anchors: self.args.anchors.into(),
             settle: open::settle(&target.device),
             seed: self.args.seed,
+            skip_tags: self.args.tags.skip_tags.iter().cloned().collect(),
             vars: self.args.vars.iter().cloned().collect(),
             env,
             ..RunOptions::default()

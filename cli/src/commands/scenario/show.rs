@@ -77,6 +77,7 @@ impl RunObserver for Show<'_> {
             Status::Healed => "~",
             Status::Failed | Status::Flaky => "✗",
             Status::Stopped => "■",
+            Status::Skipped => "-",
         };
         let found = result.found_by.iter().map(|found| match found {
             FoundBy::Anchor => "by anchor",
@@ -107,6 +108,7 @@ impl RunObserver for Show<'_> {
 fn style(status: Status) -> Style {
     match status {
         Status::Passed => Style::Green,
+        Status::Skipped => Style::Dim,
         Status::Healed | Status::Stopped => Style::Yellow,
         Status::Failed | Status::Flaky => Style::Red,
     }

@@ -61,7 +61,7 @@ pub(super) fn render(suite: &SuiteResult, pictures: &Path) -> std::io::Result<St
         Status::Failed | Status::Stopped => 0,
         Status::Flaky => 1,
         Status::Healed => 2,
-        Status::Passed => 3,
+        Status::Passed | Status::Skipped => 3,
     });
     for (index, runs) in order.iter().enumerate() {
         page += &scenario(runs, &pictures, &format!("s{}", index + 1));
@@ -224,7 +224,7 @@ fn step_item(step: &StepResult, pictures: &Pictures, id: &str) -> String {
     if let Some(hint) = &step.hint {
         let _ = writeln!(text, "<p class=\"hint\">{}</p>", escape(hint));
     }
-    let open = step.status != Status::Passed;
+    let open = !matches!(step.status, Status::Passed | Status::Skipped);
     match (&step.pictures[..], &step.after) {
         ([before], Some(after)) => text += &compared(before, after, pictures, open),
         (several, after) => {
@@ -272,6 +272,7 @@ fn compared(before: &Picture, after: &Picture, pictures: &Pictures, open: bool) 
 fn tone(status: Status) -> &'static str {
     match status {
         Status::Passed => "good",
+        Status::Skipped => "plain",
         Status::Healed | Status::Flaky => "claimed",
         Status::Failed | Status::Stopped => "bad",
     }

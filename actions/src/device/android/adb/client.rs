@@ -192,6 +192,17 @@ impl Client {
         finish().map_err(|error| Lapse { begun: true, error })
     }
 
+    /// Starts a command that goes on, and returns what it writes as it does, and whether that comes in
+    /// packets. It has a terminal, so that it does not keep lines to itself.
+    pub(crate) fn follow(
+        &self,
+        command: &str,
+        patience: &Patience<'_>,
+    ) -> Result<(Channel, bool), Lapse> {
+        let how = if self.has_shell_v2 { "shell,v2,TERM=dumb,pty:" } else { "shell:" };
+        Ok((self.open(&format!("{how}{command}"), patience)?, self.has_shell_v2))
+    }
+
     /// Phones before Android 7 know no exit codes, so the command line says its own.
     fn shell_v1(&self, command: &str, patience: &Patience<'_>) -> Result<ShellOutput, Lapse> {
         const END: &str = "handsight-exit-";

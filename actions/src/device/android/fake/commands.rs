@@ -7,6 +7,7 @@ mod input;
 pub(super) mod screen;
 
 use super::device::Phone;
+use super::fingers;
 
 /// What a program wrote, and its exit code.
 #[derive(Debug, Default)]
@@ -56,6 +57,7 @@ pub(super) fn run(phone: &Phone, words: &[String], input: &[u8]) -> Output {
             phone.lock().record(words);
             input::run(phone, &args)
         }
+        "getevent" if args == ["-lp"] => Output::text(fingers::INPUTS),
         "screencap" => screen::screencap(phone, &args),
         "uiautomator" => screen::uiautomator(phone, &args),
         "wm" => screen::wm(phone, &args),

@@ -106,6 +106,11 @@ impl Phone {
         self.shared.system()
     }
 
+    /// Whether whoever asked has hung up.
+    pub(super) fn is_alone(&self) -> bool {
+        self.stream.is_closed()
+    }
+
     /// Does nothing for a while, or until whoever asked hangs up.
     pub(super) fn rest(&self, time: Duration) {
         self.stream.wait_until_closed(time);

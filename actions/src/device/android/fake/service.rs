@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use super::device::Phone;
 use super::sh::{Done, Shell};
 use super::stream::Stream;
-use super::{commands, sync};
+use super::{commands, fingers, sync};
 use crate::device::android::adb::shell_protocol::{Kind, Packets, write_packet};
 
 /// The longest line an interactive shell reads.
@@ -55,6 +55,9 @@ impl Service {
             }
             Self::Shell { command, protocol: true } if command.is_empty() => {
                 interactive_in_packets(phone, stream)
+            }
+            Self::Shell { command, protocol } if command == fingers::FOLLOW => {
+                fingers::follow(phone, &mut stream, protocol)
             }
             Self::Exec(command) | Self::Shell { command, protocol: false } => {
                 let done = Shell::new(phone).line(&command);

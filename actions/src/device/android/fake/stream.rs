@@ -75,6 +75,11 @@ impl StreamState {
         locked(&self.inner).breaks_after = Some(bytes);
     }
 
+    /// Whether the peer has hung up.
+    pub(super) fn is_closed(&self) -> bool {
+        locked(&self.inner).closed
+    }
+
     /// Waits until the peer hangs up, or for so long.
     pub(super) fn wait_until_closed(&self, time: Duration) {
         let inner = locked(&self.inner);

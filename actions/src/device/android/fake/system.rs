@@ -77,6 +77,8 @@ pub(super) struct System {
     pub(super) finger: Option<crate::geometry::PixelPoint>,
     /// The commands that changed something, for tests to read.
     pub(super) log: Vec<String>,
+    /// What the kernel has told of fingers.
+    pub(super) fingers: Vec<String>,
 }
 
 impl System {
@@ -122,6 +124,7 @@ impl System {
             last_tap: None,
             finger: None,
             log: Vec::new(),
+            fingers: Vec::new(),
         }
     }
 
