@@ -45,6 +45,8 @@ pub enum HaltCause {
     Terminal,
     /// The model asked the user for help.
     CallUser,
+    /// The program that asked for something does not want it any more.
+    Client,
 }
 
 impl fmt::Display for HaltCause {
@@ -57,6 +59,7 @@ impl fmt::Display for HaltCause {
             Self::UserInput => "the user moved the mouse or typed",
             Self::Terminal => "the user pressed Ctrl-Z",
             Self::CallUser => "the model asks for help",
+            Self::Client => "whoever asked for it cancelled it",
         })
     }
 }

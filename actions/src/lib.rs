@@ -79,6 +79,6 @@ pub use parse::{
     ParseError, ParsedReply, PlaceList, Shape, ShapeKind, Told, call_forms, parse_action,
     parse_action_with_pointer, print_action, python_json, read_box, read_places, told,
 };
-pub use schema::{action_schema, public_schema, tool_schema, tool_signature};
+pub use schema::{action_schema, public_schema, tool_schema, tool_signature, verb_schema};
 pub use screenshot::Screenshot;
 pub use secret::{SecretHand, SecretName, SecretRefusal, Secrets};

@@ -43,6 +43,20 @@ pub fn public_schema() -> Value {
     root
 }
 
+/// Returns the schema of one kind of action on any screen, with its descriptions and with nothing left
+/// to look up elsewhere.
+///
+/// # Panics
+/// Never: each verb is a variant of [`Action`], as a test of this module says.
+pub fn verb_schema(verb: Verb) -> Value {
+    let mut variants = variants().into_iter();
+    let mut schema = variants
+        .find(|variant| verb_of(variant) == Some(verb))
+        .expect("each verb is a kind of action");
+    put_verb_first(&mut schema);
+    schema
+}
+
 /// Returns the schema of each variant of [`Action`], with nothing left to look up elsewhere.
 fn variants() -> Vec<Value> {
     let settings =
@@ -221,5 +235,16 @@ mod tests {
             schema["oneOf"].as_array().unwrap().iter().filter_map(verb_of).collect();
         assert_eq!(verbs, Verb::ALL);
         assert_eq!(schema["title"], "Action");
+    }
+
+    #[test]
+    fn every_verb_and_every_field_of_it_is_described() {
+        for &verb in Verb::ALL {
+            let schema = verb_schema(verb);
+            assert!(schema["description"].is_string(), "{verb}");
+            for (name, field) in schema["properties"].as_object().unwrap() {
+                assert!(name == "action" || field["description"].is_string(), "{verb}: {name}");
+            }
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use image::RgbImage;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder as _, ImageError, RgbImage};
 
 use crate::geometry::Size;
 
@@ -26,6 +27,17 @@ impl Screenshot {
     /// Returns its size in pixels.
     pub fn size(&self) -> Size {
         Size { width: self.image.width(), height: self.image.height() }
+    }
+
+    /// Returns it as a PNG file, which is made quickly rather than small.
+    ///
+    /// # Errors
+    /// An image without pixels is none.
+    pub fn to_png(&self) -> Result<Vec<u8>, ImageError> {
+        let (mut png, Size { width, height }) = (Vec::new(), self.size());
+        PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
+            .write_image(self.image.as_raw(), width, height, ExtendedColorType::Rgb8)?;
+        Ok(png)
     }
 
     /// Returns a number that is the same for the same pixels and, but for chance, no others.

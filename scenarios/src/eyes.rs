@@ -1,5 +1,9 @@
 //! What a scenario asks of a model.
 
+mod model;
+
+pub use self::model::{LazyModel, LoadedModel, ModelEyes};
+
 use std::time::Duration;
 
 use handsight_actions::{Device, PixelPoint, Rect};

@@ -7,6 +7,9 @@
 //! An *episode* ends with a claim; a *check* looks at the device afterwards and says what is so. A
 //! *report* is built from the trace and the checks alone, so it can be made, and made again, without
 //! the device or the model.
+//!
+//! A *session* is what other programs get: one device, a model when one is needed, and *tools*, the
+//! registry of all they can ask for.
 
 pub mod anchor;
 pub mod check;
@@ -20,16 +23,18 @@ pub mod result;
 pub mod runner;
 pub mod scenario;
 pub mod score;
+pub mod session;
 pub mod suite;
 
 pub use anchor::{Anchor, AnchorError, Anchors};
 pub use check::CheckResult;
 pub use draft::{Draft, DraftError, DraftTarget};
-pub use eyes::{Eyes, EyesError, Found, Pursued};
+pub use eyes::{Eyes, EyesError, Found, LazyModel, LoadedModel, ModelEyes, Pursued};
 pub use from_trace::{FromTraceError, scenario_from_trace};
 pub use report::pictures::{Picture, PictureFolder};
 pub use report::{ReportError, write_report};
 pub use result::{FoundBy, ScenarioResult, Status, StepResult};
 pub use runner::{AnchorMode, RunControls, RunObserver, RunOptions, run_scenario};
-pub use scenario::{Scenario, ScenarioError, scenario_schema};
+pub use scenario::{Scenario, ScenarioError, scenario_schema, step_of};
+pub use session::{Call, Effect, Event, Reply, Session, SessionOptions, Tool, ToolError};
 pub use suite::{SuiteResult, Tally};

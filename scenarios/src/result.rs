@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::report::pictures::Picture;
 use crate::scenario::Scenario;
 
 /// What became of one run of a scenario.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ScenarioResult {
     /// What it shows.
     pub scenario: String,
@@ -52,7 +53,7 @@ fn first() -> u32 {
 }
 
 /// What became of a step.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct StepResult {
     /// Where it is among the steps: `steps[2].then[0]`.
     pub id: String,
@@ -152,7 +153,7 @@ impl StepResult {
 }
 
 /// How a scenario or a step ended.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// All was as remembered, or nothing had been remembered yet.
@@ -170,7 +171,7 @@ pub enum Status {
 }
 
 /// By what a target was found.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FoundBy {
     /// By its pixels.

@@ -8,6 +8,7 @@ mod names;
 pub(crate) mod random;
 pub(crate) mod step;
 pub(crate) mod template;
+mod verbs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use self::condition::beside;
 pub use self::error::ScenarioError;
 use self::file::ScenarioFile;
 use self::step::{Each, Reader, Step, StepProblem, Task};
+pub use self::verbs::step_of;
 use crate::files::{MAX_BYTES, read_text};
 
 /// The longest a scenario takes if it does not say, in seconds.

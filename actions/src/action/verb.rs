@@ -60,7 +60,14 @@ verbs! {
 impl Verb {
     /// Whether it does something to the screen, as opposed to waiting, speaking or ending the episode.
     pub fn acts(self) -> bool {
-        !matches!(self, Self::Wait | Self::Answer | Self::CallUser | Self::Terminate)
+        self != Self::Wait && !self.is_for_policies()
+    }
+
+    /// Whether only a policy has a use for it: it speaks to whoever set the goal, or ends the episode.
+    ///
+    /// All others can be asked for by a person or a program, too.
+    pub fn is_for_policies(self) -> bool {
+        matches!(self, Self::Answer | Self::CallUser | Self::Terminate)
     }
 }
 

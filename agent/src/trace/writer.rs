@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use handsight_actions::Screenshot;
-use image::ImageEncoder;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use sha2::{Digest, Sha256};
 
 use super::event::{ImageRef, TraceEvent};
@@ -79,10 +77,7 @@ impl TraceWriter {
             return Ok(stored.clone());
         }
         let (width, height) = screenshot.image.dimensions();
-        let mut png = Vec::new();
-        PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
-            .write_image(screenshot.image.as_raw(), width, height, image::ExtendedColorType::Rgb8)
-            .map_err(|source| TraceError::Encode { source })?;
+        let png = screenshot.to_png().map_err(|source| TraceError::Encode { source })?;
         let image = ImageRef { sha256: hex(&Sha256::digest(&png)), width, height };
         write_whole(&image_path(&self.dir, &image), &png).map_err(write_error)?;
         self.stored.insert(fingerprint, image.clone());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use fs_err as fs;
 use handsight_actions::{PixelPoint, Screenshot};
 use image::codecs::webp::WebPEncoder;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The folder of a run's pictures.
@@ -17,7 +18,7 @@ pub struct PictureFolder {
 }
 
 /// A screenshot that was kept, and what was acted on.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Picture {
     /// Its file in the folder.
     pub file: String,

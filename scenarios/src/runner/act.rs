@@ -9,11 +9,8 @@ use super::{AnchorMode, Notes, Run, StepError};
 use crate::anchor::{Anchor, AnchorKey, Change, Sighting};
 use crate::eyes::Found;
 use crate::result::FoundBy;
-use crate::scenario::step::{Target, chord};
+use crate::scenario::step::{LONG_PRESS, Target, chord};
 use crate::scenario::template::Template;
-
-/// How long a long press takes, in seconds.
-const LONG_PRESS: f64 = 1.0;
 
 /// How long to wait before a target that is not there is looked for again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

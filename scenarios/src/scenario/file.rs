@@ -163,7 +163,7 @@ pub struct StepFields {
 }
 
 /// What a step acts on: words for it, or a point of the screenshot.
-#[derive(Clone, Debug, JsonSchema)]
+#[derive(Clone, Debug, JsonSchema, PartialEq)]
 #[schemars(untagged)]
 pub enum Target {
     /// Words, such as `the Save button`.

@@ -20,7 +20,10 @@ const MAX_ROUNDS: u32 = 10_000;
 const MAX_RETRIES: u32 = 100;
 
 /// How many notches a scroll turns if nothing is said.
-const NOTCHES: u32 = 5;
+pub(crate) const NOTCHES: u32 = 5;
+
+/// How long a long press takes if nothing is said, in seconds.
+pub(crate) const LONG_PRESS: f64 = 1.0;
 
 /// One step.
 #[derive(Clone, Debug)]
