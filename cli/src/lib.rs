@@ -12,10 +12,14 @@ mod demo;
 mod failure;
 mod interrupt;
 mod live;
+mod mcp;
 mod model_spec;
 mod open;
+mod plugin_http;
 mod print;
+mod robot;
 mod serve;
+mod session_thread;
 mod settings;
 #[cfg(target_os = "linux")]
 mod watchdog;

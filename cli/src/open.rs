@@ -1,18 +1,21 @@
 //! Opens what the arguments name: a device, a picture, a model.
 
 mod family;
+pub(crate) mod gate;
 mod media;
 pub(crate) mod policy;
 pub(crate) mod secrets;
+mod session;
 
 pub(crate) use media::{image, image_file, video};
+pub(crate) use session::{model_when_needed, session};
 
 use std::path::Path;
 
 use handsight_actions::{
     AdbAddress, AndroidDevice, AndroidOptions, BadAdbAddress, DesktopDevice, DesktopOptions,
-    Device, DeviceError, Guard, Halt, Observation, Rect, SafetyPolicy, Scope, SecretHand, Secrets,
-    StillDevice, WatchOptions, is_wayland, session_display,
+    Device, DeviceError, DeviceKind, Guard, Halt, Observation, Rect, SafetyPolicy, Scope,
+    SecretHand, Secrets, StillDevice, WatchOptions, is_wayland, session_display,
 };
 use handsight_agent::{
     Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, SettleOptions,
@@ -70,17 +73,40 @@ pub(crate) fn guarded(
     environment: &Environment,
     interrupt: &Interrupt,
 ) -> Result<Guard, Failure> {
+    let device = beneath_guard(target, (&safety, secrets), printer, environment, interrupt)?;
+    Ok(policy::guard(device, safety, printer, interrupt))
+}
+
+/// Opens the device that was named as [`guarded`] does, where there is nobody who could be asked: what has
+/// to be asked about is refused.
+pub(crate) fn guarded_alone(
+    target: &TargetArgs,
+    (safety, secrets): (SafetyPolicy, Secrets),
+    printer: &Printer,
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> Result<Guard, Failure> {
+    let device = beneath_guard(target, (&safety, secrets), printer, environment, interrupt)?;
+    Ok(Guard::new(device, safety).heeding(interrupt.halt.clone()))
+}
+
+fn beneath_guard(
+    target: &TargetArgs,
+    (safety, secrets): (&SafetyPolicy, Secrets),
+    printer: &Printer,
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> Result<Box<dyn Device>, Failure> {
     let is_desktop = target.device == DeviceArg::Desktop;
     let display = if is_desktop { display(environment) } else { None };
     interrupt.be_reachable(printer, environment);
     if let Some(file) = &safety.stop.file {
         interrupt.stop_on(file.clone());
     }
-    let watch = Some(policy::watch(&safety));
+    let watch = Some(policy::watch(safety));
     let device = device(target, watch, environment, &interrupt.halt)?;
     let device = Box::new(SecretHand::new(device, secrets));
-    let device = interrupt.share(device, display.as_deref(), environment);
-    Ok(policy::guard(Box::new(device), safety, printer, interrupt))
+    Ok(Box::new(interrupt.share(device, display.as_deref(), environment)))
 }
 
 /// Returns the display of the session's desktop; `None`, where there is but one or none is named.
@@ -181,6 +207,28 @@ pub(crate) fn model(
     };
     let profile = family::profile(&args.talk, &names, model.card().prompt_profile.as_deref())?;
     Ok((model, profile))
+}
+
+/// Loads the model that was named to act on a device of a kind: families know phones from desktops.
+pub(crate) fn acting_model(
+    args: &ModelArgs,
+    kind: DeviceKind,
+    printer: &Printer,
+    environment: &Environment,
+    cancel: &CancelFlag,
+) -> Result<(Box<dyn VisionModel>, PromptProfile), Failure> {
+    let (model, profile) = model(args, printer, environment, cancel)?;
+    Ok((model, profile_for(kind, &args.talk, profile)))
+}
+
+/// Returns a profile for a device of a kind, unless the user named the prompt.
+pub(crate) fn profile_for(
+    kind: DeviceKind,
+    talk: &TalkArgs,
+    profile: PromptProfile,
+) -> PromptProfile {
+    let on_phone = kind == DeviceKind::Android && talk.prompt.is_none();
+    if on_phone { profile.on_phone() } else { profile }
 }
 
 /// Loads the model that was named into this process.

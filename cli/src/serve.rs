@@ -6,18 +6,19 @@
 //! bound in the message, and nothing waits without end.
 
 mod access;
+pub(crate) mod agent;
 mod answer;
 mod body;
 mod chat;
 mod content;
-mod error;
+pub(crate) mod error;
 mod fields;
-mod gate;
+pub(crate) mod gate;
 mod grammar;
 mod ids;
 mod jobs;
 mod linger;
-mod listen;
+pub(crate) mod listen;
 mod media;
 mod metrics;
 mod places;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use handsight_model::chat::tools::{CALL_END, CALL_START};
-use handsight_model::{Engine, ModelError, Scheduler, SchedulerLimits};
+use handsight_model::{CancelFlag, Engine, ModelError, Scheduler, SchedulerLimits};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
@@ -41,7 +42,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Signals;
+use crate::plugin_http;
 use crate::print::Printer;
+use crate::session_thread::SessionThread;
 use body::Memory;
 use error::ApiError;
 use gate::Gate;
@@ -97,6 +100,8 @@ struct Server {
     readers: Semaphore,
     metrics: Arc<Metrics>,
     printer: Printer,
+    /// The device for agents, if there is one.
+    agent: Option<Arc<agent::AgentDesk>>,
     /// Becomes true when the server is asked to stop.
     stopping: watch::Receiver<bool>,
     /// Becomes true when answers that still run are to end at once.
@@ -151,40 +156,64 @@ impl Server {
     }
 }
 
+/// The device for agents, and what stops it and the server.
+pub(crate) struct Agents {
+    pub(crate) session: SessionThread,
+    pub(crate) cancel: CancelFlag,
+}
+
 /// Serves until a signal asks to stop, then lets running answers finish.
 pub(crate) fn run(
-    engine: Engine,
+    engine: Arc<Engine>,
+    agents: Option<Agents>,
     options: ServeOptions,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| unavailable(error, "could not start the server's threads"))?;
-    let outcome = runtime.block_on(serve(engine, options, printer));
+    let runtime = threads()?;
+    let session = agents.as_ref().map(|agents| agents.session.clone());
+    let outcome = runtime.block_on(async {
+        let outcome = serve(engine, agents, options, printer).await;
+        if let Some(session) = session {
+            session.end().await;
+        }
+        outcome
+    });
     // What clients left hanging must not keep the process.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(engine: Engine, options: ServeOptions, printer: &Printer) -> Result<Exit, Failure> {
+async fn serve(
+    engine: Arc<Engine>,
+    agents: Option<Agents>,
+    options: ServeOptions,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
     let mut signals =
         Signals::new().map_err(|error| unavailable(error, "could not listen for signals"))?;
     let (stopping, is_stopping) = watch::channel(false);
     let (abort, is_aborted) = watch::channel(false);
     let (addr, drain) = (options.addr, options.drain);
-    let listener = TcpListener::bind(addr).await;
-    let listener = listener.map_err(|error| no_listener(error, addr))?;
-    let bound = listener.local_addr();
-    let bound = bound.map_err(|error| unavailable(error, "could not tell the address"))?;
-    let server = Arc::new(Server::new(engine, options, printer, is_stopping, is_aborted));
+    let (listener, bound) = bind(addr).await?;
+    let cancel = agents.as_ref().map(|agents| agents.cancel.clone());
+    let agent = agents.map(|agents| Arc::new(agent::AgentDesk::new(agents.session)));
+    let server = Server::new(engine, options, printer, is_stopping, is_aborted);
+    let server = Arc::new(Server { agent, ..server });
     let router = routes::router(&server);
 
     let url = format!("http://{bound}/v1");
     printer.result(&json!({ "url": url, "model": server.name }), &url)?;
     printer.note(&format!("serving `{}`; Ctrl-C stops", server.name));
-    let open = listen::serve(&listener, router, signals.next()).await;
+    let stop = async {
+        match &cancel {
+            Some(cancel) => tokio::select! {
+                () = signals.next() => {}
+                () = plugin_http::set(cancel) => {}
+            },
+            None => signals.next().await,
+        }
+    };
+    let open = listen::serve(&listener, router, stop).await;
     drop(listener);
     // Nobody waits for these but us.
     stopping.send_replace(true);
@@ -207,7 +236,7 @@ async fn serve(engine: Engine, options: ServeOptions, printer: &Printer) -> Resu
 
 impl Server {
     fn new(
-        engine: Engine,
+        engine: Arc<Engine>,
         options: ServeOptions,
         printer: &Printer,
         stopping: watch::Receiver<bool>,
@@ -238,7 +267,7 @@ impl Server {
             name: options.name,
             fingerprint: format!("fp_{fingerprint:010x}"),
             created: jiff::Timestamp::now().as_second(),
-            scheduler: Arc::new(Scheduler::new(Arc::new(engine), options.scheduler)),
+            scheduler: Arc::new(Scheduler::new(engine, options.scheduler)),
             limits: Limits {
                 body_bytes: options.max_body_bytes,
                 request,
@@ -250,14 +279,31 @@ impl Server {
             readers: Semaphore::new(cores),
             metrics: Arc::new(Metrics::new()),
             printer: printer.clone(),
+            agent: None,
             stopping,
             abort,
         }
     }
 }
 
-fn unavailable(error: std::io::Error, what: &'static str) -> Failure {
+pub(crate) fn unavailable(error: std::io::Error, what: &'static str) -> Failure {
     Failure::new(Exit::Unavailable, anyhow::Error::new(error).context(what))
+}
+
+/// Starts to listen, and tells where.
+pub(crate) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listener = TcpListener::bind(addr).await;
+    let listener = listener.map_err(|error| no_listener(error, addr))?;
+    let bound = listener.local_addr();
+    let bound = bound.map_err(|error| unavailable(error, "could not tell the address"))?;
+    Ok((listener, bound))
+}
+
+/// Starts the threads of a server.
+pub(crate) fn threads() -> Result<tokio::runtime::Runtime, Failure> {
+    let threads =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    threads.map_err(|error| unavailable(error, "could not start the server's threads"))
 }
 
 fn no_listener(error: std::io::Error, addr: SocketAddr) -> Failure {

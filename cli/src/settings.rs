@@ -1,5 +1,6 @@
 //! What the environment says. The only file that reads it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -196,6 +197,13 @@ pub(crate) fn without_tilde(path: &Path) -> PathBuf {
 pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Returns the environment, but for what by its name opens something.
+pub(crate) fn harmless_variables() -> BTreeMap<String, String> {
+    const SECRETS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"];
+    let opens = |name: &str| SECRETS.iter().any(|secret| name.to_uppercase().contains(secret));
+    variables().filter(|(name, _)| !opens(name)).collect()
 }
 
 /// Returns the folder for files that nobody is to keep.

@@ -18,6 +18,7 @@ mod hostile;
 mod media;
 mod models;
 mod parity;
+mod plugins;
 mod remote;
 mod scenario;
 mod serve;

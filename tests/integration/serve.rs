@@ -35,7 +35,12 @@ impl Server {
         Self::spawn(binary, command)
     }
 
-    fn spawn(binary: Binary, mut command: std::process::Command) -> Self {
+    fn spawn(binary: Binary, command: std::process::Command) -> Self {
+        Self::spawn_at(binary, command, "/v1")
+    }
+
+    /// Starts a server that says its URL, which ends like this.
+    pub(crate) fn spawn_at(binary: Binary, mut command: std::process::Command, path: &str) -> Self {
         let log = fs::File::create(binary.dir().join("log")).unwrap();
         let mut program = Program::start(command.stderr(Stdio::from(log.into_parts().0))).unwrap();
         let stdout = program.take_stdout().unwrap();
@@ -46,7 +51,7 @@ impl Server {
             let _ = send.send(line);
         });
         let url = receive.recv_timeout(STARTING).unwrap();
-        let addr = url.trim().strip_prefix("http://").and_then(|url| url.strip_suffix("/v1"));
+        let addr = url.trim().strip_prefix("http://").and_then(|url| url.strip_suffix(path));
         let log = || fs::read_to_string(binary.dir().join("log")).unwrap();
         let addr = addr.unwrap_or_else(|| panic!("no URL but {url:?}; {}", log())).to_owned();
         Self { program, addr, binary }
@@ -108,7 +113,7 @@ impl Server {
     }
 
     /// Waits until the server has ended by itself.
-    fn ended(&mut self) -> Output {
+    pub(crate) fn ended(&mut self) -> Output {
         self.program.wait(STARTING).unwrap()
     }
 }

@@ -9,7 +9,7 @@ use handsight_model::{DeviceMap, Quantization, WeightDtype};
 use super::ServerArgs;
 
 /// Which model, and where it runs.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ModelArgs {
     /// The model: `embedded`, the folder of a checkpoint, a `.gguf` file, a name that `models list`
     /// shows, or a server's, `http://host/v1#name`.
@@ -57,7 +57,7 @@ pub(crate) struct LoadArgs {
 }
 
 /// How a model is talked to.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct TalkArgs {
     /// The family of fine-tunes the model is of, or a .toml file; by default what its name tells.
     #[arg(long, value_name = "NAME")]

@@ -6,7 +6,23 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ModelArgs, parse_duration};
+use super::{DesktopArgs, DeviceArg, MayArgs, ModelArgs, parse_device, parse_duration};
+
+/// Who may ask a server.
+#[derive(Debug, Args)]
+pub(crate) struct GateArgs {
+    /// Ask for the token in this file as a bearer token; `HANDSIGHT_API_KEY` does the same.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Listen beyond this machine although no token is asked for.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// A name the server goes by, besides `localhost` and addresses; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<String>,
+}
 
 /// `serve`.
 #[derive(Debug, Args)]
@@ -22,17 +38,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) served_name: Option<String>,
 
-    /// Ask for the token in this file as a bearer token; `HANDSIGHT_API_KEY` does the same.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-
-    /// Listen beyond this machine although no token is asked for.
-    #[arg(long)]
-    pub(crate) insecure: bool,
-
-    /// A name the server goes by, besides `localhost` and addresses; may be repeated.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) allow_host: Vec<String>,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
 
     /// Let requests name files below this folder, as `file:///…`.
     #[arg(long, value_name = "DIR")]
@@ -69,6 +76,17 @@ pub(crate) struct ServeArgs {
     /// The most pixels of an image before it is resized.
     #[arg(long, value_name = "N", default_value_t = 33_554_432, value_parser = clap::value_parser!(u64).range(784..=268_435_456))]
     pub(crate) max_image_pixels: u64,
+
+    /// Let agents use this screen, too, at `/agent`: `desktop`, `android`, `android:SERIAL` or
+    /// `still:FILE`; none can if none is named.
+    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
+    pub(crate) device: Option<DeviceArg>,
+
+    #[command(flatten)]
+    pub(crate) desktop: DesktopArgs,
+
+    #[command(flatten)]
+    pub(crate) may: MayArgs,
 
     /// How long running answers may take to finish when the server is asked to stop.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]

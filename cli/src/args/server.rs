@@ -8,7 +8,7 @@ use handsight_agent::SchemaForm;
 use super::parse_duration;
 
 /// What holds for `--model http://…` only.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Model on a server")]
 #[expect(clippy::struct_field_names, reason = "they are the names of options")]
 pub(crate) struct ServerArgs {

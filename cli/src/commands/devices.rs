@@ -4,8 +4,8 @@
 mod fake_android;
 
 use handsight_actions::{
-    AndroidPhone, DesktopWindow, Monitor, PhoneDetails, Wireless, android_phones, monitors,
-    windows, wireless,
+    AdbAddress, AdbError, AndroidPhone, DesktopWindow, Monitor, PhoneDetails, Wireless,
+    android_phones, monitors, windows, wireless,
 };
 use serde_json::{Value, json};
 
@@ -53,7 +53,17 @@ fn reach(
     Ok(Exit::Done)
 }
 
-fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
+/// What there is, and what could not be looked for.
+struct Found {
+    monitors: Vec<Monitor>,
+    windows: Vec<DesktopWindow>,
+    phones: Vec<AndroidPhone>,
+    no_monitors: Option<Failure>,
+    no_phones: Option<AdbError>,
+    server: AdbAddress,
+}
+
+fn find(environment: &Environment) -> Result<Found, Failure> {
     let display = open::display(environment);
     let display = display.as_deref();
     let monitors = monitors(display).map_err(|error| open::no_desktop(error, environment));
@@ -62,35 +72,48 @@ fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
         Ok(phones) => (phones, None),
         Err(error) => (Vec::new(), Some(error)),
     };
-    let monitors = match monitors {
-        Ok(monitors) => monitors,
+    let (monitors, no_monitors) = match monitors {
+        Ok(monitors) => (monitors, None),
         // Whoever has a phone may have no desktop.
         Err(failure) if phones.is_empty() => return Err(failure),
-        Err(failure) => {
-            printer.note(&format!("no monitors: {}", failure.messages().join(": ")));
-            Vec::new()
-        }
+        Err(failure) => (Vec::new(), Some(failure)),
     };
-    if let Some(error) = &no_phones {
+    // A system that does not tell of its windows has monitors all the same.
+    let windows = windows(display).unwrap_or_default();
+    Ok(Found { monitors, windows, phones, no_monitors, no_phones, server })
+}
+
+impl Found {
+    fn value(&self, environment: &Environment) -> Value {
+        let problem = self.no_phones.as_ref().map(ToString::to_string);
+        json!({
+            "display": open::display(environment),
+            "monitors": self.monitors.iter().enumerate().map(value).collect::<Vec<Value>>(),
+            "windows": self.windows.iter().map(window_value).collect::<Vec<Value>>(),
+            "phones": self.phones.iter().map(phone_value).collect::<Vec<Value>>(),
+            "adb": { "server": self.server.to_string(), "problem": problem },
+        })
+    }
+}
+
+/// Returns the devices there are, as `devices --json` prints them.
+pub(crate) fn listing(environment: &Environment) -> Result<Value, Failure> {
+    Ok(find(environment)?.value(environment))
+}
+
+fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
+    let found = find(environment)?;
+    if let Some(failure) = &found.no_monitors {
+        printer.note(&format!("no monitors: {}", failure.messages().join(": ")));
+    }
+    if let Some(error) = &found.no_phones {
         let hint = error.hint().unwrap_or_default();
         printer.note(&format!("no phones: {error}; {hint}"));
     }
-    // A system that does not tell of its windows has monitors all the same.
-    let windows = windows(display).unwrap_or_default();
-    let lines = monitors.iter().enumerate().map(line).chain(phones.iter().map(phone_line));
-    let lines: Vec<String> = lines.chain(window_lines(&windows)).collect();
-    let adb = json!({
-        "server": server.to_string(),
-        "problem": no_phones.map(|error| error.to_string()),
-    });
-    let value = json!({
-        "display": display,
-        "monitors": monitors.iter().enumerate().map(value).collect::<Vec<Value>>(),
-        "windows": windows.iter().map(window_value).collect::<Vec<Value>>(),
-        "phones": phones.iter().map(phone_value).collect::<Vec<Value>>(),
-        "adb": adb,
-    });
-    printer.result(&value, &lines.join("\n"))?;
+    let monitors = found.monitors.iter().enumerate().map(line);
+    let lines = monitors.chain(found.phones.iter().map(phone_line));
+    let lines: Vec<String> = lines.chain(window_lines(&found.windows)).collect();
+    printer.result(&found.value(environment), &lines.join("\n"))?;
     Ok(Exit::Done)
 }
 

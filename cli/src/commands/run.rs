@@ -1,6 +1,6 @@
 //! `run`: pursues a goal on a screen.
 
-use handsight_actions::{Device, DeviceKind};
+use handsight_actions::Device;
 use handsight_agent::{
     Controls, Episode, EpisodeError, EpisodeOptions, ModelOptions, ModelPolicy, TraceRecorder,
     run_episode,
@@ -26,9 +26,8 @@ pub(crate) fn run(
     let interrupt = Interrupt::listen(printer)?;
     let rules = (safety, secrets);
     let mut device = open::guarded(&args.target, rules, printer, environment, &interrupt)?;
-    let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
-    let on_phone = device.info().kind == DeviceKind::Android && args.model.talk.prompt.is_none();
-    let profile = if on_phone { profile.on_phone() } else { profile };
+    let (kind, cancel) = (device.info().kind, &interrupt.cancel);
+    let (model, profile) = open::acting_model(&args.model, kind, printer, environment, cancel)?;
     profile.check_acts()?;
     let images_in_history = profile.images_in_history();
     let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());

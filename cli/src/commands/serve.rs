@@ -1,36 +1,28 @@
 //! `serve`: the model for other programs, over HTTP.
 
-use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use fs_err as fs;
-use handsight_model::SchedulerLimits;
+use handsight_agent::PromptProfile;
+use handsight_model::{Engine, SchedulerLimits};
+use handsight_scenarios::LazyModel;
 
-use crate::args::ServeArgs;
+use crate::args::{MayArgs, ServeArgs, TalkArgs, TargetArgs};
 use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupt;
 use crate::open;
 use crate::print::Printer;
-use crate::serve::{self, ServeOptions};
+use crate::serve::{self, Agents, ServeOptions};
+use crate::session_thread::SessionThread;
 use crate::settings::Environment;
-
-/// The longest token that is taken for one.
-const MAX_TOKEN: usize = 4096;
 
 pub(crate) fn run(
     args: ServeArgs,
     printer: &Printer,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
-    let token = match &args.token_file {
-        Some(path) => Some(read_token(path)?),
-        None => environment.api_key.as_ref().map(|key| key.reveal().to_owned()),
-    };
-    if !args.addr.ip().is_loopback() && token.is_none() && !args.insecure {
-        let message = format!("on {} anyone who reaches this machine could ask", args.addr.ip());
-        return Err(Failure::bad_input(message).with_hint(
-            "set a token with `--token-file` or HANDSIGHT_API_KEY; `--insecure` does without one",
-        ));
-    }
+    let token = open::gate::token(args.addr, &args.gate, environment)?;
     // A body takes its room twice while it is read: as bytes, and as what they say.
     if args.max_request_memory_mb < 2 * u32::from(args.max_body_mb) {
         let message = format!(
@@ -41,13 +33,29 @@ pub(crate) fn run(
             .with_hint("make `--max-request-memory-mb` at least twice `--max-body-mb`"));
     }
     let file_root = args.allow_file_root.as_deref().map(open_root).transpose()?;
-    let engine = open::engine(&args.model, printer, environment)?;
+    if args.device.is_none() && (args.desktop.is_given() || args.may.is_given()) {
+        return Err(Failure::bad_input("no device is served to agents".to_owned())
+            .with_hint("name one with `--device`, such as `--device desktop`"));
+    }
+    let target = args.device.map(|device| TargetArgs { device, desktop: args.desktop });
+    let (engine, agents) = match target {
+        Some(target) => {
+            let (name, how) = (&args.model.model, (&args.model.load, &args.model.talk));
+            let (engine, profile) = open::engine_and_profile(name, how, printer, environment)?;
+            let engine = Arc::new(engine);
+            let model = (Arc::clone(&engine), profile, &args.model.talk);
+            let agents = agents((&target, &args.may), model, printer, environment)?;
+            (engine, Some(agents))
+        }
+        None => (Arc::new(open::engine(&args.model, printer, environment)?), None),
+    };
+    let (agents, _interrupt) = agents.unzip();
     let name = args.served_name.unwrap_or_else(|| engine.info().name.clone());
     let options = ServeOptions {
         addr: args.addr,
         name,
         token,
-        hosts: args.allow_host,
+        hosts: args.gate.allow_host,
         file_root,
         scheduler: SchedulerLimits {
             max_running: args.max_running.into(),
@@ -61,24 +69,24 @@ pub(crate) fn run(
         default_max_tokens: args.default_max_tokens as usize,
         drain: args.drain,
     };
-    serve::run(engine, options, printer)
+    serve::run(engine, agents, options, printer)
 }
 
-/// Reads the token, which is one line of visible characters.
-fn read_token(path: &Path) -> Result<String, Failure> {
-    let unread = |error| Failure::new(Exit::BadInput, error);
-    let mut text = String::new();
-    // One byte more than a token and a line end may have.
-    let most = MAX_TOKEN as u64 + 3;
-    fs::File::open(path).map_err(unread)?.take(most).read_to_string(&mut text).map_err(unread)?;
-    let token = text.trim();
-    let is_token = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
-    if token.is_empty() || token.len() > MAX_TOKEN || !is_token(token) {
-        let message = format!("`{}` holds no token", path.display());
-        return Err(Failure::bad_input(message)
-            .with_hint("write one line of ASCII letters, digits and signs into it"));
-    }
-    Ok(token.to_owned())
+/// Opens the device for agents, who share the model with all other requests.
+fn agents(
+    parts: (&TargetArgs, &MayArgs),
+    (engine, profile, talk): (Arc<Engine>, PromptProfile, &TalkArgs),
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<(Agents, Interrupt), Failure> {
+    let interrupt = Interrupt::listen(printer)?;
+    let model = |kind| {
+        let profile = open::profile_for(kind, talk, profile);
+        LazyModel::new(move || Ok((Box::new(Arc::clone(&engine)), profile.clone())))
+    };
+    let session = open::session(parts, model, printer, environment, &interrupt)?;
+    let session = SessionThread::start(session, interrupt.halt.clone());
+    Ok((Agents { session, cancel: interrupt.cancel.clone() }, interrupt))
 }
 
 /// Resolves the folder once, so that files can be compared with it.

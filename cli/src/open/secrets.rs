@@ -1,7 +1,7 @@
 //! Where secrets come from: the file that was named, else the user's own; the environment; the keyring.
 
-use handsight_actions::Secrets;
 use handsight_actions::secret::{SecretsFile, Vault, names_in};
+use handsight_actions::{SecretName, Secrets};
 
 use crate::args::SecretsArgs;
 use crate::failure::Failure;
@@ -25,5 +25,14 @@ pub(crate) fn named_in(
         Failure::bad_input(error.to_string())
             .with_hint("a secret is named like this: `{{secret:bank}}`")
     })?;
-    Ok(vault(args, environment)?.grant(&names)?)
+    named(&names, args, environment)
+}
+
+/// Gets the values of these secrets.
+pub(crate) fn named(
+    names: &[SecretName],
+    args: &SecretsArgs,
+    environment: &Environment,
+) -> Result<Secrets, Failure> {
+    Ok(vault(args, environment)?.grant(names)?)
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// Why a request was refused or failed.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct ApiError {
+pub(crate) struct ApiError {
     pub(super) status: StatusCode,
     pub(super) message: String,
     /// The class of the error, `type` on the wire.

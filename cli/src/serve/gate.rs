@@ -19,7 +19,7 @@ use super::error::ApiError;
 
 /// What a request must carry.
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     /// SHA-256 of the token, if there is one: equal lengths, whatever is sent.
     token: Option<[u8; 32]>,
     /// Names the server is known by, besides `localhost` and addresses.
@@ -30,9 +30,16 @@ pub(super) struct Gate {
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl Gate {
-    pub(super) fn new(token: Option<&str>, hosts: &[String]) -> Self {
+    /// Lets in who names this server and has the token, if there is one.
+    pub(crate) fn new(token: Option<&str>, hosts: &[String]) -> Self {
         let hosts = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         Self { token: token.map(|token| Sha256::digest(token).into()), hosts }
+    }
+
+    /// Refuses a request that may not pass; one of `is_open` needs no token.
+    pub(crate) fn admit(&self, headers: &HeaderMap, is_open: bool) -> Result<(), ApiError> {
+        self.check_host(headers)?;
+        if is_open { Ok(()) } else { self.check_token(headers) }
     }
 
     /// Refuses names this server does not go by: a page in a browser whose name was made to lead
@@ -91,11 +98,7 @@ pub(super) async fn check(
     request.extensions_mut().insert(access.clone());
     let headers = request.headers();
     let is_open = request.uri().path() == "/healthz";
-    let checked = server
-        .gate
-        .check_host(headers)
-        .and_then(|()| if is_open { Ok(()) } else { server.gate.check_token(headers) });
-    let mut response = if let Err(error) = checked {
+    let mut response = if let Err(error) = server.gate.admit(headers, is_open) {
         error.into_response()
     } else {
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;

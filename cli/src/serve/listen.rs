@@ -33,7 +33,7 @@ const MAX_HEADERS: usize = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves connections until `stop`, and returns what waits for those that are open then.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: &TcpListener,
     router: Router,
     stop: impl Future<Output = ()>,

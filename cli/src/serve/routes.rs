@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, json_response};
-use super::{Server, chat, gate, metrics, tokenize};
+use super::{Server, agent, chat, gate, metrics, tokenize};
 
 /// Returns everything the server answers.
 pub(super) fn router(server: &Arc<Server>) -> Router {
@@ -24,6 +24,7 @@ pub(super) fn router(server: &Arc<Server>) -> Router {
         .route("/detokenize", post(tokenize::detokenize))
         .route("/healthz", get(health))
         .route("/metrics", get(numbers))
+        .merge(agent::router())
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(server), gate::check))

@@ -28,11 +28,13 @@ fn help_lists_the_commands() {
       resume      Let paused runs go on
       policy      Look after safety policies, which say what may be done to a screen
       secrets     List and check secrets, which a goal has by name only: `{{secret:bank}}`
-      schema      Print the JSON Schema of actions, safety policies and scenarios
+      schema      Print the JSON Schema of actions, safety policies, scenarios and tools
       demo        Watch the agent fill in a real window, and check the window's own word on it
       trace       Read a recorded episode
       models      Fetch checkpoints, and look after those that were fetched
       serve       Serve the model to other programs, as the OpenAI API does
+      mcp         Be a server of the Model Context Protocol, whose tools see a screen and act on it
+      robot       Be a remote library of Robot Framework, whose keywords see a screen and act on it
       bench       Measure how fast a model is on this machine
       help        Print this message or the help of the given subcommand(s)
 
@@ -432,14 +434,15 @@ fn help_of_schema() {
     assert_snapshot!(handsight().snapshot(&["schema", "--help"]), @r"
     exit code: 0
     --- stdout ---
-    Print the JSON Schema of actions, safety policies and scenarios
+    Print the JSON Schema of actions, safety policies, scenarios and tools
 
     Usage: handsight schema [OPTIONS] [KIND]
 
     Arguments:
       [KIND]  `action` for those of `act` and traces, `policy` for a safety policy, `scenario` for a
-              scenario file; the others are the functions a checkpoint calls [default: action] [possible
-              values: action, policy, scenario, computer-use, mobile-use]
+              scenario file, `tools` for what other programs can ask for, `openapi` for the document of
+              `serve`'s agent API; the others are the functions a checkpoint calls [default: action]
+              [possible values: action, policy, scenario, tools, openapi, computer-use, mobile-use]
 
     Options:
           --width <PIXELS>   Bound the points to a screen this many pixels wide

@@ -3,12 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use handsight_actions::Device;
-use handsight_agent::{
-    CancelFlag, Controls, EpisodeOptions, GroundingError, ModelOptions, ModelPolicy, PromptProfile,
-    QuestionError, StopReason, VisionModel, ground, judge, read_value, run_episode,
-};
-use handsight_scenarios::{Eyes, EyesError, Found, Pursued};
+use handsight_actions::{Device, DeviceKind};
+use handsight_agent::{CancelFlag, Controls, PromptProfile, SettleOptions, VisionModel};
+use handsight_scenarios::{Eyes, EyesError, Found, ModelEyes, Pursued};
 use image::RgbImage;
 use serde_json::Value;
 
@@ -60,44 +57,51 @@ impl<'a> LazyModel<'a> {
     }
 }
 
-/// What one device asks of the model.
+/// What one device asks of the model, and the person at the terminal.
 pub(super) struct LazyEyes<'a> {
-    model: &'a LazyModel<'a>,
-    on_phone: bool,
-    loaded: Option<(ModelPolicy, PromptProfile)>,
+    shared: &'a LazyModel<'a>,
+    own: handsight_scenarios::LazyModel<'a>,
+    settle: SettleOptions,
 }
 
 impl<'a> LazyEyes<'a> {
-    pub(super) fn new(model: &'a LazyModel<'a>, on_phone: bool) -> Self {
-        Self { model, on_phone, loaded: None }
+    pub(super) fn new(shared: &'a LazyModel<'a>, kind: DeviceKind, settle: SettleOptions) -> Self {
+        let own = handsight_scenarios::LazyModel::new(move || {
+            let (model, profile) = shared.open().map_err(Failure::into_eyes)?;
+            Ok((Box::new(model), open::profile_for(kind, &shared.args.talk, profile)))
+        });
+        Self { shared, own, settle }
     }
 
-    fn loaded(&mut self) -> Result<&mut (ModelPolicy, PromptProfile), EyesError> {
-        if self.loaded.is_none() {
-            let (model, profile) = self.model.open().map_err(from_failure)?;
-            let on_phone = self.on_phone && self.model.args.talk.prompt.is_none();
-            let profile = if on_phone { profile.on_phone() } else { profile };
-            let policy = ModelPolicy::new(model, profile.clone(), ModelOptions::default());
-            self.loaded = Some((policy, profile));
-        }
-        self.loaded.as_mut().ok_or_else(|| error("the model is not loaded", None))
+    fn with<T>(
+        &mut self,
+        ask: impl FnOnce(&mut dyn Eyes) -> Result<T, EyesError>,
+    ) -> Result<T, EyesError> {
+        let LazyModel { printer, interrupt, environment, .. } = *self.shared;
+        let mut user = AtTerminal {
+            printer,
+            cancel: &interrupt.cancel,
+            confirms: false,
+            interactive: environment.interactive,
+            waits: false,
+        };
+        let controls = Controls {
+            observer: &mut Live::new(printer),
+            user: &mut user,
+            cancel: &self.shared.cancel,
+            halt: &interrupt.halt,
+        };
+        ask(&mut ModelEyes { model: &mut self.own, settle: self.settle, controls })
     }
 }
 
 impl Eyes for LazyEyes<'_> {
     fn find(&mut self, screen: &RgbImage, target: &str) -> Result<Option<Found>, EyesError> {
-        let cancel = self.model.cancel.clone();
-        let (policy, profile) = self.loaded()?;
-        let grounding =
-            ground(policy.model(), profile, screen, target, &cancel).map_err(from_grounding)?;
-        Ok(grounding.found.then_some(Found { point: grounding.point, area: grounding.area }))
+        self.with(|eyes| eyes.find(screen, target))
     }
 
     fn judge(&mut self, screen: &RgbImage, claim: &str) -> Result<f64, EyesError> {
-        let cancel = self.model.cancel.clone();
-        let (policy, profile) = self.loaded()?;
-        judge(policy.model(), profile, screen, claim, &cancel)
-            .map_err(|failed| from_question(&failed))
+        self.with(|eyes| eyes.judge(screen, claim))
     }
 
     fn read(
@@ -106,10 +110,7 @@ impl Eyes for LazyEyes<'_> {
         question: &str,
         schema: &Value,
     ) -> Result<Value, EyesError> {
-        let cancel = self.model.cancel.clone();
-        let (policy, profile) = self.loaded()?;
-        read_value(policy.model(), profile, screen, question, schema, &cancel)
-            .map_err(|failed| from_question(&failed))
+        self.with(|eyes| eyes.read(screen, question, schema))
     }
 
     fn pursue(
@@ -118,53 +119,6 @@ impl Eyes for LazyEyes<'_> {
         goal: &str,
         limit: Duration,
     ) -> Result<Pursued, EyesError> {
-        let LazyModel { printer, interrupt, environment, .. } = *self.model;
-        let interactive = environment.interactive;
-        let (policy, profile) = self.loaded()?;
-        let options = EpisodeOptions {
-            timeout: limit,
-            images_in_history: profile.images_in_history(),
-            ..EpisodeOptions::default()
-        };
-        let mut user = AtTerminal {
-            printer,
-            cancel: &interrupt.cancel,
-            confirms: false,
-            interactive,
-            waits: false,
-        };
-        let mut live = Live::new(printer);
-        let mut controls = Controls {
-            observer: &mut live,
-            user: &mut user,
-            cancel: &interrupt.cancel,
-            halt: &interrupt.halt,
-        };
-        let episode = run_episode(device, policy, goal, &options, &mut controls)
-            .map_err(|error| from_failure(error.into()))?;
-        if let Some(error) = episode.error {
-            return Err(from_failure(error.into()));
-        }
-        if episode.stop_reason == StopReason::ClaimedSuccess {
-            return Ok(Pursued { decisions: u64::from(episode.steps) });
-        }
-        Err(error(episode.stop_reason.describe(), None))
+        self.with(|eyes| eyes.pursue(device, goal, limit))
     }
-}
-
-fn error(message: impl Into<String>, hint: Option<String>) -> EyesError {
-    EyesError { message: message.into(), hint }
-}
-
-fn from_failure(failure: Failure) -> EyesError {
-    error(failure.messages().join(": "), failure.hint)
-}
-
-fn from_grounding(failed: GroundingError) -> EyesError {
-    from_failure(failed.into())
-}
-
-fn from_question(failed: &QuestionError) -> EyesError {
-    let hint = failed.hint();
-    error(failed.to_string(), hint)
 }

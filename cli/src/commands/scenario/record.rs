@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use handsight_actions::secret::Bindings;
 use handsight_actions::{Device, DeviceKind, Halt, Key};
-use handsight_agent::CancelFlag;
+use handsight_agent::{CancelFlag, SettleOptions};
 use handsight_scenarios::record::{
     Hear, RecordControls, Recording, name_targets, record, write_recording,
 };
@@ -42,7 +42,7 @@ pub(super) fn run(
         // The first Ctrl-C ended the recording, not this.
         let model = LazyModel::new(&args.model, printer, environment, &interrupt)
             .with_cancel(CancelFlag::default());
-        let mut eyes = LazyEyes::new(&model, kind == DeviceKind::Android);
+        let mut eyes = LazyEyes::new(&model, kind, SettleOptions::immediate());
         unwritten.named(&mut eyes, printer)
     };
     let scenario = unwritten.write(&names)?;

@@ -1,10 +1,10 @@
 //! `scenario run`: on one device or several, in part or whole, once or several times.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use fs_err as fs;
-use handsight_actions::{Device as _, DeviceKind, SafetyPolicy, Secrets, is_wayland};
+use handsight_actions::{Device as _, SafetyPolicy, Secrets, is_wayland};
 use handsight_scenarios::report::film::{Film, write_film};
 use handsight_scenarios::report::suite::{PICTURES, write_suite};
 use handsight_scenarios::suite::{
@@ -155,13 +155,13 @@ impl<'a> Fleet<'a> {
         let LazyModel { printer, interrupt, .. } = *self.model;
         let mut device =
             open::guarded(target, self.rules.clone(), printer, environment, interrupt)?;
-        let on_phone = device.info().kind == DeviceKind::Android;
-        let mut eyes = LazyEyes::new(self.model, on_phone);
-        let mut env = variables();
+        let settle = open::settle(&target.device);
+        let mut eyes = LazyEyes::new(self.model, device.info().kind, settle);
+        let mut env = settings::harmless_variables();
         env.extend(own.map(|(name, value)| (name.to_owned(), value)));
         let options = RunOptions {
             anchors: self.args.anchors.into(),
-            settle: open::settle(&target.device),
+            settle,
             seed: self.args.seed,
             skip_tags: self.args.tags.skip_tags.iter().cloned().collect(),
             vars: self.args.vars.iter().cloned().collect(),
@@ -237,11 +237,4 @@ fn name_of(device: &DeviceArg) -> String {
 fn unusable(scenario: &Scenario, error: AnchorError) -> ScenarioResult {
     let failure = Failure::from(error);
     ScenarioResult::not_begun(scenario, failure.messages().join(": "), failure.hint)
-}
-
-/// Returns the environment, but for what by its name opens something.
-fn variables() -> BTreeMap<String, String> {
-    const SECRETS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"];
-    let opens = |name: &str| SECRETS.iter().any(|secret| name.to_uppercase().contains(secret));
-    settings::variables().filter(|(name, _)| !opens(name)).collect()
 }
