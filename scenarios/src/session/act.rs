@@ -62,7 +62,11 @@ impl Session {
     ) -> Result<PixelPoint, ToolError> {
         let wrong = |problem| ToolError::Arguments { tool: verb.as_str(), problem };
         match serde_json::from_value(target).map_err(|error| wrong(error.to_string()))? {
-            Target::Words(words) => self.find(&words, cancel),
+            // Some clients can send nothing but texts.
+            Target::Words(words) => match serde_json::from_str::<[i32; 2]>(&words) {
+                Ok([x, y]) => Ok(PixelPoint { x, y }),
+                Err(_) => self.find(&words, cancel),
+            },
             Target::Point(numbers) => match numbers[..] {
                 [x, y] => Ok(PixelPoint { x, y }),
                 _ => Err(wrong(format!("a point has two numbers, not {}", numbers.len()))),

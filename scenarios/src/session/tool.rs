@@ -191,7 +191,7 @@ impl Tool {
 
     /// Returns the JSON Schema of its arguments: an object without references.
     pub fn arguments(self) -> Value {
-        without_formats(match self {
+        portable(match self {
             Self::Observe | Self::ListDevices => schema_of::<args::Nothing>(),
             Self::Ground => schema_of::<args::Ground>(),
             Self::Ask => schema_of::<args::Ask>(),
@@ -206,7 +206,7 @@ impl Tool {
 
     /// Returns the JSON Schema of its result: an object without references.
     pub fn result(self) -> Value {
-        without_formats(match self {
+        portable(match self {
             Self::Observe => schema_of::<args::Observed>(),
             Self::Ground => schema_of::<args::Grounded>(),
             Self::Ask => schema_of::<args::Answered>(),
@@ -273,18 +273,22 @@ fn target(description: &Value) -> Value {
     schema
 }
 
-/// Removes what a number is in Rust, such as `uint32`: JSON Schema knows no such formats, and clients warn of
-/// each.
-fn without_formats(mut schema: Value) -> Value {
+/// Says a schema in what all clients understand, those too that know an older draft of JSON Schema: points are
+/// lists of two numbers, without `prefixItems`, and numbers are not what they are in Rust, such as `uint32`.
+fn portable(mut schema: Value) -> Value {
     if schema.get("format").is_some_and(Value::is_string) {
         remove(&mut schema, "format");
     }
+    if let Some(first) = schema.get("prefixItems").and_then(|items| items.get(0)).cloned() {
+        schema["items"] = first;
+        remove(&mut schema, "prefixItems");
+    }
     match schema {
         Value::Object(keywords) => {
-            let plain = keywords.into_iter().map(|(name, value)| (name, without_formats(value)));
-            Value::Object(plain.collect())
+            let fields = keywords.into_iter().map(|(name, value)| (name, portable(value)));
+            Value::Object(fields.collect())
         }
-        Value::Array(items) => items.into_iter().map(without_formats).collect(),
+        Value::Array(items) => items.into_iter().map(portable).collect(),
         other => other,
     }
 }
