@@ -1,8 +1,10 @@
-//! `demo`: a real window, a goal of several steps, and the window's own word on the outcome.
+//! `demo`: a real window, a goal of several steps, and the window's own word on the outcome; then the
+//! same as a script that needs no model once it has run.
 //!
 //! Where there is no display it starts a virtual one, and where there is one it asks first.
 
 mod program;
+mod script;
 #[cfg(target_os = "linux")]
 mod virtual_display;
 mod window;
@@ -21,7 +23,7 @@ use serde_json::json;
 
 use self::program::Program;
 use self::window::{Case, OpenWindow};
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, DemoWindow};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::live::{self, Live};
@@ -73,6 +75,15 @@ pub(crate) fn run(
     let holds = outcome == case.expected;
     let check = CheckResult::new(case.claim, holds, (!holds).then(|| outcome.clone()));
     let report = write_report(&dir, Some(std::slice::from_ref(&check)))?;
+    printer.note(&judgement(&check, printer));
+    printer.note(&format!("report in {}", report.display()));
+    // The embedded model is loaded anew in a moment; others are not.
+    let has_script = args.window == DemoWindow::Zenity && args.model.model == "embedded";
+    let scripts = if check.passed() && has_script {
+        script::play(&dir, &stage.display, printer, &interrupt)?
+    } else {
+        Vec::new()
+    };
     let result = json!({
         "goal": case.goal,
         "window": case.name,
@@ -85,26 +96,25 @@ pub(crate) fn run(
         "usage": episode.usage,
         "trace": dir,
         "report": report,
+        "scripts": scripts,
     });
-    printer.note(&judgement(&check, printer));
-    printer.note(&format!("report in {}", report.display()));
-    finish(episode, &check, printer, &result)
+    finish(episode, check.passed() && script::passed(&scripts), printer, &result)
 }
 
 /// Prints the result; only the check decides whether it is a success.
 fn finish(
     episode: Episode,
-    check: &CheckResult,
+    passed: bool,
     printer: &Printer,
     result: &serde_json::Value,
 ) -> Result<Exit, Failure> {
     if let Some(error) = episode.error {
         return Err(error.into());
     }
-    printer.result(result, if check.passed() { "passed" } else { "failed" })?;
+    printer.result(result, if passed { "passed" } else { "failed" })?;
     Ok(match Exit::from(episode.stop_reason) {
         Exit::Interrupted => Exit::Interrupted,
-        _ if check.passed() => Exit::Done,
+        _ if passed => Exit::Done,
         _ => Exit::NotAchieved,
     })
 }

@@ -1,8 +1,8 @@
 //! Makes the anchors of the shipped scenarios anew: `make suite-anchors`.
 //!
-//! Names of scenarios may be given. The embedded checkpoint is asked first. Where it errs, the checks of the scenario say so, and a
-//! person's points take its place. The table tells which it was, and what the next run without any
-//! model takes.
+//! Names of scenarios may be given. The embedded checkpoint is asked first. Where it errs, the checks of
+//! the scenario say so, and what knows where everything is takes its place: a person's points, or a phone's
+//! own list of views. The table tells which it was, and what the next run without any model takes.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,8 +11,7 @@ use std::time::Instant;
 use anyhow::Result;
 use handsight_scenarios::{AnchorMode, ScenarioResult, Status};
 use handsight_tests::embedded_eval::embedded_policy;
-use handsight_tests::suite::{EmbeddedEyes, Pointed, SCREEN, desktop, files, run};
-use handsight_tests::xserver::XServer;
+use handsight_tests::suite::{EmbeddedEyes, Stage, Suite, files};
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -24,26 +23,33 @@ fn main() -> Result<()> {
         "| scenario | the embedded checkpoint | first run | anchors made by | later runs |"
     )?;
     writeln!(stdout, "|---|---|---|---|---|")?;
-    for path in files(&desktop())? {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if wanted.is_empty() || wanted.contains(&name) {
-            writeln!(stdout, "{}", row(&path, &name, &mut embedded, &seen)?)?;
+    for suite in [Suite::Desktop, Suite::Android] {
+        for path in files(&suite.folder())? {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if wanted.is_empty() || wanted.contains(&name) {
+                writeln!(stdout, "{}", row(suite, &path, &name, &mut embedded, &seen)?)?;
+            }
         }
     }
     Ok(())
 }
 
 /// Makes the anchors of a scenario, and returns its row.
-fn row(path: &Path, name: &str, embedded: &mut EmbeddedEyes, seen: &Path) -> Result<String> {
-    let server = XServer::start_managed(SCREEN)?;
-    let first = run(&server, path, AnchorMode::Refresh, embedded, seen)?;
+fn row(
+    suite: Suite,
+    path: &Path,
+    name: &str,
+    embedded: &mut EmbeddedEyes,
+    seen: &Path,
+) -> Result<String> {
+    let first = Stage::set(suite)?.run(path, AnchorMode::Refresh, embedded, seen)?;
     let (asked, by) = if first.status == Status::Passed {
         ("passes".to_owned(), "itself".to_owned())
     } else {
-        let server = XServer::start_managed(SCREEN)?;
-        let pointed = run(&server, path, AnchorMode::Refresh, &mut Pointed::of(name)?, seen)?;
+        let stage = Stage::set(suite)?;
+        let pointed = stage.run(path, AnchorMode::Refresh, &mut *stage.knowing(name)?, seen)?;
         let by = if pointed.status == Status::Passed {
-            "a person".to_owned()
+            if suite == Suite::Desktop { "a person" } else { "the phone's views" }.to_owned()
         } else {
             let last = pointed.steps.iter().rev().find_map(|step| step.pictures.last());
             let seen = last
@@ -52,9 +58,9 @@ fn row(path: &Path, name: &str, embedded: &mut EmbeddedEyes, seen: &Path) -> Res
         };
         (format!("errs: {}", problem(&first)), by)
     };
-    let server = XServer::start_managed(SCREEN)?;
+    let stage = Stage::set(suite)?;
     let start = Instant::now();
-    let later = run(&server, path, AnchorMode::Strict, embedded, seen)?;
+    let later = stage.run(path, AnchorMode::Strict, embedded, seen)?;
     let seconds = start.elapsed().as_secs_f64();
     let outcome = match later.status {
         Status::Passed => format!("{seconds:.1} s, {} model calls", later.model_calls),

@@ -1,5 +1,5 @@
-//! The shipped scenarios, run on a virtual display with eyes that are named: the embedded checkpoint's,
-//! or those of a person who said where each target is.
+//! The shipped scenarios, run where they belong with eyes that are named: the embedded checkpoint's,
+//! those of a person who said where each target is, or a phone's own list of its views.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
-use handsight_actions::{Device, PixelPoint};
+use handsight_actions::{
+    AndroidDevice, AndroidOptions, Device, FakeAndroid, FakeAndroidOptions, PixelPoint,
+};
 use handsight_agent::policy::model::ModelPolicy;
 use handsight_agent::{CancelFlag, PromptProfile, ground};
 use handsight_scenarios::{
@@ -19,12 +21,105 @@ use serde_json::Value;
 
 use crate::xserver::XServer;
 
-/// The display the shipped anchors were made on.
+/// The display the anchors for desktops were made on.
 pub const SCREEN: &str = "1024x768x24";
 
-/// Where the scenarios for desktops are.
-pub fn desktop() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/suites/desktop")
+/// Scenarios for one kind of device.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Suite {
+    /// On a virtual display.
+    Desktop,
+    /// On the fake phone.
+    Android,
+}
+
+impl Suite {
+    /// Where its scenarios are.
+    pub fn folder(self) -> PathBuf {
+        let name = match self {
+            Self::Desktop => "desktop",
+            Self::Android => "android",
+        };
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/suites").join(name)
+    }
+}
+
+/// What a scenario is run on, as new.
+pub enum Stage {
+    /// A virtual display.
+    Desktop(Box<XServer>),
+    /// A fake phone.
+    Android(FakeAndroid),
+}
+
+impl Stage {
+    /// Starts what a suite is run on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it does not start.
+    pub fn set(suite: Suite) -> Result<Self> {
+        Ok(match suite {
+            Suite::Desktop => Self::Desktop(Box::new(XServer::start_managed(SCREEN)?)),
+            Suite::Android => Self::Android(FakeAndroid::start(&FakeAndroidOptions::default())?),
+        })
+    }
+
+    fn device(&self) -> Result<Box<dyn Device>> {
+        Ok(match self {
+            Self::Desktop(server) => Box::new(server.device()?),
+            Self::Android(phone) => Box::new(AndroidDevice::open(&AndroidOptions {
+                serial: Some(format!("tcp:{}", phone.address())),
+                ..AndroidOptions::default()
+            })?),
+        })
+    }
+
+    fn env(&self) -> BTreeMap<String, String> {
+        let display = match self {
+            Self::Desktop(server) => Some(("DISPLAY".to_owned(), server.display().to_owned())),
+            Self::Android(_) => None,
+        };
+        display.into_iter().chain([("LC_ALL".to_owned(), "C.UTF-8".to_owned())]).collect()
+    }
+
+    /// Returns what knows where everything is, for a scenario by the name of its file.
+    ///
+    /// # Errors
+    ///
+    /// Fails if nobody pointed at its targets.
+    pub fn knowing<'a>(&'a self, name: &str) -> Result<Box<dyn Eyes + 'a>> {
+        Ok(match self {
+            Self::Desktop(_) => Box::new(Pointed::of(name)?),
+            Self::Android(phone) => Box::new(Views(phone)),
+        })
+    }
+
+    /// Runs a scenario; `pictures` is the folder for what was seen.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be read, or its anchors cannot be read or written.
+    pub fn run(
+        &self,
+        path: &Path,
+        anchors: AnchorMode,
+        eyes: &mut dyn Eyes,
+        pictures: &Path,
+    ) -> Result<ScenarioResult> {
+        let scenario = Scenario::open(path)?;
+        let options = RunOptions { anchors, env: self.env(), ..RunOptions::default() };
+        let mut device = self.device()?;
+        let mut pictures = PictureFolder::new(pictures.to_owned());
+        let controls = RunControls {
+            device: &mut *device,
+            eyes,
+            observer: &mut (),
+            pictures: Some(&mut pictures),
+            cancel: &CancelFlag::default(),
+        };
+        Ok(run_scenario(&scenario, &options, controls)?)
+    }
 }
 
 /// Returns the scenarios of a folder in the order in which they run.
@@ -45,37 +140,26 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Runs a scenario on a display; `pictures` is the folder for what was seen.
-///
-/// # Errors
-///
-/// Fails if it cannot be read, or its anchors cannot be read or written.
-pub fn run(
-    server: &XServer,
-    path: &Path,
-    anchors: AnchorMode,
-    eyes: &mut dyn Eyes,
-    pictures: &Path,
-) -> Result<ScenarioResult> {
-    let scenario = Scenario::open(path)?;
-    let options = RunOptions {
-        anchors,
-        env: BTreeMap::from([
-            ("DISPLAY".to_owned(), server.display().to_owned()),
-            ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),
-        ]),
-        ..RunOptions::default()
+/// The rest of [`Eyes`]: the shipped suites ask for nothing but targets.
+macro_rules! only_finds {
+    () => {
+        fn judge(&mut self, _: &RgbImage, _: &str) -> Result<f64, EyesError> {
+            Err(refusal("only targets are found"))
+        }
+
+        fn read(&mut self, _: &RgbImage, _: &str, _: &Value) -> Result<Value, EyesError> {
+            Err(refusal("only targets are found"))
+        }
+
+        fn pursue(
+            &mut self,
+            _: &mut dyn Device,
+            _: &str,
+            _: Duration,
+        ) -> Result<Pursued, EyesError> {
+            Err(refusal("only targets are found"))
+        }
     };
-    let mut device = server.device()?;
-    let mut pictures = PictureFolder::new(pictures.to_owned());
-    let controls = RunControls {
-        device: &mut device,
-        eyes,
-        observer: &mut (),
-        pictures: Some(&mut pictures),
-        cancel: &CancelFlag::default(),
-    };
-    Ok(run_scenario(&scenario, &options, controls)?)
 }
 
 /// The embedded checkpoint, as `handsight scenario run` asks it.
@@ -89,31 +173,17 @@ impl Eyes for EmbeddedEyes {
         Ok(grounding.found.then_some(Found { point: grounding.point, area: grounding.area }))
     }
 
-    fn judge(&mut self, _: &RgbImage, _: &str) -> Result<f64, EyesError> {
-        Err(refusal("the shipped suites ask for targets only"))
-    }
-
-    fn read(&mut self, _: &RgbImage, _: &str, _: &Value) -> Result<Value, EyesError> {
-        Err(refusal("the shipped suites ask for targets only"))
-    }
-
-    fn pursue(&mut self, _: &mut dyn Device, _: &str, _: Duration) -> Result<Pursued, EyesError> {
-        Err(refusal("the shipped suites ask for targets only"))
-    }
+    only_finds!();
 }
 
 /// A person's finger: where each target of one scenario is, in the order in which it is asked for.
-pub struct Pointed {
+struct Pointed {
     left: Vec<(String, PixelPoint)>,
 }
 
 impl Pointed {
     /// Returns what was pointed at for a scenario, by the name of its file.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the list cannot be read, or has no such scenario.
-    pub fn of(name: &str) -> Result<Self> {
+    fn of(name: &str) -> Result<Self> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/suites/pointed.json");
         let all: BTreeMap<String, Vec<(String, i32, i32)>> =
             serde_json::from_str(&fs::read_to_string(path)?)?;
@@ -134,17 +204,21 @@ impl Eyes for Pointed {
         Ok(Some(Found { point, area: None }))
     }
 
-    fn judge(&mut self, _: &RgbImage, _: &str) -> Result<f64, EyesError> {
-        Err(refusal("a finger judges nothing"))
+    only_finds!();
+}
+
+/// The phone's own list of views, by their ids and texts.
+struct Views<'a>(&'a FakeAndroid);
+
+impl Eyes for Views<'_> {
+    fn find(&mut self, _: &RgbImage, target: &str) -> Result<Option<Found>, EyesError> {
+        let words = target.trim_start_matches("the ").trim_end_matches(" field");
+        let id = words.to_lowercase().replace(' ', "_");
+        let point = self.0.find(&id).or_else(|| self.0.find(words));
+        Ok(point.map(|point| Found { point, area: None }))
     }
 
-    fn read(&mut self, _: &RgbImage, _: &str, _: &Value) -> Result<Value, EyesError> {
-        Err(refusal("a finger reads nothing"))
-    }
-
-    fn pursue(&mut self, _: &mut dyn Device, _: &str, _: Duration) -> Result<Pursued, EyesError> {
-        Err(refusal("a finger pursues nothing"))
-    }
+    only_finds!();
 }
 
 fn refusal(message: impl Into<String>) -> EyesError {

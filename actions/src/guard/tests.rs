@@ -419,7 +419,8 @@ fn a_hostile_file_is_an_error_in_no_time() {
     assert!(SafetyPolicy::parse(&deep, Path::new("p")).is_err());
     let huge = "mode: confirm\ndeny: {text: ['(a{1000}){1000}']}";
     assert!(SafetyPolicy::parse(huge, Path::new("p")).is_err());
-    assert!(start.elapsed() < Duration::from_secs(5));
+    // A bound that tells a hang from a busy machine, and no measure of speed.
+    assert!(start.elapsed() < Duration::from_secs(60));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use fs_err as fs;
-use handsight_tests::suite::{SCREEN, desktop, files};
+use handsight_actions::{FakeAndroid, FakeAndroidOptions};
+use handsight_tests::binary::Binary;
+use handsight_tests::suite::{SCREEN, Suite, files};
 use handsight_tests::xserver::XServer;
 
 use super::{handsight, report_of};
@@ -22,16 +24,33 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Copies a suite beside the binary, and returns how many scenarios it has.
+fn bring(suite: Suite, handsight: &Binary) -> usize {
+    copy(&suite.folder(), &handsight.dir().join("suite"));
+    files(&suite.folder()).unwrap().len()
+}
+
 #[test]
 fn every_scenario_for_desktops_passes_without_a_model() {
-    let count = files(&desktop()).unwrap().len();
-    assert!(count >= 12, "{count}");
     let (handsight, server) = (handsight(), XServer::start_managed(SCREEN).unwrap());
-    copy(&desktop(), &handsight.dir().join("suite"));
-    let mut command =
-        handsight.command(&["scenario", "run", "suite", "--anchors", "strict", "--json"]);
+    let count = bring(Suite::Desktop, &handsight);
+    assert!(count >= 12, "{count}");
+    let args = ["scenario", "run", "suite", "--anchors", "strict", "--json"];
+    let mut command = handsight.command(&args);
     server.adopt(&mut command);
     let (code, result) = report_of(&mut command);
+    let summary = (code, &result["passed"], &result["model_calls"]);
+    assert_eq!(summary, (0, &count.into(), &0.into()), "{result:#}");
+}
+
+#[test]
+fn every_scenario_for_phones_passes_without_a_model() {
+    let (handsight, phone) = (handsight(), FakeAndroid::start(&FakeAndroidOptions::default()));
+    let phone = format!("android:tcp:{}", phone.as_ref().unwrap().address());
+    let count = bring(Suite::Android, &handsight);
+    assert!(count >= 8, "{count}");
+    let args = ["scenario", "run", "suite", "--anchors", "strict", "--json", "--device", &phone];
+    let (code, result) = report_of(&mut handsight.command(&args));
     let summary = (code, &result["passed"], &result["model_calls"]);
     assert_eq!(summary, (0, &count.into(), &0.into()), "{result:#}");
 }
