@@ -338,10 +338,7 @@ impl<P: Point> fmt::Display for Action<P> {
             Self::Type { text } | Self::Answer { text } | Self::CallUser { text } => {
                 write!(f, " {text:?}")
             }
-            Self::Key { keys } => {
-                let names: Vec<_> = keys.iter().map(Key::to_string).collect();
-                write!(f, " {}", names.join("+"))
-            }
+            Self::Key { keys } => write!(f, " {}", Key::write_chord(keys)),
             Self::SystemButton { button } => write!(f, " {}", button.as_str()),
             Self::OpenApp { app } => write!(f, " {app:?}"),
             Self::Terminate { status } => write!(f, " {}", status.as_str()),

@@ -168,6 +168,11 @@ impl Key {
         }
     }
 
+    /// Returns a chord as [`Key::parse_chord`] reads it: `ctrl+shift+t`.
+    pub fn write_chord(keys: &[Self]) -> String {
+        keys.iter().map(Self::to_string).collect::<Vec<_>>().join("+")
+    }
+
     /// Whether holding it changes what other keys do.
     pub fn is_modifier(self) -> bool {
         use NamedKey::{Alt, AltGr, Ctrl, Meta, Shift};

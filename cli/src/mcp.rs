@@ -43,9 +43,8 @@ pub(crate) fn run(
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> Result<Exit, Failure> {
-    let runtime = serve::threads()?;
-    let served = runtime.block_on(async {
-        let served = match transport {
+    plugin_http::run(session, interrupt, async {
+        match transport {
             Transport::Stdio { by_hand } => {
                 if by_hand {
                     printer.note(
@@ -58,14 +57,8 @@ pub(crate) fn run(
             Transport::Http { addr, gate } => {
                 over_http(session, addr, gate, printer, interrupt).await
             }
-        };
-        session.end().await;
-        served
-    });
-    // A read of stdin cannot be given up.
-    runtime.shutdown_background();
-    served?;
-    Ok(if interrupt.cancel.is_cancelled() { Exit::Interrupted } else { Exit::Done })
+        }
+    })
 }
 
 async fn on_stdio(session: &SessionThread, interrupt: &Interrupt) -> Result<(), Failure> {

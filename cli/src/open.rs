@@ -8,7 +8,7 @@ pub(crate) mod secrets;
 mod session;
 
 pub(crate) use media::{image, image_file, video};
-pub(crate) use session::{model_when_needed, session};
+pub(crate) use session::{session, shared_session};
 
 use std::path::Path;
 

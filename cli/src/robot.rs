@@ -47,16 +47,8 @@ pub(crate) fn run(
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> Result<Exit, Failure> {
-    let runtime = serve::threads()?;
     let ending = CancelFlag::default();
-    let served = runtime.block_on(async {
-        let served = serve(session, addr, printer, (interrupt, &ending)).await;
-        session.end().await;
-        served
-    });
-    runtime.shutdown_background();
-    served?;
-    Ok(if interrupt.cancel.is_cancelled() { Exit::Interrupted } else { Exit::Done })
+    plugin_http::run(session, interrupt, serve(session, addr, printer, (interrupt, &ending)))
 }
 
 async fn serve(

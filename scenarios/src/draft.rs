@@ -95,9 +95,7 @@ impl Draft {
     ///
     /// [`DraftError::Exists`]: nobody's scenario is overwritten.
     pub fn new(path: &Path, title: &str) -> Result<Self, DraftError> {
-        if fs::symlink_metadata(path).is_ok() {
-            return Err(DraftError::Exists { path: path.to_owned() });
-        }
+        Self::check_new(path)?;
         Ok(Self {
             path: path.to_owned(),
             title: title.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -106,6 +104,18 @@ impl Draft {
             seen: BTreeMap::new(),
             anchors: Anchors::empty(Anchors::folder_of(path)),
         })
+    }
+
+    /// Checks that there is no such file yet.
+    ///
+    /// # Errors
+    ///
+    /// [`DraftError::Exists`].
+    pub fn check_new(path: &Path) -> Result<(), DraftError> {
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(DraftError::Exists { path: path.to_owned() });
+        }
+        Ok(())
     }
 
     /// Says something at the head of the file.
@@ -200,12 +210,15 @@ impl Draft {
         self.steps.push(format!("  - {verb}: {}{comment}", yaml::flow(value)));
     }
 
-    /// Writes the file and its anchors, and reads it again.
+    /// Writes the file and its anchors, and reads it again. A program knows no check that is worth
+    /// something, so the file ends with a word on where one belongs.
     ///
     /// # Errors
     ///
     /// [`DraftError`]; a scenario without steps is [`DraftError::Unreadable`].
     pub fn save(mut self) -> Result<Scenario, DraftError> {
+        self.comment("Say here what must be so at the end, such as");
+        self.comment("- expect: {file: {path: out.txt, text: saved}}");
         let mut lines = self.about;
         lines.push(format!("scenario: {}", yaml::flow(&Value::String(self.title))));
         lines.push("steps:".to_owned());

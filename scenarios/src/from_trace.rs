@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use handsight_actions::{Action, PixelPoint};
+use handsight_actions::{Action, Key, PixelPoint};
 use handsight_agent::trace::TracedStep;
 use handsight_agent::trace::event::Decided;
 use handsight_agent::{Outcome, StopReason, Trace, TraceError};
@@ -94,8 +94,6 @@ pub fn scenario_from_trace(trace: &Trace, path: &Path) -> Result<Scenario, FromT
     if draft.steps_count() == 0 {
         return Err(FromTraceError::Nothing);
     }
-    draft.comment("Say here what must be so at the end, such as");
-    draft.comment("- expect: {file: {path: out.txt, text: saved}}");
     Ok(draft.save()?)
 }
 
@@ -165,8 +163,7 @@ fn act(draft: &mut Draft, decided: &Decided, screen: Option<&RgbImage>) {
         }
         Action::Type { text } => draft.types(text, None),
         Action::Key { keys } => {
-            let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
-            draft.says("press", &names.join("+"));
+            draft.says("press", &Key::write_chord(keys));
         }
         Action::OpenApp { app } => draft.says("open", app),
         Action::SystemButton { button } => draft.says("button", button.as_str()),

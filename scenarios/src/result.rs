@@ -126,6 +126,15 @@ impl ScenarioResult {
         self.seed.map(|seed| format!("seed {seed}: {}", values.join(", ")))
     }
 
+    /// Returns how often a model was asked, for people: `no model call`.
+    pub fn calls_line(&self) -> String {
+        match self.model_calls {
+            0 => "no model call".to_owned(),
+            1 => "1 model call".to_owned(),
+            calls => format!("{calls} model calls"),
+        }
+    }
+
     /// Returns what had changed about its targets.
     pub(crate) fn changes(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().flat_map(|step| step.changes.iter().map(String::as_str))

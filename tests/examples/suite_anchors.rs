@@ -9,13 +9,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use handsight_scenarios::{AnchorMode, ScenarioResult, Status};
-use handsight_tests::embedded_eval::embedded_policy;
-use handsight_tests::suite::{EmbeddedEyes, Stage, Suite, files};
+use handsight_scenarios::{AnchorMode, LazyModel, ScenarioResult, Status};
+use handsight_tests::suite::{Stage, Suite, embedded, files, with_eyes};
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let mut embedded = EmbeddedEyes(embedded_policy()?);
+    let mut embedded = embedded();
     let seen = std::env::temp_dir().join("handsight-suite");
     let mut stdout = std::io::stdout();
     writeln!(
@@ -39,10 +38,11 @@ fn row(
     suite: Suite,
     path: &Path,
     name: &str,
-    embedded: &mut EmbeddedEyes,
+    embedded: &mut LazyModel<'_>,
     seen: &Path,
 ) -> Result<String> {
-    let first = Stage::set(suite)?.run(path, AnchorMode::Refresh, embedded, seen)?;
+    let stage = Stage::set(suite)?;
+    let first = with_eyes(embedded, |eyes| stage.run(path, AnchorMode::Refresh, eyes, seen))?;
     let (asked, by) = if first.status == Status::Passed {
         ("passes".to_owned(), "itself".to_owned())
     } else {
@@ -60,7 +60,7 @@ fn row(
     };
     let stage = Stage::set(suite)?;
     let start = Instant::now();
-    let later = stage.run(path, AnchorMode::Strict, embedded, seen)?;
+    let later = with_eyes(embedded, |eyes| stage.run(path, AnchorMode::Strict, eyes, seen))?;
     let seconds = start.elapsed().as_secs_f64();
     let outcome = match later.status {
         Status::Passed => format!("{seconds:.1} s, {} model calls", later.model_calls),

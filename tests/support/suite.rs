@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use fs_err as fs;
 use handsight_actions::{
-    AndroidDevice, AndroidOptions, Device, FakeAndroid, FakeAndroidOptions, PixelPoint,
+    AndroidDevice, AndroidOptions, Device, FakeAndroid, FakeAndroidOptions, Halt, PixelPoint,
 };
-use handsight_agent::policy::model::ModelPolicy;
-use handsight_agent::{CancelFlag, PromptProfile, ground};
+use handsight_agent::{Controls, PromptProfile, SettleOptions};
+use handsight_model::{CancelFlag, Engine};
 use handsight_scenarios::{
-    AnchorMode, Eyes, EyesError, Found, PictureFolder, Pursued, RunControls, RunOptions, Scenario,
-    ScenarioResult, run_scenario,
+    AnchorMode, Eyes, EyesError, Found, LazyModel, ModelEyes, PictureFolder, Pursued, RunControls,
+    RunOptions, Scenario, ScenarioResult, run_scenario,
 };
 use image::RgbImage;
 use serde_json::Value;
@@ -140,6 +140,25 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Returns the embedded checkpoint, as `handsight scenario run` asks it.
+pub fn embedded() -> LazyModel<'static> {
+    LazyModel::new(|| {
+        let engine = Engine::embedded().map_err(|error| refusal(error.to_string()))?;
+        Ok((Box::new(engine), PromptProfile::embedded()))
+    })
+}
+
+/// Does something with the eyes of a model.
+pub fn with_eyes<T>(model: &mut LazyModel<'_>, act: impl FnOnce(&mut dyn Eyes) -> T) -> T {
+    let controls = Controls {
+        observer: &mut (),
+        user: &mut (),
+        cancel: &CancelFlag::default(),
+        halt: &Halt::default(),
+    };
+    act(&mut ModelEyes { model, settle: SettleOptions::default(), controls })
+}
+
 /// The rest of [`Eyes`]: the shipped suites ask for nothing but targets.
 macro_rules! only_finds {
     () => {
@@ -160,20 +179,6 @@ macro_rules! only_finds {
             Err(refusal("only targets are found"))
         }
     };
-}
-
-/// The embedded checkpoint, as `handsight scenario run` asks it.
-pub struct EmbeddedEyes(pub ModelPolicy);
-
-impl Eyes for EmbeddedEyes {
-    fn find(&mut self, screen: &RgbImage, target: &str) -> Result<Option<Found>, EyesError> {
-        let (profile, cancel) = (PromptProfile::embedded(), CancelFlag::default());
-        let grounding = ground(self.0.model(), &profile, screen, target, &cancel)
-            .map_err(|failed| refusal(failed.to_string()))?;
-        Ok(grounding.found.then_some(Found { point: grounding.point, area: grounding.area }))
-    }
-
-    only_finds!();
 }
 
 /// A person's finger: where each target of one scenario is, in the order in which it is asked for.

@@ -319,8 +319,8 @@ impl AndroidDevice {
         match problem {
             NoKeys::Key(key) => DeviceError::NoSuchKey { device, key },
             NoKeys::Together => {
-                let names: Vec<_> = keys.iter().map(ToString::to_string).collect();
-                AndroidError::NoChord { device, keys: names.join("+"), sdk: self.sdk }.into()
+                let keys = crate::Key::write_chord(keys);
+                AndroidError::NoChord { device, keys, sdk: self.sdk }.into()
             }
         }
     }

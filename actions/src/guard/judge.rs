@@ -206,7 +206,7 @@ impl Rules {
         for keys in deed.chords.iter().chain(&deed.writing) {
             if let Some(denied) = denied.iter().find(|denied| denied.is_in(keys)) {
                 let denied = denied.as_str().to_owned();
-                return Err(Refusal::DeniedKeys { chord: chord(keys), denied });
+                return Err(Refusal::DeniedKeys { chord: Key::write_chord(keys), denied });
             }
         }
         Ok(())
@@ -234,12 +234,12 @@ impl Rules {
                 return Err(Refusal::OtherText);
             }
             (None, _, Some(keys)) if self.keys.is_some() => {
-                return Err(Refusal::OtherKeys { chord: chord(keys) });
+                return Err(Refusal::OtherKeys { chord: Key::write_chord(keys) });
             }
             _ => {}
         }
         match deed.chords.iter().find(|keys| self.keys.is_some() && !is_listed(keys)) {
-            Some(keys) => Err(Refusal::OtherKeys { chord: chord(keys) }),
+            Some(keys) => Err(Refusal::OtherKeys { chord: Key::write_chord(keys) }),
             None => Ok(()),
         }
     }
@@ -269,11 +269,6 @@ fn inside<P: Point>(regions: &[Region], point: P) -> bool {
 pub(crate) fn name(window: &Window) -> String {
     let title: String = window.title.chars().take(60).collect();
     format!("{title:?} of {:?}", window.app)
-}
-
-fn chord(keys: &[Key]) -> String {
-    let names: Vec<_> = keys.iter().map(Key::to_string).collect();
-    names.join("+")
 }
 
 /// Words for what cannot be taken back, in what is said of an action.

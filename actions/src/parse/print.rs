@@ -71,9 +71,8 @@ fn arguments(action: &Action<ModelPoint>, dialect: Dialect) -> Value {
             fields.insert("enter".to_owned(), enter.into());
         }
         (Dialect::MobileUse, Action::Key { keys }) => {
-            let names: Vec<_> = keys.iter().map(Key::to_string).collect();
             fields.shift_remove("keys");
-            fields.insert("text".to_owned(), names.join("+").into());
+            fields.insert("text".to_owned(), Key::write_chord(keys).into());
         }
         (Dialect::MobileUse, Action::OpenApp { app }) => {
             fields.shift_remove("app");

@@ -38,32 +38,31 @@ impl Bindings {
     ///
     /// Nothing that was typed into a window that a secret is for is ever written down in clear.
     pub fn written(&self, text: &str, window: &WindowAt) -> Written {
-        let here: Vec<&SecretName> = match window {
-            WindowAt::Window(window) => self
-                .bound
-                .iter()
-                .filter(|(_, rules)| rules.iter().any(|rule| rule.is_exactly(window)))
-                .map(|(name, _)| name)
-                .collect(),
-            WindowAt::Nothing | WindowAt::Unknown => Vec::new(),
+        let has_value = |name: &&SecretName| {
+            self.secrets.0.get(*name).is_some_and(|secret| secret.value.expose_secret() == text)
         };
-        let has_value = |name: &&&SecretName| {
-            self.secrets.0.get(**name).is_some_and(|secret| secret.value.expose_secret() == text)
-        };
-        if let Some(name) = here.iter().find(has_value) {
-            return Written::Secret { name: (*name).clone(), is_value: true };
+        if let Some(name) = self.names_for(window).find(has_value) {
+            return Written::Secret { name: name.clone(), is_value: true };
         }
-        match here.first() {
-            Some(name) => Written::Secret { name: (*name).clone(), is_value: false },
+        match self.names_for(window).next() {
+            Some(name) => Written::Secret { name: name.clone(), is_value: false },
             None => Written::Text(self.secrets.redact(text).into_owned()),
         }
     }
 
     /// Whether a window is one that a secret is for.
     pub fn is_for_secrets(&self, window: &WindowAt) -> bool {
-        let WindowAt::Window(window) = window else { return false };
-        let mut rules = self.bound.iter().flat_map(|(_, rules)| rules);
-        rules.any(|rule| rule.is_exactly(window))
+        self.names_for(window).next().is_some()
+    }
+
+    /// Returns the secrets that a window is for.
+    fn names_for(&self, window: &WindowAt) -> impl Iterator<Item = &SecretName> {
+        let is_here = move |rule: &WindowRule| match window {
+            WindowAt::Window(window) => rule.is_exactly(window),
+            WindowAt::Nothing | WindowAt::Unknown => false,
+        };
+        let here = self.bound.iter().filter(move |(_, rules)| rules.iter().any(is_here));
+        here.map(|(name, _)| name)
     }
 
     /// Returns a text, such as a title, without the values that are known.

@@ -55,6 +55,7 @@ fn reach(
 
 /// What there is, and what could not be looked for.
 struct Found {
+    display: Option<String>,
     monitors: Vec<Monitor>,
     windows: Vec<DesktopWindow>,
     phones: Vec<AndroidPhone>,
@@ -65,8 +66,8 @@ struct Found {
 
 fn find(environment: &Environment) -> Result<Found, Failure> {
     let display = open::display(environment);
-    let display = display.as_deref();
-    let monitors = monitors(display).map_err(|error| open::no_desktop(error, environment));
+    let monitors =
+        monitors(display.as_deref()).map_err(|error| open::no_desktop(error, environment));
     let server = open::adb_server(environment)?;
     let (phones, no_phones) = match android_phones(&server) {
         Ok(phones) => (phones, None),
@@ -79,15 +80,15 @@ fn find(environment: &Environment) -> Result<Found, Failure> {
         Err(failure) => (Vec::new(), Some(failure)),
     };
     // A system that does not tell of its windows has monitors all the same.
-    let windows = windows(display).unwrap_or_default();
-    Ok(Found { monitors, windows, phones, no_monitors, no_phones, server })
+    let windows = windows(display.as_deref()).unwrap_or_default();
+    Ok(Found { display, monitors, windows, phones, no_monitors, no_phones, server })
 }
 
 impl Found {
-    fn value(&self, environment: &Environment) -> Value {
+    fn value(&self) -> Value {
         let problem = self.no_phones.as_ref().map(ToString::to_string);
         json!({
-            "display": open::display(environment),
+            "display": self.display,
             "monitors": self.monitors.iter().enumerate().map(value).collect::<Vec<Value>>(),
             "windows": self.windows.iter().map(window_value).collect::<Vec<Value>>(),
             "phones": self.phones.iter().map(phone_value).collect::<Vec<Value>>(),
@@ -98,7 +99,7 @@ impl Found {
 
 /// Returns the devices there are, as `devices --json` prints them.
 pub(crate) fn listing(environment: &Environment) -> Result<Value, Failure> {
-    Ok(find(environment)?.value(environment))
+    Ok(find(environment)?.value())
 }
 
 fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
@@ -113,7 +114,7 @@ fn list(printer: &Printer, environment: &Environment) -> Result<Exit, Failure> {
     let monitors = found.monitors.iter().enumerate().map(line);
     let lines = monitors.chain(found.phones.iter().map(phone_line));
     let lines: Vec<String> = lines.chain(window_lines(&found.windows)).collect();
-    printer.result(&found.value(environment), &lines.join("\n"))?;
+    printer.result(&found.value(), &lines.join("\n"))?;
     Ok(Exit::Done)
 }
 

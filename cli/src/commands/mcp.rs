@@ -7,7 +7,6 @@ use crate::mcp::{self, Transport};
 use crate::open;
 use crate::print::Printer;
 use crate::serve::gate::Gate;
-use crate::session_thread::SessionThread;
 use crate::settings::Environment;
 
 pub(crate) fn run(
@@ -23,9 +22,6 @@ pub(crate) fn run(
         None => Transport::Stdio { by_hand: environment.interactive },
     };
     let interrupt = Interrupt::listen(printer)?;
-    let model = open::model_when_needed(&args.session.model, printer, environment, &interrupt);
-    let parts = (&args.session.target, &args.session.may);
-    let session = open::session(parts, model, printer, environment, &interrupt)?;
-    let session = SessionThread::start(session, interrupt.halt.clone());
+    let session = open::shared_session(&args.session, printer, environment, &interrupt)?;
     mcp::run(&session, transport, printer, &interrupt)
 }

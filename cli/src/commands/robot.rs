@@ -6,7 +6,6 @@ use crate::interrupt::Interrupt;
 use crate::open;
 use crate::print::Printer;
 use crate::robot;
-use crate::session_thread::SessionThread;
 use crate::settings::Environment;
 
 pub(crate) fn run(
@@ -15,9 +14,6 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
-    let model = open::model_when_needed(&args.session.model, printer, environment, &interrupt);
-    let parts = (&args.session.target, &args.session.may);
-    let session = open::session(parts, model, printer, environment, &interrupt)?;
-    let session = SessionThread::start(session, interrupt.halt.clone());
+    let session = open::shared_session(&args.session, printer, environment, &interrupt)?;
     robot::run(&session, args.addr, printer, &interrupt)
 }

@@ -9,7 +9,7 @@ mod show;
 
 use handsight_agent::read_trace;
 use handsight_scenarios::suite::{SuiteResult, Tally};
-use handsight_scenarios::{Scenario, Status, scenario_from_trace};
+use handsight_scenarios::{Anchors, Scenario, Status, scenario_from_trace};
 use serde_json::{Value, json};
 
 use crate::args::{FromTraceArgs, ScenarioCheckArgs, ScenarioCommand};
@@ -34,21 +34,21 @@ pub(crate) fn run(
 fn from_trace(args: &FromTraceArgs, printer: &Printer) -> Result<Exit, Failure> {
     let trace = read_trace(&args.dir)?;
     let scenario = scenario_from_trace(&trace, &args.output)?;
-    let path = scenario.path.display();
-    printer.note("it has no check yet: say at its end what must be so");
-    let text = format!("{path}: {} steps; `handsight scenario run {path}`", scenario.steps_count());
-    printer.result(&written(&scenario), &text)?;
-    Ok(Exit::Done)
+    written(&scenario, printer)
 }
 
-/// Returns what was written, as `--json` prints it.
-fn written(scenario: &Scenario) -> Value {
-    json!({
+/// Tells of a scenario that was written.
+fn written(scenario: &Scenario, printer: &Printer) -> Result<Exit, Failure> {
+    printer.note("it has no check yet: say at its end what must be so");
+    let (path, steps) = (scenario.path.display(), scenario.steps_count());
+    let value = json!({
         "file": scenario.path,
         "scenario": scenario.title,
-        "steps": scenario.steps_count(),
-        "anchors": scenario.path.with_extension("anchors"),
-    })
+        "steps": steps,
+        "anchors": Anchors::folder_of(&scenario.path),
+    });
+    printer.result(&value, &format!("{path}: {steps} steps; `handsight scenario run {path}`"))?;
+    Ok(Exit::Done)
 }
 
 /// Returns what became of a suite, as `--json` prints it.

@@ -4,11 +4,12 @@ use handsight_actions::{Device as _, DeviceKind};
 use handsight_scenarios::{LazyModel, Session, SessionOptions, ToolError};
 
 use super::{acting_model, guarded_alone, policy, secrets, settle};
-use crate::args::{MayArgs, ModelArgs, TargetArgs};
+use crate::args::{MayArgs, ModelArgs, SessionArgs, TargetArgs};
 use crate::commands::listing;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::print::Printer;
+use crate::session_thread::SessionThread;
 use crate::settings::{self, Environment};
 
 /// Begins a session on the device that was named, with nobody at the terminal to ask.
@@ -46,8 +47,20 @@ pub(crate) fn session(
     Ok(Session::new(Box::new(device), model, options))
 }
 
+/// Begins a session on the device and with the model that were named, which clients can share.
+pub(crate) fn shared_session(
+    args: &SessionArgs,
+    printer: &Printer,
+    environment: &Environment,
+    interrupt: &Interrupt,
+) -> Result<SessionThread, Failure> {
+    let model = model_when_needed(&args.model, printer, environment, interrupt);
+    let session = session((&args.target, &args.may), model, printer, environment, interrupt)?;
+    Ok(SessionThread::start(session, interrupt.halt.clone()))
+}
+
 /// Returns what loads the model that was named when it is first needed.
-pub(crate) fn model_when_needed(
+fn model_when_needed(
     args: &ModelArgs,
     printer: &Printer,
     environment: &Environment,

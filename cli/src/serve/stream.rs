@@ -1,11 +1,12 @@
 //! The answer as server-sent events: a role, what is new as it comes, a finish reason, `[DONE]`.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, header};
-use futures_util::stream::unfold;
+use futures_util::stream::{Stream, unfold};
 use handsight_model::Event;
 use serde_json::{Value, json};
 
@@ -68,8 +69,15 @@ pub(super) async fn response(
     sending.access.streams();
     let events = unfold(sending, |mut sending| async move {
         let event = sending.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(event), sending))
+        Some((Ok::<_, Infallible>(event), sending))
     });
+    Ok(event_stream(events))
+}
+
+/// Returns an answer of server-sent events.
+pub(super) fn event_stream(
+    events: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response<Body> {
     let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
     let set = [
@@ -81,7 +89,7 @@ pub(super) async fn response(
     for (name, value) in set {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    Ok(response)
+    response
 }
 
 impl Sending {

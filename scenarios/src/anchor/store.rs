@@ -242,9 +242,7 @@ impl Anchors {
     /// Returns what stands for all of them, pictures included.
     pub(crate) fn fingerprint(&self) -> String {
         let mut bytes = Vec::new();
-        for (key, anchor) in
-            self.by_key.iter().flat_map(|(key, looks)| looks.iter().map(move |look| (key, look)))
-        {
+        for (key, _, anchor) in self.all() {
             bytes.extend(format!("{key:?}{:?}{:?}", anchor.point, anchor.around).into_bytes());
             bytes.extend_from_slice(anchor.picture.as_raw());
         }
@@ -272,18 +270,40 @@ impl Anchors {
             let name = picture_name(&key, index);
             replace(&self.folder.join(name), png.get_ref()).map_err(failed)?;
         }
-        let text = list_text(&self.by_key).map_err(failed)?;
+        let text = self.list_text().map_err(failed)?;
         replace(&self.folder.join(LIST), text.as_bytes()).map_err(failed)?;
         self.remove_others().map_err(failed)
     }
 
+    /// Returns every look of every target.
+    fn all(&self) -> impl Iterator<Item = (&AnchorKey, usize, &Anchor)> {
+        self.by_key.iter().flat_map(|(key, looks)| {
+            looks.iter().enumerate().map(move |(index, look)| (key, index, look))
+        })
+    }
+
+    /// Returns the text of the list.
+    fn list_text(&self) -> std::io::Result<String> {
+        let numbers =
+            |rect: Rect| [rect.x, rect.y, rect.width.cast_signed(), rect.height.cast_signed()];
+        let entries = self.all().map(|(key, index, anchor)| Entry {
+            target: key.target.clone(),
+            nth: key.nth,
+            picture: picture_name(key, index),
+            screen: [anchor.screen.width, anchor.screen.height],
+            point: [anchor.point.x, anchor.point.y],
+            area: numbers(anchor.target),
+            around: numbers(anchor.around),
+            like_it: anchor.like_it,
+        });
+        let list = List { version: ANCHORS_VERSION, anchors: entries.collect() };
+        serde_saphyr::to_string(&list).map_err(std::io::Error::other)
+    }
+
     /// Removes pictures that no anchor has any more; other files are not ours.
     fn remove_others(&self) -> std::io::Result<()> {
-        let ours = self
-            .by_key
-            .iter()
-            .flat_map(|(key, looks)| (0..looks.len()).map(move |index| picture_name(key, index)));
-        let ours: BTreeSet<String> = ours.collect();
+        let ours: BTreeSet<String> =
+            self.all().map(|(key, index, _)| picture_name(key, index)).collect();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -293,27 +313,6 @@ impl Anchors {
         }
         Ok(())
     }
-}
-
-/// Returns the text of the list.
-fn list_text(anchors: &BTreeMap<AnchorKey, Vec<Anchor>>) -> std::io::Result<String> {
-    let numbers =
-        |rect: Rect| [rect.x, rect.y, rect.width.cast_signed(), rect.height.cast_signed()];
-    let looks = anchors.iter().flat_map(|(key, looks)| {
-        looks.iter().enumerate().map(move |(index, anchor)| (key, index, anchor))
-    });
-    let entries = looks.map(|(key, index, anchor)| Entry {
-        target: key.target.clone(),
-        nth: key.nth,
-        picture: picture_name(key, index),
-        screen: [anchor.screen.width, anchor.screen.height],
-        point: [anchor.point.x, anchor.point.y],
-        area: numbers(anchor.target),
-        around: numbers(anchor.around),
-        like_it: anchor.like_it,
-    });
-    let list = List { version: ANCHORS_VERSION, anchors: entries.collect() };
-    serde_saphyr::to_string(&list).map_err(std::io::Error::other)
 }
 
 fn read_picture(path: &Path) -> image::ImageResult<RgbImage> {

@@ -209,8 +209,7 @@ impl<'a> Person<'a> {
         }
         self.end_text();
         self.is_in(&window);
-        let names: Vec<String> = chord.iter().map(ToString::to_string).collect();
-        self.push(Deed::Press(names.join("+")));
+        self.push(Deed::Press(Key::write_chord(chord)));
         Ok(())
     }
 

@@ -61,8 +61,6 @@ pub fn write_recording(
             Deed::Note(text) => draft.comment(text),
         }
     }
-    draft.comment("Say here what must be so at the end, such as");
-    draft.comment("- expect: {file: {path: out.txt, text: saved}}");
     draft.save()
 }
 

@@ -53,15 +53,16 @@ pub fn write_film(
     pictures: &Path,
 ) -> Result<usize, ReportError> {
     let frames = frames(suite, pictures)?;
-    if frames.is_empty() {
+    let count = frames.len();
+    if count == 0 {
         let problem = "no step of it has a picture".to_owned();
         return Err(ReportError::Film { problem, hint: None });
     }
     match film {
-        Film::Gif => write_gif(path, &frames)?,
-        Film::Mp4 => write_mp4(path, &frames)?,
+        Film::Gif => write_gif(path, frames)?,
+        Film::Mp4 => write_mp4(path, frames)?,
     }
-    Ok(frames.len())
+    Ok(count)
 }
 
 /// Returns the pictures of all steps, in order, on canvases of one size.
@@ -119,13 +120,13 @@ fn fitted(image: RgbImage) -> RgbImage {
     DynamicImage::ImageRgb8(image).resize(MOST.0, MOST.1, FilterType::Triangle).into_rgb8()
 }
 
-fn write_gif(path: &Path, frames: &[RgbImage]) -> Result<(), ReportError> {
+fn write_gif(path: &Path, frames: Vec<RgbImage>) -> Result<(), ReportError> {
     let failed = |error: std::io::Error| ReportError::Write { source: error };
     let file = std::io::BufWriter::new(fs::File::create(path).map_err(failed)?);
     let mut encoder = GifEncoder::new_with_speed(file, 10);
     let encoded = encoder.set_repeat(Repeat::Infinite).and_then(|()| {
-        frames.iter().try_for_each(|frame| {
-            let picture = DynamicImage::ImageRgb8(frame.clone()).into_rgba8();
+        frames.into_iter().try_for_each(|frame| {
+            let picture = DynamicImage::ImageRgb8(frame).into_rgba8();
             let delay = Delay::from_saturating_duration(SHOWN);
             encoder.encode_frame(Frame::from_parts(picture, 0, 0, delay))
         })
@@ -133,7 +134,7 @@ fn write_gif(path: &Path, frames: &[RgbImage]) -> Result<(), ReportError> {
     encoded.map_err(|error| failed(std::io::Error::other(error)))
 }
 
-fn write_mp4(path: &Path, frames: &[RgbImage]) -> Result<(), ReportError> {
+fn write_mp4(path: &Path, frames: Vec<RgbImage>) -> Result<(), ReportError> {
     let failed = |problem: String, hint: Option<&str>| ReportError::Film {
         problem,
         hint: hint.map(str::to_owned),
@@ -154,10 +155,9 @@ fn write_mp4(path: &Path, frames: &[RgbImage]) -> Result<(), ReportError> {
         failed(format!("could not start `ffmpeg`: {error}"), Some(install))
     })?;
     let stdin = child.stdin.take();
-    let pixels: Vec<RgbImage> = frames.to_vec();
     let writer = std::thread::spawn(move || {
         let Some(mut stdin) = stdin else { return };
-        for frame in &pixels {
+        for frame in &frames {
             // It says itself why it reads no more.
             if stdin.write_all(frame.as_raw()).is_err() {
                 break;

@@ -88,11 +88,11 @@ impl Screen for X11Screen {
         &self.connection.display
     }
 
-    /// Returns the monitors; without `RandR` the whole screen is one.
     fn is_x11(&self) -> bool {
         true
     }
 
+    /// Returns the monitors; without `RandR` the whole screen is one.
     fn monitors(&self) -> Result<Vec<Monitor>, Failure> {
         let x = &self.connection.x;
         let mut monitors = Vec::new();

@@ -11,10 +11,10 @@ use crate::print::Printer;
 pub(super) fn run(args: &ScenarioMergeArgs, printer: &Printer) -> Result<Exit, Failure> {
     let read = |path: &std::path::PathBuf| Ok((path.clone(), SuiteResult::read(path)?));
     let parts = args.parts.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
-    let merged = merge(parts.clone())?;
-    for (path, part) in &parts {
+    let merged = merge(parts)?;
+    for path in &args.parts {
         let folder = if path.is_dir() { Some(&**path) } else { path.parent() };
-        copy_pictures(part, folder.unwrap_or(path), &args.report)?;
+        copy_pictures(&merged, folder.unwrap_or(path), &args.report)?;
     }
     write_suite(&args.report, &merged)?;
     printer.note(&format!("report in {}", args.report.join("report.html").display()));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use handsight_actions::secret::Bindings;
 use handsight_actions::{Device, DeviceKind, Halt, Key};
 use handsight_agent::{CancelFlag, SettleOptions};
+use handsight_scenarios::Draft;
 use handsight_scenarios::record::{
     Hear, RecordControls, Recording, name_targets, record, write_recording,
 };
@@ -24,10 +25,7 @@ pub(super) fn run(
     printer: &Printer,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
-    if fs_err::symlink_metadata(&args.output).is_ok() {
-        let message = format!("`{}` is there already", args.output.display());
-        return Err(Failure::bad_input(message).with_hint("name a file that does not exist yet"));
-    }
+    Draft::check_new(&args.output)?;
     let bindings = open::secrets::vault(&args.secrets, environment)?.bindings();
     let interrupt = Interrupt::listen(printer)?;
     let (recording, kind) = listen(args, &bindings, printer, environment, &interrupt)?;
@@ -45,12 +43,7 @@ pub(super) fn run(
         let mut eyes = LazyEyes::new(&model, kind, SettleOptions::immediate());
         unwritten.named(&mut eyes, printer)
     };
-    let scenario = unwritten.write(&names)?;
-    let path = scenario.path.display();
-    printer.note("it has no check yet: say at its end what must be so");
-    let text = format!("{path}: {} steps; `handsight scenario run {path}`", scenario.steps_count());
-    printer.result(&written(&scenario), &text)?;
-    Ok(Exit::Done)
+    written(&unwritten.write(&names)?, printer)
 }
 
 /// Listens until Ctrl-C or the keys that stop runs.

@@ -45,17 +45,12 @@ impl<'a> Show<'a> {
     /// Prints how the scenario ended.
     pub(super) fn ended(&mut self, result: &ScenarioResult) {
         self.spinner = None;
-        let calls = match result.model_calls {
-            0 => "no model call".to_owned(),
-            1 => "1 model call".to_owned(),
-            calls => format!("{calls} model calls"),
-        };
         let (style, word) = (style(result.status), result.status.as_str());
         let word = self.printer.paint(style, word);
         if let Some(drawn) = result.drawn_line() {
             self.line(&format!("  {}", self.printer.paint(Style::Dim, &drawn)));
         }
-        self.line(&format!("{word} in {:.1} s, {calls}", result.seconds));
+        self.line(&format!("{word} in {:.1} s, {}", result.seconds, result.calls_line()));
     }
 }
 

@@ -1,5 +1,6 @@
 //! `trace redecide`: what a model would do differently on the screens of a trace.
 
+use handsight_actions::DeviceKind;
 use handsight_agent::{
     Difference, ModelOptions, ModelPolicy, RedecideOptions, Redecision, read_trace, redecide,
 };
@@ -19,9 +20,10 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let trace = read_trace(&args.dir)?;
     let interrupt = Interrupt::listen(printer)?;
-    let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
-    let on_phone = trace.started.device.kind == "android" && args.model.talk.prompt.is_none();
-    let profile = if on_phone { profile.on_phone() } else { profile };
+    let on_phone = trace.started.device.kind == DeviceKind::Android.to_string();
+    let kind = if on_phone { DeviceKind::Android } else { DeviceKind::Desktop };
+    let cancel = &interrupt.cancel;
+    let (model, profile) = open::acting_model(&args.model, kind, printer, environment, cancel)?;
     profile.check_acts()?;
     let options = RedecideOptions {
         within: f64::from(args.within),
@@ -31,7 +33,7 @@ pub(super) fn run(
     let name = handsight_agent::Policy::name(&policy);
     printer.note(&format!("then  {}\nnow   {name}", trace.started.policy));
     let show = |step: &Redecision| printer.note(&line(step, printer));
-    let steps = redecide(&trace, &mut policy, &options, show, &interrupt.cancel)?;
+    let steps = redecide(&trace, &mut policy, &options, show, cancel)?;
     let count = |what| steps.iter().filter(|step| step.difference == what).count();
     let same = count(Difference::None);
     let shifts: Vec<f64> = steps.iter().filter_map(|step| step.distance).collect();

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, Response, header};
+use axum::http::Response;
 use futures_util::stream::unfold;
 use serde_json::Value;
 use tokio::sync::watch;
+
+use super::super::stream::event_stream;
 
 /// The most events that are kept for who comes late.
 const KEPT: usize = 1024;
@@ -98,16 +100,5 @@ pub(super) fn stream(
             }
         }
     });
-    let mut response = Response::new(Body::from_stream(stream));
-    let headers = response.headers_mut();
-    let set = [
-        (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-cache"),
-        // nginx would otherwise collect a stream before it hands it on.
-        (header::HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    for (name, value) in set {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+    event_stream(stream)
 }

@@ -83,6 +83,10 @@ fn error() -> Value {
     answer("Why not.", &reference("Error"))
 }
 
+fn arguments(name: &str) -> Value {
+    json!({ "required": true, "content": json_of(&reference(&format!("{name}Arguments"))) })
+}
+
 fn in_path(name: &str) -> Value {
     json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
 }
@@ -163,8 +167,7 @@ fn step(tool: Tool) -> Value {
     let name = type_name(tool);
     let mut operation = operation(&format!("step{name}"), "step", tool.keyword());
     operation["description"] = json!(tool.description());
-    operation["requestBody"] =
-        json!({ "required": true, "content": json_of(&reference(&format!("{name}Arguments"))) });
+    operation["requestBody"] = arguments(&name);
     let done = answer("What came of it.", &reference(&format!("{}Result", answer_name(tool))));
     let mut responses = json!({ "200": done, "400": error() });
     if tool.effect() == Effect::Acts {
@@ -178,8 +181,7 @@ fn begin_run(tool: Tool) -> Value {
     let name = type_name(tool);
     let mut operation = operation(&format!("run{name}"), "run", tool.keyword());
     operation["description"] = json!(tool.description());
-    operation["requestBody"] =
-        json!({ "required": true, "content": json_of(&reference(&format!("{name}Arguments"))) });
+    operation["requestBody"] = arguments(&name);
     let begun = answer("The run, which has begun.", &reference("Run"));
     json!({ "parameters": [in_path("session")], "post": with(operation, json!({ "202": begun })) })
 }

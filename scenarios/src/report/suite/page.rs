@@ -175,12 +175,7 @@ fn badge(status: Status) -> String {
 
 /// Returns where a run was, how long it took and how often it asked.
 fn figures(run: &ScenarioResult) -> String {
-    let calls = match run.model_calls {
-        0 => "no model call".to_owned(),
-        1 => "1 model call".to_owned(),
-        calls => format!("{calls} model calls"),
-    };
-    format!("{} · {:.1} s · {calls}", escape(&run.device), run.seconds)
+    format!("{} · {:.1} s · {}", escape(&run.device), run.seconds, run.calls_line())
 }
 
 fn steps(run: &ScenarioResult, pictures: &Pictures, id: &str) -> String {
