@@ -42,6 +42,9 @@ pub mod parse;
 pub mod schema;
 pub mod screenshot;
 pub mod secret;
+#[cfg(feature = "android")]
+#[doc(hidden)]
+pub mod untrusted;
 pub mod yaml;
 
 pub use action::{Action, ActionSpace, Direction, InvalidAction, Status, SystemButton, Verb};

@@ -25,6 +25,8 @@ pub mod scenario;
 pub mod score;
 pub mod session;
 pub mod suite;
+#[doc(hidden)]
+pub mod untrusted;
 
 pub use anchor::{Anchor, AnchorError, Anchors};
 pub use check::CheckResult;

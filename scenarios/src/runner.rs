@@ -203,7 +203,7 @@ struct Run<'a, 'c> {
     controls: RunControls<'c>,
     anchors: &'a mut Anchors,
     /// Anchors that are kept once something that is checked afterwards holds.
-    renewed: Vec<(AnchorKey, Anchor)>,
+    renewed: Vec<Renewed>,
     /// Which looks of targets this run saw or made.
     seen: BTreeMap<AnchorKey, BTreeSet<usize>>,
     variables: Variables,
@@ -223,6 +223,14 @@ struct Run<'a, 'c> {
     depth: usize,
     model_calls: u64,
     in_teardown: bool,
+}
+
+/// An anchor of what the model found.
+struct Renewed {
+    key: AnchorKey,
+    anchor: Anchor,
+    /// How many steps had begun by then: those of a step are told by it.
+    begun: usize,
 }
 
 /// What became of all of it.
@@ -285,12 +293,12 @@ impl<'a> Run<'a, '_> {
     fn whole(mut self, scenario: &'a Scenario) -> Whole {
         self.file.push(scenario);
         let done = self.set_up(scenario).and_then(|()| self.all(&scenario.steps));
-        if done.is_ok() {
-            self.keep_renewed();
-        }
+        self.settle_anchors(&done);
         self.in_teardown = true;
         self.deadline = Instant::now() + TEARDOWN;
         let torn_down = self.all(&scenario.teardown);
+        // On the screen of a run that failed only what a check of the teardown vouches for is known.
+        self.settle_anchors(&done.as_ref().and(torn_down.as_ref()));
         self.processes.end();
         // What is gone holds nothing.
         let _ = self.controls.device.release_all();
@@ -375,9 +383,13 @@ impl<'a> Run<'a, '_> {
                 break;
             }
             // What failed within is part of an attempt that counts no more.
+            self.forget_renewed(index);
             self.steps.truncate(index + 1);
             notes = Notes::default();
             done = self.attempt(step, &mut notes);
+        }
+        if done.is_err() {
+            self.forget_renewed(index);
         }
         let took = start.elapsed();
         if done.is_ok() && step.task.acts() {
@@ -511,9 +523,19 @@ impl<'a> Run<'a, '_> {
         Ok(())
     }
 
+    /// Keeps the anchors of what was found, or forgets them, as steps ended.
+    fn settle_anchors<T, E>(&mut self, done: &Result<T, E>) {
+        if done.is_ok() { self.keep_renewed() } else { self.renewed.clear() }
+    }
+
+    /// Forgets the anchors of what the step with this index found: it failed.
+    fn forget_renewed(&mut self, index: usize) {
+        self.renewed.retain(|renewed| renewed.begun <= index);
+    }
+
     /// Keeps the anchors of what was found again, since something that was checked holds.
     fn keep_renewed(&mut self) {
-        for (key, anchor) in std::mem::take(&mut self.renewed) {
+        for Renewed { key, anchor, .. } in std::mem::take(&mut self.renewed) {
             let seen = self.seen.entry(key.clone()).or_default();
             seen.insert(self.anchors.put(key, anchor, seen));
         }

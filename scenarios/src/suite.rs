@@ -133,10 +133,15 @@ impl SuiteResult {
     pub fn read(path: &Path) -> Result<Self, ResultError> {
         let path = if path.is_dir() { path.join(RESULT_FILE) } else { path.to_owned() };
         let text = read_text(&path, MAX_RESULT).map_err(|source| ResultError::Read { source })?;
-        let mut result: Self = serde_json::from_str(&text)
-            .map_err(|source| ResultError::Format { path: path.clone(), source })?;
+        Self::of_json(&text, &path)
+    }
+
+    /// Reads the text of a result; `path` is its file, for errors.
+    pub(crate) fn of_json(text: &str, path: &Path) -> Result<Self, ResultError> {
+        let format = |source| ResultError::Format { path: path.to_owned(), source };
+        let mut result: Self = serde_json::from_str(text).map_err(format)?;
         if result.version > RESULT_VERSION {
-            return Err(ResultError::Newer { path, found: result.version });
+            return Err(ResultError::Newer { path: path.to_owned(), found: result.version });
         }
         for step in result.scenarios.iter_mut().flat_map(|run| &mut run.steps) {
             // A name with a folder in it could be any file of the user's.
@@ -207,10 +212,30 @@ impl<'a> Runs<'a> {
         statuses.into_iter().find(|&status| any(status)).unwrap_or(Status::Passed)
     }
 
+    /// Returns how often a model was asked in all of them.
+    pub fn model_calls(&self) -> u64 {
+        model_calls(self.0.iter().copied())
+    }
+
+    /// Returns how long all of them took.
+    pub fn seconds(&self) -> f64 {
+        seconds(self.0.iter().copied())
+    }
+
     /// Returns how many runs passed, healed ones included.
     pub fn passed(&self) -> usize {
         self.0.iter().filter(|run| passed(run)).count()
     }
+}
+
+// Results may come from anywhere, with numbers that no run ever had.
+
+fn model_calls<'a>(runs: impl Iterator<Item = &'a ScenarioResult>) -> u64 {
+    runs.fold(0, |calls, run| calls.saturating_add(run.model_calls))
+}
+
+fn seconds<'a>(runs: impl Iterator<Item = &'a ScenarioResult>) -> f64 {
+    runs.map(|run| run.seconds).sum::<f64>().clamp(f64::MIN, f64::MAX)
 }
 
 fn passed(run: &ScenarioResult) -> bool {
@@ -261,8 +286,8 @@ impl Tally {
                 Status::Failed | Status::Stopped => tally.failed += 1,
             }
         }
-        tally.model_calls = results.iter().map(|run| run.model_calls).sum();
-        tally.seconds = results.iter().map(|run| run.seconds).sum();
+        tally.model_calls = model_calls(results.iter());
+        tally.seconds = seconds(results.iter());
         tally
     }
 

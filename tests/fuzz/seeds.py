@@ -327,6 +327,57 @@ for number, name in enumerate(["../x", "/etc/passwd", "C:\\x", "a/../../x", "a\u
 save("listing", "models", json.dumps({"data": [{"id": "m", "owned_by": "handsight", "handsight": {
     "prompt_profile": "p", "min_pixels": 1, "max_pixels": 2, "parameters": 3}}]}))
 
+# The result of a suite, as `scenario run --report` writes it.
+
+PICTURE = {"file": "0123456789abcdef.webp", "width": 320, "height": 200, "point": [1, 2]}
+STEP = {"id": "steps[0].then[1]", "file": "a.yaml", "line": 3, "title": "click <b>", "status": "failed",
+        "seconds": 0.25, "found_by": ["anchor", "model"], "changes": ['"OK" moved 3 px right'],
+        "pictures": [PICTURE], "after": PICTURE, "problem": "expected | <script>", "hint": "x"}
+RUN = {"scenario": "A & B", "file": "a.yaml", "tags": ["smoke"], "device": "fake", "run": 1, "status": "passed",
+       "conditions": "0123", "seed": 7, "drawn": {"who": "Bo"}, "seconds": 1.5, "model_calls": 2, "steps": [STEP]}
+SUITE = {"version": 1, "suite": "s", "shard": {"index": 1, "of": 1}, "scenarios": [RUN],
+         "devices": [{"name": "fake", "runs": 1, "seconds": 2.5, "problem": "gone", "hint": None}]}
+save("result", "suite", json.dumps(SUITE))
+save("result", "flaky", json.dumps(SUITE | {"scenarios": [RUN, RUN | {"run": 2, "status": "failed"}]}))
+save("result", "other-shard", json.dumps(SUITE | {"shard": {"index": 2, "of": 4000000000}}))
+save("result", "newer", json.dumps({"version": 99, "scenarios": []}))
+save("result", "huge-numbers", json.dumps(SUITE | {"scenarios": [
+    RUN | {"model_calls": (1 << 64) - 1, "seconds": 1.7e308}, RUN | {"run": 4294967295, "seconds": 1.7e308}]}))
+for number, name in enumerate(["../x.webp", "/etc/passwd", "..", "a\u0000", "<script>", "x" * 300]):
+    step = STEP | {"pictures": [PICTURE | {"file": name}]}
+    save("result", f"elsewhere-{number}", json.dumps(SUITE | {"scenarios": [RUN | {"steps": [step]}]}))
+
+# What `getevent` tells of a phone: its inputs, and after a line what is done with them.
+
+INPUTS = """add device 1: /dev/input/event1
+  name:     "panel"
+  events:
+    ABS (0003): ABS_MT_SLOT           : value 0, min 0, max 9, fuzz 0, flat 0, resolution 0
+                ABS_MT_POSITION_X     : value 0, min 0, max 4095, fuzz 0, flat 0, resolution 0
+                ABS_MT_POSITION_Y     : value 0, min 0, max 4095, fuzz 0, flat 0, resolution 0
+"""
+EVENTS = "".join(f"[   12.5000{n:02}] /dev/input/event1: {event}\n" for n, event in enumerate([
+    "EV_ABS       ABS_MT_TRACKING_ID   00000001", "EV_ABS       ABS_MT_POSITION_X    00000064",
+    "EV_ABS       ABS_MT_POSITION_Y    00000fff", "EV_SYN       SYN_REPORT           00000000",
+    "EV_ABS       ABS_MT_SLOT          00000001", "EV_ABS       ABS_MT_POSITION_X    00000000",
+    "EV_ABS       ABS_MT_SLOT          00000000", "EV_ABS       ABS_MT_POSITION_X    ffffffff",
+    "EV_ABS       ABS_MT_TRACKING_ID   ffffffff", "EV_SYN       SYN_REPORT           00000000",
+    "EV_KEY       KEY_BACK             DOWN", "EV_KEY       BTN_TOUCH            DOWN"]))
+
+
+def packets(*parts):
+    return b"".join(struct.pack("<BI", kind, len(data)) + data for kind, data in parts)
+
+
+save("getevent", "lines", INPUTS + "---\n" + EVENTS)
+save("getevent", "packets", (INPUTS + "+++\n").encode() + packets(
+    (1, EVENTS[:100].encode()), (2, b"oops"), (1, EVENTS[100:].encode()), (3, b"\0")))
+save("getevent", "long-packet", (INPUTS + "+++\n").encode() + struct.pack("<BI", 1, 0xFFFFFFFF) + b"[")
+save("getevent", "no-panel", "add device 1: /dev/input/event0\n---\n" + EVENTS)
+save("getevent", "vast-panel", INPUTS.replace("4095", "4294967295") + "---\n" + EVENTS)
+save("getevent", "endless", INPUTS + "---\n" + "x" * 5000)
+save("getevent", "odd-times", INPUTS + "---\n" + EVENTS.replace("12.5000", "-1e300").replace("-1e30003", "inf"))
+
 # Constraints.
 
 for name, schema in {

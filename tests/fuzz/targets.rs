@@ -10,6 +10,8 @@ pub mod mutate;
 
 use std::path::PathBuf;
 
+use handsight_actions::heard::HeardInput;
+use handsight_actions::untrusted as actions;
 use handsight_actions::{
     Action, AnswerForm, Dialect, Frame, Key, ModelPoint, Shape, ShapeKind, Size,
     parse_action_with_pointer, print_action, python_json, read_places, told,
@@ -22,6 +24,8 @@ use handsight_model::media::image::{DecodeLimits, decode};
 use handsight_model::media::video::VideoOptions;
 use handsight_model::untrusted as model;
 use handsight_model::{Constraint, untrusted::Grammars};
+use handsight_scenarios::suite::{RESULT_FILE, merge};
+use handsight_scenarios::untrusted as scenarios;
 use serde_json::{Value, json};
 
 /// One thing that is fuzzed.
@@ -51,6 +55,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "family", run: family, mutations: 3000, memory_mib: 64 },
     Target { name: "reply", run: reply, mutations: 4000, memory_mib: 64 },
     Target { name: "listing", run: listing, mutations: 4000, memory_mib: 64 },
+    Target { name: "result", run: result, mutations: 3000, memory_mib: 64 },
+    Target { name: "getevent", run: getevent, mutations: 4000, memory_mib: 64 },
     Target { name: "grammar", run: grammar, mutations: 300, memory_mib: 512 },
     Target { name: "image", run: image, mutations: 3000, memory_mib: 256 },
     Target { name: "gif", run: gif, mutations: 500, memory_mib: 256 },
@@ -228,6 +234,68 @@ pub fn reply(bytes: &[u8]) {
 pub fn listing(bytes: &[u8]) {
     let _ = model::hub_listing(bytes);
     let _ = agent::model_list(bytes);
+}
+
+/// The result of a suite, for `merge` and `--rerun-failed`: what is written of it can be read again, and its
+/// page runs no script but its own.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn result(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    let Ok(suite) = scenarios::result(text) else { return };
+    let _ = suite.failed_files();
+    let twice = ["a", "b"].map(|name| (PathBuf::from(name), suite.clone()));
+    let _ = merge(twice.into());
+    let merged = merge(vec![(PathBuf::from("a"), suite)]);
+    let Ok(merged) = merged else { return };
+    let Ok(files) = scenarios::report(&merged) else { return };
+    for (name, text) in files {
+        match name {
+            RESULT_FILE => {
+                let again = scenarios::result(&text).expect("we read what we write");
+                assert_eq!(again.tally, merged.tally);
+                for step in again.scenarios.iter().flat_map(|run| &run.steps) {
+                    let mut pictures = step.pictures.iter().chain(&step.after);
+                    assert!(pictures.all(|picture| !picture.file.contains('/')), "{step:?}");
+                }
+            }
+            "report.html" => assert_eq!(text.matches("<script").count(), 1, "{text}"),
+            _ => {}
+        }
+    }
+}
+
+/// What a phone tells of its inputs, a line `---`, or `+++` before packets, and what is done with them: the same
+/// however it comes in, and every place lies on the screen.
+///
+/// # Panics
+///
+/// If that is not so.
+pub fn getevent(bytes: &[u8]) {
+    const PARTED: [&[u8]; 2] = [b"---\n", b"+++\n"];
+    let Some(at) = bytes.windows(4).position(|window| PARTED.contains(&window)) else { return };
+    let (inputs, (line, events)) = (&bytes[..at], bytes[at..].split_at(4));
+    let in_packets = line == PARTED[1];
+    let inputs = String::from_utf8_lossy(inputs);
+    let size = Size { width: 1080, height: 2400 };
+    for degrees in [0, 90, 180, 270] {
+        let whole = actions::getevent(&inputs, &[events], in_packets, (size, degrees));
+        for piece in [1, 7, 300] {
+            let pieces: Vec<&[u8]> = events.chunks(piece).collect();
+            let parted = actions::getevent(&inputs, &pieces, in_packets, (size, degrees));
+            // A line without an end is refused once it is too long, and not before it is all there.
+            if let (Ok(whole), Ok(parted)) = (&whole, &parted) {
+                assert_eq!(whole, parted, "in pieces of {piece}");
+            }
+        }
+        for heard in whole.into_iter().flatten() {
+            if let HeardInput::Down { point, .. } | HeardInput::Up { point, .. } = heard.what {
+                assert!(point.is_some_and(|point| size.contains(point)), "{heard:?}");
+            }
+        }
+    }
 }
 
 /// A constraint: `r` and a regular expression, `l` and a Lark grammar, or a JSON Schema. The last

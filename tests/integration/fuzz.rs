@@ -54,7 +54,8 @@ macro_rules! targets {
 }
 
 targets! {
-    gguf safetensors config tokenizer template tool_calls action places document family reply listing grammar image gif
+    gguf safetensors config tokenizer template tool_calls action places document family reply listing result getevent grammar
+    image gif
 }
 
 /// Limits that are never reached would prove nothing.

@@ -44,6 +44,7 @@ pub use self::fake::{
 use self::frame::{Blackness, FrameError, read_png, read_raw};
 use self::input::{NoKeys, Step, has_failed};
 pub use self::listen::AndroidListener;
+pub(crate) use self::listen::Events;
 use self::phones::Facts;
 pub use self::phones::{AndroidPhone, PhoneDetails, android_phones};
 use self::screen::{Screen, secure_window};

@@ -29,20 +29,28 @@ pub const PICTURES: &str = "pictures";
 pub fn write_suite(folder: &Path, suite: &SuiteResult) -> Result<(), ReportError> {
     let failed = |source| ReportError::Write { source };
     fs::create_dir_all(folder).map_err(failed)?;
+    for (name, text) in texts(suite, &folder.join(PICTURES))? {
+        replace(&folder.join(name), text.as_bytes()).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Returns the files of a report, with the pictures in this folder.
+pub(crate) fn texts(
+    suite: &SuiteResult,
+    pictures: &Path,
+) -> Result<[(&'static str, String); 4], ReportError> {
+    let failed = |source| ReportError::Write { source };
     let json = serde_json::to_string_pretty(suite).map_err(|error| failed(error.into()))?;
-    let html = page::render(suite, &folder.join(PICTURES)).map_err(failed)?;
     let xml = junit(&suite.scenarios).to_string();
     let xml = xml.map_err(|error| failed(std::io::Error::other(error)))?;
-    let files = [
+    let html = page::render(suite, pictures).map_err(failed)?;
+    Ok([
         (RESULT_FILE, json),
         ("junit.xml", xml),
         ("summary.md", markdown(suite)),
         ("report.html", html),
-    ];
-    for (name, text) in files {
-        replace(&folder.join(name), text.as_bytes()).map_err(failed)?;
-    }
-    Ok(())
+    ])
 }
 
 /// Copies the pictures of a suite from the folder of its report into that of another.
@@ -71,11 +79,9 @@ fn junit(results: &[ScenarioResult]) -> Report {
         let (first, status) = (runs.first(), runs.status());
         let mut case = TestCase::new(first.scenario.clone(), case_status(&runs));
         case.set_classname(first.file.display().to_string());
-        let seconds: f64 = runs.all().iter().map(|run| run.seconds).sum();
-        case.set_time(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        case.set_time(Duration::try_from_secs_f64(runs.seconds()).unwrap_or_default());
         case.add_property(Property::new("status", status.as_str()));
-        let calls: u64 = runs.all().iter().map(|run| run.model_calls).sum();
-        case.add_property(Property::new("model_calls", calls.to_string()));
+        case.add_property(Property::new("model_calls", runs.model_calls().to_string()));
         case.add_property(Property::new("device", first.device.clone()));
         if let Some(seed) = first.seed {
             case.add_property(Property::new("seed", seed.to_string()));
@@ -158,8 +164,8 @@ fn markdown(suite: &SuiteResult) -> String {
             "| {} | {} | {:.1} | {} | {} |",
             cell(&runs.first().scenario),
             runs.status().as_str(),
-            runs.all().iter().map(|run| run.seconds).sum::<f64>(),
-            runs.all().iter().map(|run| run.model_calls).sum::<u64>(),
+            runs.seconds(),
+            runs.model_calls(),
             cell(&about.join("; "))
         );
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use handsight_actions::{Action, Direction, PixelPoint, Screenshot, Verb};
 use handsight_agent::settle::{observe_still, pause};
 
-use super::{AnchorMode, Notes, Run, StepError};
+use super::{AnchorMode, Notes, Renewed, Run, StepError};
 use crate::anchor::{Anchor, AnchorKey, Change, Sighting};
 use crate::eyes::Found;
 use crate::result::FoundBy;
@@ -197,7 +197,7 @@ impl Run<'_, '_> {
         if self.options.anchors != AnchorMode::Off
             && let Some(anchor) = Anchor::of(&screen.image, point, area)
         {
-            self.renewed.push((key, anchor));
+            self.renewed.push(Renewed { key, anchor, begun: self.steps.len() });
         }
         Ok(point)
     }

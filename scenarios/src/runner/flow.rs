@@ -174,6 +174,10 @@ impl<'a> Run<'a, '_> {
             self.all(&included.setup)?;
             self.all(&included.steps)
         });
+        if done.is_err() {
+            // A check of the teardown says nothing of what was clicked before something failed.
+            self.renewed.clear();
+        }
         // What was begun is put right whatever happened.
         let torn_down = self.all(&included.teardown);
         self.file.pop();

@@ -400,3 +400,52 @@ fn a_refresh_that_fails_keeps_what_it_did_not_come_to() {
     let again = folder.run(&mut form(20), &mut Known::default(), AnchorMode::Strict);
     assert_eq!(again.status, Status::Passed, "{again:?}");
 }
+
+/// Returns how many looks are remembered of each of these targets.
+fn remembered(folder: &Folder, targets: [&str; 2]) -> [usize; 2] {
+    let anchors = Anchors::open(folder.0.path().join("main.anchors")).unwrap();
+    targets.map(|target| anchors.looks(&AnchorKey { target: target.to_owned(), nth: 1 }).len())
+}
+
+#[test]
+fn targets_of_the_teardown_are_remembered_too() {
+    let text = "{scenario: x, steps: [{wait: 0}], teardown: [{click: OK}]}";
+    let folder = Folder::new(&[("main.yaml", text)]);
+    let first = folder.run(&mut form(20), &mut eyes(20), AnchorMode::Use);
+    assert_eq!((first.status, first.model_calls), (Status::Passed, 1), "{first:?}");
+    let mut device = form(20);
+    let second = folder.run(&mut device, &mut Known::default(), AnchorMode::Strict);
+    assert_eq!((second.status, device.screen()), (Status::Passed, "done"), "{second:?}");
+}
+
+#[test]
+fn a_check_vouches_for_no_target_of_what_failed_before_it() {
+    let text = "
+scenario: x
+steps:
+  - click: name
+  - expect: {that: 'false'}
+teardown:
+  - click: OK
+  - expect: {that: 'true'}
+";
+    let folder = Folder::new(&[("main.yaml", text)]);
+    folder.run(&mut form(20), &mut eyes(20), AnchorMode::Use);
+    assert_eq!(remembered(&folder, ["name", "OK"]), [0, 1]);
+
+    // An attempt that counts no more, and one that does.
+    let text = "
+scenario: x
+steps:
+  - group: twice
+    retry: 1
+    steps:
+      - click: name
+      - shell: test -e again || { touch again; false; }
+  - click: OK
+";
+    let folder = Folder::new(&[("main.yaml", text)]);
+    let result = folder.run(&mut form(20), &mut eyes(20), AnchorMode::Use);
+    assert_eq!((result.status, result.model_calls), (Status::Passed, 3), "{result:?}");
+    assert_eq!(remembered(&folder, ["name", "OK"]), [1, 1]);
+}

@@ -29,6 +29,11 @@ const LEAST: Duration = Duration::from_millis(15);
 /// Listens to one phone.
 pub struct AndroidListener {
     channel: Channel,
+    events: Events,
+}
+
+/// What the phone tells, as it comes in.
+pub(crate) struct Events {
     /// Packets, where the phone sends the events in such.
     packets: Option<Packets>,
     line: Vec<u8>,
@@ -63,16 +68,16 @@ impl AndroidListener {
     /// [`AndroidError::Adb`] if the phone does not tell, or has no touch panel.
     pub fn open(device: &AndroidDevice) -> Result<Self, DeviceError> {
         let inputs = device.client.look(INPUTS).map_err(AndroidError::from)?;
-        let panels = panels(&inputs);
-        if panels.is_empty() {
+        let events = Events::of(&inputs);
+        if events.panels.is_empty() {
             let problem = "it tells of no touch panel".to_owned();
             let error = AdbError::Protocol { task: INPUTS.to_owned(), problem };
             return Err(AndroidError::from(error).into());
         }
         let opened = device.client.follow(EVENTS, &device.client.looking());
         let (channel, in_packets) = opened.map_err(|lapse| AndroidError::from(lapse.error))?;
-        let packets = in_packets.then(Packets::default);
-        Ok(Self { channel, packets, line: Vec::new(), panels })
+        let events = if in_packets { events.in_packets() } else { events };
+        Ok(Self { channel, events })
     }
 
     /// Returns what was done since the last time, after waiting for something if it is nothing.
@@ -96,16 +101,34 @@ impl AndroidListener {
             Err(AdbError::Timeout { .. }) => return Ok(Vec::new()),
             Err(error) => return Err(AndroidError::from(error).into()),
         };
-        self.take(&buffer[..count]).map_err(|problem| {
+        let screen = (device.size, device.screen.degrees);
+        let heard = self.events.hear(&buffer[..count], screen).map_err(|problem| {
             AndroidError::from(AdbError::Protocol { task: EVENTS.to_owned(), problem })
         })?;
-        let (size, degrees) = (device.size, device.screen.degrees);
+        Ok(heard)
+    }
+}
+
+impl Events {
+    /// Reads what inputs there are.
+    pub(crate) fn of(inputs: &str) -> Self {
+        Self { packets: None, line: Vec::new(), panels: panels(inputs) }
+    }
+
+    /// What is told comes in packets of the shell's protocol.
+    pub(crate) fn in_packets(self) -> Self {
+        Self { packets: Some(Packets::default()), ..self }
+    }
+
+    /// Returns what some more bytes tell, on a screen of this size that is turned by so many degrees.
+    pub(crate) fn hear(&mut self, bytes: &[u8], screen: (Size, u32)) -> Result<Vec<Heard>, String> {
+        self.take(bytes)?;
         let mut heard = Vec::new();
-        while let Some(end) = self.line.iter().position(|&byte| byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', &self.line) {
             let line: Vec<u8> = self.line.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line);
             if let Some(line) = read(line.trim_end()) {
-                let what = happened(&mut self.panels, &line, (size, degrees));
+                let what = happened(&mut self.panels, &line, screen);
                 heard.extend(what.map(|what| Heard { at: line.at, what }));
             }
         }
