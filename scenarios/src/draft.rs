@@ -29,6 +29,7 @@ pub struct Draft {
     /// How many targets have these very words, as the reader of the file counts them.
     seen: BTreeMap<String, u32>,
     anchors: Anchors,
+    has_check: bool,
 }
 
 /// A target as it stands in the file.
@@ -37,6 +38,24 @@ pub struct DraftTarget {
     value: Value,
     /// What is to be known of it.
     comment: Option<String>,
+}
+
+/// What a device itself told at the end of what a draft is made of: certain without a model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AtEnd {
+    /// Something else was in front by then.
+    Front(InFront),
+    /// What had been in front was not any more.
+    Gone(InFront),
+}
+
+/// What is in front, as a device tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InFront {
+    /// A window with this title.
+    Window(String),
+    /// A window of this application.
+    App(String),
 }
 
 /// Why a scenario could not be written.
@@ -76,6 +95,28 @@ impl DraftError {
     }
 }
 
+impl AtEnd {
+    /// Returns what is to be checked, given what was in front while things were done, and at the end: nothing,
+    /// if that is the same. When a window closes on a desktop, any other that happens to be open comes to the
+    /// front, so what is there is only checked if it is `sure` that it came of what was done.
+    pub(crate) fn of(last: Option<InFront>, end: Option<InFront>, sure: bool) -> Option<Self> {
+        match (last, end) {
+            (last, end) if last == end => None,
+            (_, Some(end)) if sure => Some(Self::Front(end)),
+            (last, _) => last.map(Self::Gone),
+        }
+    }
+}
+
+impl InFront {
+    fn condition(&self) -> Value {
+        match self {
+            Self::Window(title) => json!({ "window": { "equals": literal(title) } }),
+            Self::App(app) => json!({ "app": { "equals": literal(app) } }),
+        }
+    }
+}
+
 impl DraftTarget {
     /// Says something of it.
     #[must_use]
@@ -103,6 +144,7 @@ impl Draft {
             steps: Vec::new(),
             seen: BTreeMap::new(),
             anchors: Anchors::empty(Anchors::folder_of(path)),
+            has_check: false,
         })
     }
 
@@ -192,7 +234,19 @@ impl Draft {
 
     /// Adds a step that waits until a window with this title has the focus.
     pub fn waits_for_window(&mut self, title: &str) {
-        self.step("wait_for", &json!({ "window": { "equals": literal(title) } }), None);
+        self.step("wait_for", &InFront::Window(title.to_owned()).condition(), None);
+    }
+
+    /// Adds a check that what was so at the end is so again; a program may take its time for it.
+    pub fn ends(&mut self, end: &AtEnd) {
+        let (condition, comment) = match end {
+            AtEnd::Front(front) => (front.condition(), "a proposal: this was in front at the end"),
+            AtEnd::Gone(front) => {
+                (json!({ "not": front.condition() }), "a proposal: it was gone at the end")
+            }
+        };
+        self.step("wait_for", &condition, Some(comment));
+        self.has_check = true;
     }
 
     /// Says something between steps.
@@ -210,14 +264,15 @@ impl Draft {
         self.steps.push(format!("  - {verb}: {}{comment}", yaml::flow(value)));
     }
 
-    /// Writes the file and its anchors, and reads it again. A program knows no check that is worth
-    /// something, so the file ends with a word on where one belongs.
+    /// Writes the file and its anchors, and reads it again. A program knows little that is worth checking, so
+    /// the file ends with a word on where more belongs.
     ///
     /// # Errors
     ///
     /// [`DraftError`]; a scenario without steps is [`DraftError::Unreadable`].
     pub fn save(mut self) -> Result<Scenario, DraftError> {
-        self.comment("Say here what must be so at the end, such as");
+        let what = if self.has_check { "what else" } else { "what" };
+        self.comment(&format!("Say here {what} must be so at the end, such as"));
         self.comment("- expect: {file: {path: out.txt, text: saved}}");
         let mut lines = self.about;
         lines.push(format!("scenario: {}", yaml::flow(&Value::String(self.title))));
@@ -288,9 +343,10 @@ mod tests {
         draft.waits(1.5);
         draft.waits_for_window("Save: \"x\" {{");
         draft.comment("a\nb");
-        assert_eq!(draft.steps_count(), 12);
+        draft.ends(&AtEnd::Gone(InFront::App("a: \"b\"".to_owned())));
+        assert_eq!(draft.steps_count(), 13);
         let scenario = draft.save().unwrap();
-        assert_eq!((scenario.title.as_str(), scenario.steps_count()), ("a: \"b\" # c", 12));
+        assert_eq!((scenario.title.as_str(), scenario.steps_count()), ("a: \"b\" # c", 13));
         let text = fs::read_to_string(&path).unwrap();
         assert!(
             text.contains("  - click: [3, 4]  # the \"X\" # button; nothing there to know it by\n")

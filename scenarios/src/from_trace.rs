@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use handsight_actions::{Action, Key, PixelPoint};
+use handsight_actions::{Action, DeviceKind, Key, PixelPoint};
 use handsight_agent::trace::TracedStep;
 use handsight_agent::trace::event::Decided;
 use handsight_agent::{Outcome, StopReason, Trace, TraceError};
 use image::RgbImage;
 
-use crate::draft::{Draft, DraftError, DraftTarget};
+use crate::draft::{AtEnd, Draft, DraftError, DraftTarget, InFront};
 use crate::scenario::Scenario;
 
 /// Why an episode did not become a scenario.
@@ -59,8 +59,8 @@ impl FromTraceError {
 
 /// Writes the scenario file of an episode, with anchors beside it made from its screenshots.
 ///
-/// What was tried in vain is left out. There are no checks in it: an episode has only the policy's claim,
-/// so what must be so at the end is for a person to say.
+/// What was tried in vain is left out. That another application was in front at the end is checked, if that
+/// is so; what else must be so is for a person to say, for an episode has only the policy's claim.
 ///
 /// # Errors
 ///
@@ -70,8 +70,10 @@ pub fn scenario_from_trace(trace: &Trace, path: &Path) -> Result<Scenario, FromT
     let mut draft = Draft::new(path, &trace.started.goal)?;
     let (device, time) = (&trace.started.device, trace.started.time.strftime("%Y-%m-%d"));
     draft.about(&format!("From an episode of {time} on {} ({}).", device.name, device.size));
-    let first = trace.steps.first();
-    if let Some(app) = first.and_then(|step| step.started.foreground_app.as_ref()) {
+    let in_front =
+        |step: Option<&TracedStep>| step.and_then(|step| step.started.foreground_app.clone());
+    let (first, last) = (in_front(trace.steps.first()), in_front(trace.steps.last()));
+    if let Some(app) = &first {
         draft.about(&format!("It began with {app} in front."));
     }
     let mut steps = trace.steps.iter().peekable();
@@ -93,6 +95,10 @@ pub fn scenario_from_trace(trace: &Trace, path: &Path) -> Result<Scenario, FromT
     }
     if draft.steps_count() == 0 {
         return Err(FromTraceError::Nothing);
+    }
+    let on_phone = trace.started.device.kind == DeviceKind::Android.to_string();
+    if let Some(end) = AtEnd::of(first.map(InFront::App), last.map(InFront::App), on_phone) {
+        draft.ends(&end);
     }
     Ok(draft.save()?)
 }

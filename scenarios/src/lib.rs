@@ -30,7 +30,7 @@ pub mod untrusted;
 
 pub use anchor::{Anchor, AnchorError, Anchors};
 pub use check::CheckResult;
-pub use draft::{Draft, DraftError, DraftTarget};
+pub use draft::{AtEnd, Draft, DraftError, DraftTarget, InFront};
 pub use eyes::{Eyes, EyesError, Found, LazyModel, LoadedModel, ModelEyes, Pursued};
 pub use from_trace::{FromTraceError, scenario_from_trace};
 pub use report::pictures::{Picture, PictureFolder};

@@ -23,6 +23,7 @@ use self::frames::Frames;
 pub use self::naming::name_targets;
 use self::person::Person;
 pub use self::write::write_recording;
+use crate::draft::AtEnd;
 
 /// How long to listen between two looks at the screen.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(80);
@@ -54,6 +55,8 @@ pub struct RecordControls<'a, D> {
 pub struct Recording {
     device: String,
     deeds: Vec<Deed>,
+    /// What was different at the end.
+    end: Option<AtEnd>,
 }
 
 /// One thing that a person did, as a step of a scenario.
@@ -152,6 +155,6 @@ pub fn record<D: Device>(controls: RecordControls<'_, D>) -> Result<Recording, D
             person.does(heard, device, &frames)?;
         }
     }
-    let deeds = person.finish(cancel.is_cancelled());
-    Ok(Recording { device: device.info().name, deeds })
+    let (deeds, end) = person.finish(cancel.is_cancelled(), device);
+    Ok(Recording { device: device.info().name, deeds, end })
 }

@@ -39,7 +39,7 @@ fn from_trace(args: &FromTraceArgs, printer: &Printer) -> Result<Exit, Failure> 
 
 /// Tells of a scenario that was written.
 fn written(scenario: &Scenario, printer: &Printer) -> Result<Exit, Failure> {
-    printer.note("it has no check yet: say at its end what must be so");
+    printer.note("it checks next to nothing yet: say at its end what must be so");
     let (path, steps) = (scenario.path.display(), scenario.steps_count());
     let value = json!({
         "file": scenario.path,

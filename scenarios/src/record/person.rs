@@ -10,6 +10,7 @@ use handsight_actions::{
 
 use super::frames::Frames;
 use super::{Deed, Mark};
+use crate::draft::{AtEnd, InFront};
 
 /// How far a press and its release may be apart and still be a click, in pixels.
 const STEADY: i32 = 6;
@@ -33,6 +34,9 @@ const OUTSIDE: &str = "Something was done outside of what is recorded.";
 const TAPS_OF_SECRETS: &str = "Taps in a window for secrets are not recorded, since they may spell one; say \
                                here what is done.";
 
+/// What the name of a secret begins with.
+const SECRET: &str = "{{secret:";
+
 /// What is said of keys without a name.
 const NAMELESS: &str = "A key was pressed here that cannot be recorded, such as a dead accent.";
 
@@ -47,8 +51,8 @@ pub(super) struct Person<'a> {
     down: Option<(HeardButton, Duration, Mark)>,
     /// When and where the last click was.
     last_click: Option<(Duration, PixelPoint)>,
-    /// The title of the window that had the focus last.
-    window: String,
+    /// The number and the title of the window that had the focus last.
+    window: (u64, String),
 }
 
 impl<'a> Person<'a> {
@@ -60,7 +64,7 @@ impl<'a> Person<'a> {
             text: None,
             down: None,
             last_click: None,
-            window: String::new(),
+            window: (0, String::new()),
         }
     }
 
@@ -217,8 +221,9 @@ impl<'a> Person<'a> {
     fn is_in(&mut self, window: &WindowAt) {
         let title = self.title(window);
         // A title with a secret in it could not be waited for.
-        if title != self.window && !title.is_empty() && !title.contains("{{secret:") {
-            self.window.clone_from(&title);
+        let WindowAt::Window(window) = window else { return };
+        if title != self.window.1 && !title.is_empty() && !title.contains(SECRET) {
+            self.window = (window.id, title.clone());
             self.deeds.push(Deed::Window(title));
         }
     }
@@ -265,9 +270,13 @@ impl<'a> Person<'a> {
         self.deeds.push(deed);
     }
 
-    /// Returns all that was done; `from_terminal` leaves out the Ctrl-C that ended it, and the click into
-    /// the window that it was pressed in.
-    pub(super) fn finish(mut self, from_terminal: bool) -> Vec<Deed> {
+    /// Returns all that was done, and what is different now; `from_terminal` leaves out the Ctrl-C that
+    /// ended it, and the click into the window that it was pressed in.
+    pub(super) fn finish(
+        mut self,
+        from_terminal: bool,
+        device: &mut dyn Device,
+    ) -> (Vec<Deed>, Option<AtEnd>) {
         self.end_text();
         if from_terminal && self.deeds.last() == Some(&Deed::Press("ctrl+c".to_owned())) {
             self.deeds.pop();
@@ -278,8 +287,30 @@ impl<'a> Person<'a> {
                     |deed| matches!(deed, Deed::Point { mark, .. } if mark.window == title),
                 );
             }
+            // What was in front before the terminal is not known.
+            return (self.deeds, None);
         }
-        self.deeds
+        let end = self.at_end(device);
+        (self.deeds, end)
+    }
+
+    /// Returns what is different in front of a device now.
+    fn at_end(&self, device: &mut dyn Device) -> Option<AtEnd> {
+        // A device that is lost by now has told all the rest.
+        let front = window(device, Place::Focus).ok()?;
+        let sure = match &front {
+            WindowAt::Unknown => return None,
+            WindowAt::Nothing => false,
+            WindowAt::Window(front) => {
+                front.id == self.window.0 || device.info().kind == DeviceKind::Android
+            }
+        };
+        let titled = |title: String| (!title.is_empty()).then_some(InFront::Window(title));
+        let title = self.title(&front);
+        if title.contains(SECRET) {
+            return None;
+        }
+        AtEnd::of(titled(self.window.1.clone()), titled(title), sure)
     }
 }
 

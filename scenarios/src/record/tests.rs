@@ -21,6 +21,8 @@ const OK: PixelPoint = PixelPoint { x: 50, y: 132 };
 struct Desk {
     screen: FakeDevice,
     title: &'static str,
+    /// The title at the end, of another window if it is of `Another`; without one no window has the focus.
+    last_title: &'static str,
     kind: DeviceKind,
 }
 
@@ -30,7 +32,7 @@ impl Desk {
             .field("name", Rect { x: 20, y: 20, width: 200, height: 24 })
             .button("OK", Rect { x: 20, y: 120, width: 60, height: 24 }, None);
         let screen = FakeDevice::new(Size { width: 320, height: 200 }, vec![form]);
-        Self { screen, title, kind: DeviceKind::Desktop }
+        Self { screen, title, last_title: title, kind: DeviceKind::Desktop }
     }
 }
 
@@ -44,9 +46,13 @@ impl Device for Desk {
     }
 
     fn window(&mut self, _: Place) -> Result<WindowAt, DeviceError> {
+        if self.title.is_empty() {
+            return Ok(WindowAt::Nothing);
+        }
         let area = Rect { x: 0, y: 0, width: 320, height: 200 };
         let (app, title) = ("form".to_owned(), self.title.to_owned());
-        Ok(WindowAt::Window(Window { id: 1, app, title, area }))
+        let id = if title.starts_with("Another") { 2 } else { 1 };
+        Ok(WindowAt::Window(Window { id, app, title, area }))
     }
 
     fn perform(&mut self, action: &Action<PixelPoint>) -> Result<(), DeviceError> {
@@ -100,7 +106,7 @@ impl Script {
     fn recorded(mut self, desk: &mut Desk, bindings: &Bindings) -> (String, Vec<String>) {
         let (cancel, mut told) = (CancelFlag::default(), Vec::new());
         let mut quiet = 0;
-        let mut hear = |_: &mut Desk, wait: Duration| {
+        let mut hear = |desk: &mut Desk, wait: Duration| {
             // One look at the screen comes between two things.
             quiet += 1;
             if quiet % 3 != 0 || wait.is_zero() {
@@ -108,6 +114,7 @@ impl Script {
             }
             if self.0.is_empty() {
                 cancel.cancel();
+                desk.title = desk.last_title;
             }
             Ok(self.0.pop_front().into_iter().collect())
         };
@@ -247,8 +254,11 @@ impl crate::Eyes for Reader {
 fn a_name_is_taken_only_if_the_model_finds_its_way_back_by_it() {
     let image = Desk::new("x").observe().unwrap().screenshot.image;
     let mark = Mark { screen: Some(Arc::new(image)), point: OK, window: String::new() };
-    let recording =
-        Recording { device: String::new(), deeds: vec![Deed::Point { verb: "click", mark }] };
+    let recording = Recording {
+        device: String::new(),
+        deeds: vec![Deed::Point { verb: "click", mark }],
+        end: None,
+    };
     let named = |mut eyes: Reader| name_targets(&recording, &mut eyes, |_| {}).unwrap();
     assert_eq!(named(Reader("OK", PixelPoint { x: 55, y: 130 })), [Some("OK".to_owned())]);
     assert_eq!(named(Reader("OK", PixelPoint { x: 55, y: 30 })), [None]);
@@ -263,6 +273,28 @@ fn the_keys_that_end_a_recording_are_not_in_it() {
     let (text, _) = script.recorded(&mut Desk::new("Profile"), &Bindings::default());
     assert_eq!(steps(&text), ["- wait_for: {window: {equals: Profile}}", "- click: OK"]);
     assert_eq!(Key::Named(NamedKey::Ctrl).to_string(), "ctrl");
+}
+
+#[test]
+fn what_has_changed_at_the_end_is_proposed_as_a_check() {
+    let last = |last_title| {
+        let mut desk = Desk { last_title, ..Desk::new("Profile") };
+        let (text, _) = Script::default().click(OK).recorded(&mut desk, &Bindings::default());
+        steps(&text).get(2).map(|step| (*step).to_owned())
+    };
+    let front = "- wait_for: {window: {equals: Saved}}  # a proposal: this was in front at the end";
+    assert_eq!(last("Saved").as_deref(), Some(front));
+    let gone =
+        "- wait_for: {not: {window: {equals: Profile}}}  # a proposal: it was gone at the end";
+    assert_eq!(last("").as_deref(), Some(gone));
+    assert_eq!(last("Another that happens to be there").as_deref(), Some(gone));
+    assert_eq!(last("Profile"), None);
+
+    // The terminal is in front only because the recording was ended in it.
+    let mut desk = Desk { last_title: "xterm", ..Desk::new("Profile") };
+    let script = Script::default().click(OK).key("ctrl+c");
+    let (text, _) = script.recorded(&mut desk, &Bindings::default());
+    assert!(!text.contains("xterm"), "{text}");
 }
 
 #[test]

@@ -61,6 +61,9 @@ pub fn write_recording(
             Deed::Note(text) => draft.comment(text),
         }
     }
+    if let Some(end) = &recording.end {
+        draft.ends(end);
+    }
     draft.save()
 }
 

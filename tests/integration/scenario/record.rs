@@ -145,12 +145,13 @@ fn what_a_person_does_is_recorded_and_does_the_same_again() {
     assert_eq!(form.printed(), "Ada|Oslo & Sød");
     let text = end(&mut recorder, &handsight);
     let steps: Vec<&str> = text.lines().filter(|line| line.starts_with("  - ")).collect();
-    assert_eq!(steps.len(), 6, "{text}");
+    assert_eq!(steps.len(), 7, "{text}");
     assert_eq!(steps[0], "  - wait_for: {window: {equals: Profile}}", "{text}");
     assert!(steps[1].starts_with("  - type: {text: Ada, into: "), "{text}");
     assert!(steps[2].starts_with("  - type: {text: Paris, into: "), "{text}");
     assert_eq!(steps[3], "  - press: ctrl+a", "{text}");
     assert_eq!(steps[4], "  - type: \"Oslo & Sød\"", "{text}");
+    assert!(steps[6].contains("{not: {window: {equals: Profile}}}  # a proposal"), "{text}");
     assert!(handsight.snapshot(&["scenario", "check", "form.yaml"]).starts_with("exit code: 0"));
 
     let again = Form::open(&server, &handsight);

@@ -105,7 +105,8 @@ fn an_old_trace_becomes_a_scenario_and_one_without_success_does_not() {
       - type: {text: Ada, into: First Name}
       - type: {text: Paris, into: City}
       - click: Save
-      # Say here what must be so at the end, such as
+      - wait_for: {not: {app: {equals: Zenity}}}  # a proposal: it was gone at the end
+      # Say here what else must be so at the end, such as
       # - expect: {file: {path: out.txt, text: saved}}
     "#);
     assert!(handsight.dir().join("old.anchors/anchors.yaml").exists());
