@@ -190,6 +190,8 @@ pub enum DeviceKind {
     Fake,
     /// An image file.
     Still,
+    /// A screen of another kind, which a program brings along.
+    Custom,
 }
 
 impl fmt::Display for DeviceKind {
@@ -199,6 +201,7 @@ impl fmt::Display for DeviceKind {
             Self::Android => "android",
             Self::Fake => "fake",
             Self::Still => "still",
+            Self::Custom => "custom",
         })
     }
 }

@@ -12,6 +12,7 @@ mod desktop;
 mod embedded;
 mod engine;
 mod episode;
+mod examples;
 mod fuzz;
 mod grounding;
 mod hostile;
