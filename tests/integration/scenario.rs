@@ -1,6 +1,7 @@
 //! Scenarios, as a user runs them: real windows, the embedded model, and anchors that spare it.
 
 mod anchors;
+mod ci;
 mod cookbook;
 mod many;
 mod record;
