@@ -11,6 +11,7 @@ mod area_fault;
 pub mod desktop;
 pub mod fake;
 pub(crate) mod pause;
+pub mod relay;
 pub mod still;
 
 use std::fmt;
@@ -378,6 +379,17 @@ pub enum DeviceError {
         verb: Verb,
     },
 
+    /// Whoever has the device says that the action failed.
+    #[error("`{verb}` failed on device `{device}`, which is elsewhere: {problem}")]
+    Elsewhere {
+        /// The device's name.
+        device: String,
+        /// The verb of the action.
+        verb: Verb,
+        /// What they say.
+        problem: String,
+    },
+
     /// Input was halted, before the action or in the middle of it; nothing is left pressed.
     #[error("device `{device}` was told to stop: {cause}")]
     Halted {
@@ -470,6 +482,7 @@ impl DeviceError {
             Self::Secret { .. }
             | Self::Clipboard { .. }
             | Self::Invalid { .. }
+            | Self::Elsewhere { .. }
             | Self::Unsupported { .. }
             | Self::Declined { .. }
             | Self::Halted { .. }
@@ -500,7 +513,7 @@ impl DeviceError {
         if let Self::Android(error) = self {
             return error.may_have_been_done();
         }
-        false
+        matches!(self, Self::Elsewhere { .. })
     }
 
     /// Whether no further call to the device can succeed.

@@ -63,6 +63,7 @@ pub use device::desktop::{
 #[cfg(all(feature = "x11", target_os = "linux"))]
 pub use device::desktop::{DesktopListener, Rescue, keep_clipboard};
 pub use device::fake::{FakeDevice, FakeFault, FakeScreen};
+pub use device::relay::{RelayDevice, RelayOptions, Seen};
 pub use device::still::StillDevice;
 pub use device::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind, MissingProtocol};
 pub use fact::{Fact, FactSaid, ViewSaid};

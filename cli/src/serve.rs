@@ -45,6 +45,7 @@ use crate::interrupt::Signals;
 use crate::plugin_http;
 use crate::print::Printer;
 use crate::session_thread::SessionThread;
+pub(crate) use agent::EpisodeRules;
 use body::Memory;
 use error::ApiError;
 use gate::Gate;
@@ -54,7 +55,6 @@ use metrics::Metrics;
 use request::RequestLimits;
 
 /// How the server is run.
-#[derive(Debug)]
 pub(crate) struct ServeOptions {
     pub(crate) addr: SocketAddr,
     /// What requests call the model.
@@ -75,6 +75,8 @@ pub(crate) struct ServeOptions {
     pub(crate) default_max_tokens: usize,
     /// How long running answers may take when the server is asked to stop.
     pub(crate) drain: Duration,
+    /// What goals on devices of clients are pursued under.
+    pub(crate) episodes: EpisodeRules,
 }
 
 /// What a request may cost.
@@ -102,6 +104,8 @@ struct Server {
     printer: Printer,
     /// The device for agents, if there is one.
     agent: Option<Arc<agent::AgentDesk>>,
+    /// Goals on devices of clients.
+    episodes: agent::Episodes,
     /// Becomes true when the server is asked to stop.
     stopping: watch::Receiver<bool>,
     /// Becomes true when answers that still run are to end at once.
@@ -230,6 +234,7 @@ async fn serve(
         () = signals.next() => {}
     }
     abort.send_replace(true);
+    server.episodes.end_all();
     let _ = tokio::time::timeout(FAREWELL, farewell).await;
     Ok(Exit::Done)
 }
@@ -262,6 +267,7 @@ impl Server {
             max_image_pixels: options.max_image_pixels,
             max_total_pixels: options.max_image_pixels.saturating_mul(TOTAL_PIXELS),
         };
+        let episodes = agent::Episodes::new(Arc::clone(&engine), options.episodes);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             name: options.name,
@@ -280,6 +286,7 @@ impl Server {
             metrics: Arc::new(Metrics::new()),
             printer: printer.clone(),
             agent: None,
+            episodes,
             stopping,
             abort,
         }

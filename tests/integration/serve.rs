@@ -57,6 +57,11 @@ impl Server {
         Self { program, addr, binary }
     }
 
+    /// Returns the folder it runs in.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.binary.dir()
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.binary.dir().join("log")).unwrap()
     }

@@ -26,6 +26,8 @@ pub struct ModelOptions {
     /// After a refused reply, tokens are drawn at random instead: the likeliest reply to the same
     /// prompt would be the same one.
     pub sampling: Sampling,
+    /// What the draws after a refused reply begin from.
+    pub seed: u64,
     /// Whether a grammar keeps the reply to the offered actions; off only to compare.
     pub constrained: bool,
     /// Whether a checkpoint that gains by it is asked for the place of a click again, on its own and
@@ -38,6 +40,7 @@ impl Default for ModelOptions {
         Self {
             max_new_tokens: 512,
             sampling: Sampling::Greedy,
+            seed: 0,
             constrained: true,
             grounds_apart: true,
         }
@@ -89,8 +92,8 @@ impl ModelPolicy {
         if attempt == 0 {
             return self.options.sampling;
         }
-        // The seed is the attempt, so that an episode can be repeated exactly.
-        let seed = u64::from(attempt);
+        // Always the same for an attempt, so that an episode can be repeated exactly.
+        let seed = self.options.seed.wrapping_add(u64::from(attempt));
         Sampling::Random { temperature: 0.7, top_p: Some(0.95), top_k: None, seed }
     }
 }

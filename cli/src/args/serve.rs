@@ -78,7 +78,7 @@ pub(crate) struct ServeArgs {
     pub(crate) max_image_pixels: u64,
 
     /// Let agents use this screen, too, at `/agent`: `desktop`, `android`, `android:SERIAL` or
-    /// `still:FILE`; none can if none is named.
+    /// `still:FILE`; if none is named they have to bring their own.
     #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
     pub(crate) device: Option<DeviceArg>,
 

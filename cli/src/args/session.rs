@@ -43,10 +43,9 @@ pub(crate) struct MayArgs {
 }
 
 impl MayArgs {
-    /// Whether anything was said.
-    pub(crate) fn is_given(&self) -> bool {
-        let folders = [&self.scenarios, &self.traces, &self.policy.file, &self.secrets.file];
-        folders.into_iter().any(Option::is_some) || !self.names.is_empty()
+    /// Whether anything was said that makes sense on a device of this process only.
+    pub(crate) fn needs_device(&self) -> bool {
+        self.scenarios.is_some() || self.secrets.file.is_some() || !self.names.is_empty()
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fs_err as fs;
+use handsight_actions::DeviceKind;
 use handsight_agent::PromptProfile;
 use handsight_model::{Engine, SchedulerLimits};
 use handsight_scenarios::LazyModel;
@@ -13,7 +14,7 @@ use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::open;
 use crate::print::Printer;
-use crate::serve::{self, Agents, ServeOptions};
+use crate::serve::{self, Agents, EpisodeRules, ServeOptions};
 use crate::session_thread::SessionThread;
 use crate::settings::Environment;
 
@@ -33,22 +34,27 @@ pub(crate) fn run(
             .with_hint("make `--max-request-memory-mb` at least twice `--max-body-mb`"));
     }
     let file_root = args.allow_file_root.as_deref().map(open_root).transpose()?;
-    if args.device.is_none() && (args.desktop.is_given() || args.may.is_given()) {
+    if args.device.is_none() && (args.desktop.is_given() || args.may.needs_device()) {
         return Err(Failure::bad_input("no device is served to agents".to_owned())
             .with_hint("name one with `--device`, such as `--device desktop`"));
     }
     let target = args.device.map(|device| TargetArgs { device, desktop: args.desktop });
-    let (engine, agents) = match target {
-        Some(target) => {
-            let (name, how) = (&args.model.model, (&args.model.load, &args.model.talk));
-            let (engine, profile) = open::engine_and_profile(name, how, printer, environment)?;
-            let engine = Arc::new(engine);
-            let model = (Arc::clone(&engine), profile, &args.model.talk);
-            let agents = agents((&target, &args.may), model, printer, environment)?;
-            (engine, Some(agents))
-        }
-        None => (Arc::new(open::engine(&args.model, printer, environment)?), None),
+    // What may be done is read first: a model takes a while.
+    let safety = open::policy::read(&args.may.policy, environment)?;
+    let (name, how) = (&args.model.model, (&args.model.load, &args.model.talk));
+    let (engine, profile) = open::engine_and_profile(name, how, printer, environment)?;
+    let engine = Arc::new(engine);
+    let episodes = EpisodeRules {
+        desktop: profile.clone(),
+        phone: open::profile_for(DeviceKind::Android, &args.model.talk, profile.clone()),
+        safety,
+        traces: args.may.traces.clone(),
     };
+    let agents = target.map(|target| {
+        let model = (Arc::clone(&engine), profile, &args.model.talk);
+        agents((&target, &args.may), model, printer, environment)
+    });
+    let agents = agents.transpose()?;
     let (agents, _interrupt) = agents.unzip();
     let name = args.served_name.unwrap_or_else(|| engine.info().name.clone());
     let options = ServeOptions {
@@ -68,6 +74,7 @@ pub(crate) fn run(
         max_image_pixels: args.max_image_pixels,
         default_max_tokens: args.default_max_tokens as usize,
         drain: args.drain,
+        episodes,
     };
     serve::run(engine, agents, options, printer)
 }

@@ -1,7 +1,9 @@
 //! `/agent`: the device that was named with `--device`, for programs that speak HTTP. One session at a time
-//! holds it; each step is a tool of the registry, and runs tell of their steps as server-sent events.
+//! holds it; each step is a tool of the registry, and runs tell of their steps as server-sent events. Whoever
+//! has a device of their own begins an episode instead.
 
 mod desk;
+mod episodes;
 mod events;
 pub(crate) mod openapi;
 
@@ -25,13 +27,15 @@ use super::error::{ApiError, json_response};
 use crate::session_thread::{CallError, SessionThread};
 
 pub(super) use self::desk::Desk as AgentDesk;
+pub(crate) use self::episodes::EpisodeRules;
+pub(super) use self::episodes::Episodes;
 
 /// The most bytes of a request.
 const MAX_BODY: usize = 1 << 20;
 
 type Answer = Result<Response<Body>, ApiError>;
 
-/// Returns what is answered below `/agent`; nothing is where no device was named.
+/// Returns what is answered below `/agent`; where no device was named, episodes on the client's own alone.
 pub(super) fn router() -> Router<Arc<Server>> {
     Router::new()
         .route("/agent/openapi.json", get(document))
@@ -42,6 +46,7 @@ pub(super) fn router() -> Router<Arc<Server>> {
         .route("/agent/sessions/{id}/run/{tool}", post(begin_run))
         .route("/agent/sessions/{id}/runs/{run}", any(run))
         .route("/agent/sessions/{id}/events", get(tell))
+        .merge(episodes::router())
 }
 
 fn desk(server: &Server) -> Result<&Arc<Desk>, ApiError> {
@@ -52,11 +57,8 @@ fn desk(server: &Server) -> Result<&Arc<Desk>, ApiError> {
     server.agent.as_ref().ok_or_else(none)
 }
 
-async fn document(State(server): State<Arc<Server>>) -> Response<Body> {
-    match desk(&server) {
-        Ok(_) => json_response(StatusCode::OK, &openapi::document()),
-        Err(error) => error.into_response(),
-    }
+async fn document() -> Response<Body> {
+    json_response(StatusCode::OK, &openapi::document())
 }
 
 async fn sessions(State(server): State<Arc<Server>>, method: Method) -> Response<Body> {
@@ -214,6 +216,12 @@ fn refusal(error: &CallError) -> ApiError {
 fn not_allowed(method: &Method) -> ApiError {
     let message = format!("Not allowed to {method} here.");
     ApiError::of_status(StatusCode::METHOD_NOT_ALLOWED, message).with_code("method_not_supported")
+}
+
+fn none(what: &str, id: &str) -> ApiError {
+    let id: String = id.chars().take(100).collect();
+    let message = format!("There is no {what} `{id}`, or it has ended.");
+    ApiError::of_status(StatusCode::NOT_FOUND, message).with_code("not_found")
 }
 
 fn empty() -> Response<Body> {

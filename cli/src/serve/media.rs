@@ -223,6 +223,12 @@ impl<'a> Media<'a> {
         Ok(video)
     }
 
+    /// Reads an image that came as base64 alone.
+    pub(super) fn encoded(&mut self, param: &str, base64: &str) -> Result<RgbImage, ApiError> {
+        let bytes = decoded(param, base64)?;
+        self.picture(param, &bytes)
+    }
+
     fn picture(&mut self, param: &str, bytes: &[u8]) -> Result<RgbImage, ApiError> {
         let image = decode("image", bytes, &self.limits())
             .map_err(|error| ApiError::media(param, &error))?;

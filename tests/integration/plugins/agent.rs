@@ -39,11 +39,14 @@ fn a_client_fills_in_a_form_and_hears_of_every_step() {
 #[test]
 fn without_a_device_there_is_no_agent() {
     let served = Server::start(&[]);
-    for path in ["/agent/sessions", "/agent/openapi.json", "/agent/sessions/x/events"] {
+    for path in ["/agent/sessions", "/agent/sessions/x/events"] {
         let reply = served.get(path);
         assert_eq!(reply.status, 404, "{path}");
         assert_eq!(reply.json().unwrap()["error"]["code"], "no_device", "{path}");
     }
+    // Whoever has a device of their own needs none here, and finds out how from the document.
+    assert_eq!(served.get("/agent/openapi.json").status, 200);
+    assert_eq!(served.get("/agent/episodes").json().unwrap(), json!({ "episodes": [] }));
     insta::assert_snapshot!(handsight().snapshot(&["serve", "--scenarios", "."]), @r"
     exit code: 2
     --- stderr ---

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use super::super::error::ApiError;
 use super::super::ids;
 use super::events::Events;
-use super::{refusal, result};
+use super::{none, refusal, result};
 use crate::session_thread::SessionThread;
 
 /// How long a session may do nothing before another may take its place.
@@ -253,10 +253,4 @@ impl Desk {
         })?;
         cancelled.ok_or_else(|| none("run", run))
     }
-}
-
-fn none(what: &str, id: &str) -> ApiError {
-    let id: String = id.chars().take(100).collect();
-    let message = format!("There is no {what} `{id}`, or it has ended.");
-    ApiError::of_status(StatusCode::NOT_FOUND, message).with_code("not_found")
 }

@@ -1,5 +1,7 @@
 //! The document of `/agent`: OpenAPI 3.1, made from the registry. It is committed as `cli/openapi.json`.
 
+mod episodes;
+
 use handsight_scenarios::{Effect, Tool};
 use serde_json::{Map, Value, json};
 
@@ -15,7 +17,9 @@ pub(crate) fn document() -> Value {
             );
         }
     }
+    paths.extend(episodes::paths());
     let mut schemas = shared();
+    schemas.extend(episodes::schemas());
     for tool in Tool::all() {
         schemas.insert(format!("{}Arguments", type_name(tool)), tool.arguments());
         // Those of all actions are the same, and large.
@@ -31,8 +35,9 @@ pub(crate) fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
             "description": "Sees the screen that the server was started with (`handsight serve --device \
-                            …`) and acts on it. One session at a time holds it. All points are pixels of \
-                            the screenshot; a safety policy may refuse an action, with the reason.",
+                            …`) and acts on it; one session at a time holds it. On a screen of your own, \
+                            begin an episode. All points are pixels of the screenshot; a safety policy \
+                            may refuse an action, with the reason.",
         },
         "servers": [{ "url": "http://127.0.0.1:8080" }],
         "security": [{}, { "token": [] }],
@@ -40,6 +45,7 @@ pub(crate) fn document() -> Value {
             { "name": "sessions", "description": "Who holds the device." },
             { "name": "step", "description": "One tool at a time, waited for." },
             { "name": "run", "description": "What takes several steps, in the background." },
+            { "name": "episodes", "description": "Goals on a device of your own." },
         ],
         "paths": paths,
         "components": {
