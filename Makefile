@@ -95,6 +95,12 @@ eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_eval
 	cargo run --release --quiet --package handsight-tests --example embedded_episodes
 
+# AW_PYTHON is the Python of an environment that AndroidWorld is installed in.
+AW_PYTHON := python3
+test-android-world: ## Test the agent of AndroidWorld on the package itself: make test-android-world AW_PYTHON=PYTHON
+	@cd / && $(AW_PYTHON) -c "import android_world" || { echo "name a Python that has AndroidWorld: AW_PYTHON=PYTHON" >&2; exit 2; }
+	cd scenarios/benchmarks && PYTHONPATH=.:tests $(AW_PYTHON) -m unittest discover -s tests
+
 eval-anchors: deps ## Measure what anchors find on screens that changed, and whether they err
 	cargo run --release --quiet --package handsight-tests --example anchor_eval
 
@@ -109,4 +115,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test test-adbd deps bench bench-peers fuzz eval eval-anchors golden doc release
+.PHONY: help demo test test-adbd test-android-world deps bench bench-peers fuzz eval eval-anchors golden doc release

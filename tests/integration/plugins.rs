@@ -1,6 +1,7 @@
 //! What other programs get of a screen: through their own clients, on real windows.
 
 mod agent;
+mod benchmarks;
 mod episodes;
 mod mcp;
 mod robot;
