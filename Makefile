@@ -95,6 +95,9 @@ eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_eval
 	cargo run --release --quiet --package handsight-tests --example embedded_episodes
 
+eval-live: deps ## Measure the embedded checkpoint on the live suite: pages made from seeds, judged by what they say
+	cargo run --release --quiet --package handsight-tests --example live_suite -- $(ARGS)
+
 # AW_PYTHON is the Python of an environment that AndroidWorld is installed in.
 AW_PYTHON := python3
 test-android-world: ## Test the agent of AndroidWorld on the package itself: make test-android-world AW_PYTHON=PYTHON
@@ -115,4 +118,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test test-adbd test-android-world deps bench bench-peers fuzz eval eval-anchors golden doc release
+.PHONY: help demo test test-adbd test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release

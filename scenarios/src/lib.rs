@@ -17,6 +17,7 @@ pub mod draft;
 pub mod eyes;
 mod files;
 mod from_trace;
+pub mod live;
 pub mod record;
 pub mod report;
 pub mod result;

@@ -2,6 +2,7 @@
 //! compared with the goal. And what ends an episode from outside: Ctrl-C, a display that goes away.
 
 mod goals;
+mod live;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -25,6 +25,12 @@ pub(crate) fn is_drawn(value: &serde_json::Value) -> bool {
     FUNCTIONS.iter().any(|name| text.contains(&format!("{name}(")))
 }
 
+/// Returns the number that belongs to a text.
+pub(crate) fn drawn(of: &str) -> u64 {
+    let digest = Sha256::digest(of.as_bytes());
+    u64::from_be_bytes(digest.first_chunk().copied().unwrap_or_default())
+}
+
 /// Lets the expressions of one variable draw.
 pub(super) fn allow_draws(environment: &mut Environment<'_>, seed: u64, variable: &str) {
     let draws = |name: &'static str| {
@@ -33,8 +39,7 @@ pub(super) fn allow_draws(environment: &mut Environment<'_>, seed: u64, variable
         move || {
             let number = count.fetch_add(1, Ordering::SeqCst);
             let of = format!("{seed}/{variable}/{name}/{number}");
-            let digest = Sha256::digest(of.as_bytes());
-            u64::from_be_bytes(digest.first_chunk().copied().unwrap_or_default())
+            drawn(&of)
         }
     };
     let draw = draws("int");
