@@ -1,6 +1,7 @@
 """Runs AndroidWorld's suite with Handsight as the agent: `python -m handsight_android_world --help`."""
 
 import argparse
+import inspect
 import json
 import os
 import sys
@@ -38,10 +39,26 @@ def arguments(args):
 def main(args=None):
     """Runs it; returns the exit status."""
     args = arguments(args)
+    try:
+        return run(args)
+    except ServerError as error:
+        problem, hint = error, "start it with `handsight serve`, and name it with --server"
+    except ImportError as error:
+        problem, hint = error, "install AndroidWorld beside this package, as its README says"
+    print(f"error: {problem}\nhint: {hint}", file=sys.stderr)
+    return 3
+
+
+def run(args):
+    """Runs what was asked for; returns the exit status."""
     # These import AndroidWorld and all it needs, which `--help` does without.
     from android_world import checkpointer as checkpointer_lib
 
     if args.report:
+        # AndroidWorld would make the folder.
+        if not os.path.isdir(args.report):
+            print(f"error: there is no folder `{args.report}`", file=sys.stderr)
+            return 2
         return report(args, checkpointer_lib.IncrementalCheckpointer(args.report).load())
     token = None
     if args.token_file:
@@ -72,7 +89,7 @@ def main(args=None):
         seed=args.task_random_seed,
         tasks=args.tasks.split(",") if args.tasks else None,
         use_identical_params=args.fixed_task_seed,
-        env=env,
+        **({"env": env} if "env" in inspect.signature(suite_utils.create_suite).parameters else {}),
     )
     suite.suite_family = args.suite_family
     pause = MINIWOB_PAUSE if args.suite_family.startswith("miniwob") else None
@@ -104,11 +121,4 @@ def report(args, episodes):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except ServerError as error:
-        print(f"error: {error}\nhint: start it with `handsight serve`, and name it with --server", file=sys.stderr)
-        sys.exit(3)
-    except ImportError as error:
-        print(f"error: {error}\nhint: install AndroidWorld beside this package, as its README says", file=sys.stderr)
-        sys.exit(3)
+    sys.exit(main())

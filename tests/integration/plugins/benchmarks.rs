@@ -53,15 +53,21 @@ fn both_agents_click_what_the_embedded_model_sees() {
 
 #[test]
 fn the_runner_says_what_is_missing() {
-    let output = command(&["-m", "handsight_android_world", "--help"]).output().unwrap();
-    let help = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && help.contains("--standard"), "{help}");
-    let args = ["-m", "handsight_android_world", "--report", "nowhere"];
-    let output = command(&args).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{told}");
-    assert!(
-        told.ends_with("hint: install AndroidWorld beside this package, as its README says\n"),
-        "{told}"
-    );
+    let run = |args: &[&str]| {
+        // Here AndroidWorld is nowhere to be found, not even its double.
+        let mut command = command(&["-m", "handsight_android_world"]);
+        let output = command.env("PYTHONPATH", package()).args(args).output().unwrap();
+        let [out, told] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), out + &told)
+    };
+    let (code, help) = run(&["--help"]);
+    assert!(code == Some(0) && help.contains("--standard"), "{help}");
+    for args in [&["--report", "nowhere"][..], &[]] {
+        let (code, told) = run(args);
+        assert_eq!(code, Some(3), "{told}");
+        let missing = "error: No module named 'android_world'\n\
+                       hint: install AndroidWorld beside this package, as its README says\n";
+        assert_eq!(told, missing);
+    }
 }
