@@ -99,8 +99,14 @@ class Hand:
         return "standard"
 
     def _type(self, action):
-        _check_ascii(action["text"])
-        adb_utils.type_text(action["text"], self.env.controller, timeout_sec=ADB_TIMEOUT)
+        text = action["text"]
+        _check_ascii(text)
+        # Phones refuse to type nothing, which is what AndroidWorld would have them do after a last Enter.
+        words = text.removesuffix("\n")
+        if words:
+            adb_utils.type_text(words, self.env.controller, timeout_sec=ADB_TIMEOUT)
+        if words != text:
+            adb_utils.press_enter_button(self.env.controller)
 
     def _key(self, action):
         codes = [keycode(key) for key in action["keys"]]

@@ -128,7 +128,7 @@ class Agent(unittest.TestCase):
         self.assertEqual({done["how"] for step in results for done in step.data["performed"]}, {"adb"})
         asked = self.env.controller.asked[1:]
         self.assertEqual(asked, [
-            ["type", "a"], ["type", "%s"], ["type", "b"], ["press"], ["type", ""],
+            ["type", "a"], ["type", "%s"], ["type", "b"], ["press"],
             ["shell", "input", "keyevent", "KEYCODE_ENTER"],
             ["shell", "input", "keycombination", "KEYCODE_CTRL_LEFT", "KEYCODE_A"],
             ["shell", "input", "swipe", "1", "2", "3", "4", "500"],

@@ -8,11 +8,15 @@ def issue_generic_request(args, env, timeout_sec=10):
     return env.execute_adb_call(SimpleNamespace(generic=SimpleNamespace(args=list(args)), timeout_sec=timeout_sec))
 
 
+def press_enter_button(env, timeout_sec=10):
+    return env.execute_adb_call(SimpleNamespace(press_button="ENTER", timeout_sec=timeout_sec))
+
+
 def type_text(text, env, timeout_sec=10):
     """Types word by word, a line feed being Enter; what fails is logged and not told."""
     for number, line in enumerate(text.split("\n")):
         if number:
-            env.execute_adb_call(SimpleNamespace(press_button="ENTER", timeout_sec=timeout_sec))
+            press_enter_button(env, timeout_sec)
         for place, word in enumerate(line.split(" ")):
             for piece in (["%s"] if place else []) + [word]:
                 request = SimpleNamespace(input_text=SimpleNamespace(text=piece), timeout_sec=timeout_sec)
