@@ -107,6 +107,20 @@ test-android-world: ## Test the agent of AndroidWorld on the package itself: mak
 eval-anchors: deps ## Measure what anchors find on screens that changed, and whether they err
 	cargo run --release --quiet --package handsight-tests --example anchor_eval
 
+# Screens of Chromium and GTK made anew from a seed, and what drawing them takes.
+BENCHMARK := $(or $(CARGO_TARGET_DIR),target)/benchmark
+BENCHMARK_PACKAGES := chromium xvfb openbox python3-venv python3-gi gir1.2-gtk-3.0 wamerican fonts-dejavu-core \
+  fonts-liberation fonts-noto-core fonts-roboto fonts-open-sans fonts-cantarell fonts-lato fonts-freefont-ttf fonts-inter
+benchmark: ## Make a benchmark of 540 screens, and measure the embedded checkpoint on it
+	@$(MAKE) --no-print-directory install PACKAGES="$(BENCHMARK_PACKAGES)"
+	/usr/bin/python3 -m venv --system-site-packages $(BENCHMARK)/python
+	$(BENCHMARK)/python/bin/pip install --quiet "numpy<2" pillow tokenizers websocket-client
+	$(BENCHMARK)/python/bin/python model/training/make_benchmark.py --out $(BENCHMARK)/screens
+	cargo build --release --quiet --package handsight
+	handsight=$$(realpath $(or $(CARGO_TARGET_DIR),target)/release/handsight); cd $(BENCHMARK) && \
+	  $$handsight eval import screens/items.jsonl --as handsight --name widgets-v1 -o dataset && \
+	  $$handsight eval infer dataset -o run $(ARGS) && $$handsight eval score run && $$handsight eval report run
+
 golden: ## Regenerate the goldens from transformers (needs Python; see model/reference/README.md)
 	python3 -m venv target/reference
 	target/reference/bin/pip install --quiet --requirement model/reference/requirements.txt
@@ -118,4 +132,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test test-adbd test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release
+.PHONY: help demo test test-adbd test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release benchmark

@@ -37,6 +37,7 @@
 
 pub mod agreement;
 pub mod annotate;
+pub mod benchmark_prompt;
 #[cfg(unix)]
 pub mod control;
 pub mod conversation;
@@ -60,6 +61,7 @@ pub mod user;
 pub mod vision_model;
 
 pub use agreement::{Agreement, Reference, Screen};
+pub use benchmark_prompt::{AskOptions, BenchmarkPrompt, BenchmarkPromptError, Counts, RawAnswer};
 pub use conversation::{Conversation, Said};
 pub use document::{Document, read_document};
 pub use episode::{Controls, Episode, EpisodeEvent, EpisodeObserver, EpisodeOptions, run_episode};

@@ -217,14 +217,14 @@ fn place(content: &mut Vec<Part>, picture: Part, task: Option<String>, picture_f
 
 /// What a prompt says of the screen.
 #[derive(Clone, Copy)]
-struct Screen {
-    dialect: Dialect,
-    resolution: Option<[u32; 2]>,
-    frame: Frame,
+pub(crate) struct Screen {
+    pub(crate) dialect: Dialect,
+    pub(crate) resolution: Option<[u32; 2]>,
+    pub(crate) frame: Frame,
 }
 
 impl Screen {
-    fn value(self, hole: Hole) -> Cow<'static, str> {
+    pub(crate) fn value(self, hole: Hole) -> Cow<'static, str> {
         let size = match self.resolution {
             Some([width, height]) => Size { width, height },
             None => self.frame.model,

@@ -43,6 +43,15 @@ pub trait VisionModel: Send + Sync {
         limits: PixelLimits,
     ) -> Result<(u32, u32), ModelError>;
 
+    /// Returns the SHA-256 of its weights in hexadecimal, if they are at hand.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Read`] if a file of them is gone.
+    fn weights_sha256(&self) -> Result<Option<String>, ModelError> {
+        Ok(None)
+    }
+
     /// Whether its vocabulary has the tokens that stand around a box.
     fn has_box_tokens(&self) -> bool {
         false
@@ -123,6 +132,10 @@ impl VisionModel for Engine {
         self.processor().resized_size_within(width, height, limits)
     }
 
+    fn weights_sha256(&self) -> Result<Option<String>, ModelError> {
+        Ok(Some(self.weights_hash()?.to_owned()))
+    }
+
     fn has_box_tokens(&self) -> bool {
         ["<|box_start|>", "<|box_end|>"].iter().all(|token| self.tokenizer().id(token).is_some())
     }
@@ -152,6 +165,10 @@ macro_rules! through {
                 limits: PixelLimits,
             ) -> Result<(u32, u32), ModelError> {
                 (**self).resized_size_within(width, height, limits)
+            }
+
+            fn weights_sha256(&self) -> Result<Option<String>, ModelError> {
+                (**self).weights_sha256()
             }
 
             fn has_box_tokens(&self) -> bool {

@@ -5,6 +5,7 @@ mod bench;
 mod chat;
 mod desktop;
 mod devices;
+mod eval;
 mod ground;
 mod model;
 mod models;
@@ -20,6 +21,10 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use chat::ChatArgs;
 pub(crate) use desktop::DesktopArgs;
 pub(crate) use devices::{DevicesArgs, DevicesCommand, FakeAndroidArgs};
+pub(crate) use eval::{
+    EvalArgs, EvalCommand, EvalCurveArgs, EvalDiffArgs, EvalImportArgs, EvalInferArgs,
+    EvalMergeArgs, EvalReportArgs, EvalScoreArgs, JudgeArgs,
+};
 pub(crate) use ground::GroundArgs;
 pub(crate) use model::{LoadArgs, ModelArgs, Prompt, TalkArgs};
 pub(crate) use models::{
@@ -73,6 +78,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run and check scenarios: steps and checks in a file, replayed without the model.
     Scenario(ScenarioArgs),
+    /// Run public benchmarks: ask once, score by every published rule, report with intervals.
+    Eval(EvalArgs),
     /// Find the things of a description on a picture, or read a document.
     Ground(GroundArgs),
     /// Ask a question about pictures and videos.

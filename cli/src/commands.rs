@@ -8,6 +8,7 @@ mod chat;
 mod control;
 mod devices;
 mod doctor;
+mod eval;
 mod ground;
 mod mcp;
 mod models;
@@ -40,6 +41,7 @@ pub(crate) fn dispatch(
     match command {
         Command::Run(args) => run::run(&args, printer, environment),
         Command::Scenario(args) => scenario::run(&args.command, printer, environment),
+        Command::Eval(args) => eval::run(&args.command, printer, environment),
         Command::Ground(args) => ground::run(&args, printer, environment),
         Command::Ask(args) => ask::run(&args, printer, environment),
         Command::Chat(args) => chat::run(&args, printer, environment),

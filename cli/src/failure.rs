@@ -8,12 +8,14 @@ use handsight_actions::{AdbError, AndroidError, DeviceError, SafetyPolicyError};
 #[cfg(unix)]
 use handsight_agent::control::ControlError;
 use handsight_agent::{
-    AnswerError, EpisodeError, FamilyError, GroundingError, PolicyError, RedecideError,
-    RemoteError, StopReason, TraceError,
+    AnswerError, BenchmarkPromptError, EpisodeError, FamilyError, GroundingError, PolicyError,
+    RedecideError, RemoteError, StopReason, TraceError,
 };
 use handsight_model::ModelError;
 use handsight_model::hub::HubError;
 use handsight_model::media::MediaError;
+use handsight_scenarios::benchmark::import::ImportError;
+use handsight_scenarios::benchmark::{DatasetError, PredictionError};
 use handsight_scenarios::suite::{MergeError, ResultError};
 use handsight_scenarios::{
     AnchorError, DraftError, EyesError, FromTraceError, ReportError, ScenarioError,
@@ -181,6 +183,38 @@ impl From<RedecideError> for Failure {
     fn from(error: RedecideError) -> Self {
         let exit = match &error {
             RedecideError::Policy(error) => exit_of_policy(error),
+            _ => Exit::BadInput,
+        };
+        let hint = error.hint();
+        Self { hint, ..Self::new(exit, error) }
+    }
+}
+
+impl From<BenchmarkPromptError> for Failure {
+    fn from(error: BenchmarkPromptError) -> Self {
+        let hint = error.hint();
+        Self { hint, ..Self::new(Exit::BadInput, error) }
+    }
+}
+
+impl From<DatasetError> for Failure {
+    fn from(error: DatasetError) -> Self {
+        let hint = error.hint();
+        Self { hint, ..Self::new(Exit::BadInput, error) }
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        let hint = error.hint();
+        Self { hint, ..Self::new(Exit::BadInput, error) }
+    }
+}
+
+impl From<PredictionError> for Failure {
+    fn from(error: PredictionError) -> Self {
+        let exit = match &error {
+            PredictionError::Busy { .. } => Exit::Unavailable,
             _ => Exit::BadInput,
         };
         let hint = error.hint();

@@ -55,7 +55,8 @@ class Manifest:
     def write(self) -> None:
         """Write `MANIFEST.toml` and remove goldens nothing makes any more."""
         for path in GOLDEN.iterdir():
-            if path.name not in (*self.entries, "MANIFEST.toml"):
+            # Folders have the goldens of other references, such as `scenarios/reference`.
+            if path.is_file() and path.name not in (*self.entries, "MANIFEST.toml"):
                 path.unlink()
         lines = [
             "# Written by model/reference/dump.py; one table per golden beside this file.",

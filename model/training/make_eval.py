@@ -15,26 +15,13 @@ import random
 from instructions import goal_text, steps, user_text
 from labels import LabelSource, typed_text
 from packing import absent_label
-from pages import page
-from render_chromium import Chromium, to_sample
-from render_gtk import Display, Window, render
+from render_chromium import Chromium
+from render_gtk import Display
+from screens import candidates, picture
 from windows import strip
 
-SIZES = [(320, 240), (360, 280), (420, 340), (480, 360), (560, 420), (640, 400), (640, 480), (640, 480)]
 WANT = {"a": (300, 4), "b": (200, 4), "c": (150, 4)}
 VERB = {"click": "left_click", "double": "double_click", "right": "right_click"}
-
-
-def picture(r, toolkit, set_, chromium, display):
-    labels = LabelSource(r, 1.0 if set_ == "c" else 0.0, 0.0, held=set_ == "c")
-    held = set_ == "b"
-    if toolkit == "gtk":
-        got = render(r, display, Window(r, labels, held, 12))
-    else:
-        w, h = r.choice(SIZES)
-        im, words, widgets = chromium.render(page(r, labels, w, h, held, 12), w, h, 1.0)
-        got = (im, *to_sample(im, words, widgets))
-    return got and got[2] and got
 
 
 def question(r, q, label):
@@ -60,21 +47,17 @@ def main():
         have = absent = 0
         while have < want:
             toolkit = "gtk" if n % 3 == 2 else "chromium"
-            got = picture(r, toolkit, set_, chromium, display)
+            got = picture(r, toolkit, set_ == "c", set_ == "b", chromium, display)
             if not got:
                 continue
             im, words, widgets = got
-            ws = [dict(q, text=" ".join(strip(words[i][0]) for i in q["lab"])) for q in widgets]
-            texts = [q["text"] for q in ws]
-            ok = [q for q in ws if texts.count(q["text"]) == 1 and all(q["text"].split())]
-            if len(ok) < 3 or len(ws) > 12 or not (300 <= im.width <= 640 and 200 <= im.height <= 480):
+            ok = candidates(r, im, words, widgets, kinds, 12)
+            if not ok:
                 continue
-            r.shuffle(ok)
-            ok.sort(key=lambda q: kinds.get(q["kind"], 0) / {"button": 2, "field": 2.5, "combo": 1.5}.get(q["kind"], 1))
             n += 1
             name = f"img/{n:04d}.png"
             im.quantize(256, method=2).save(f"{a.out}/{name}", optimize=True)
-            common = dict(toolkit=toolkit, image=name, width=im.width, height=im.height, n_widgets=len(ws))
+            common = dict(toolkit=toolkit, image=name, width=im.width, height=im.height, n_widgets=len(widgets))
             for q in ok[:each]:
                 kinds[q["kind"]] = kinds.get(q["kind"], 0) + 1
                 goal, verb = question(r, q, q["text"])

@@ -12,6 +12,7 @@
 //! registry of all they can ask for.
 
 pub mod anchor;
+pub mod benchmark;
 pub mod check;
 pub mod draft;
 pub mod eyes;

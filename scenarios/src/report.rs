@@ -1,5 +1,6 @@
 //! Reports: what happened in an episode, for people.
 
+pub mod benchmark;
 pub mod film;
 mod html;
 pub mod pictures;

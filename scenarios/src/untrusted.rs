@@ -4,6 +4,11 @@
 
 use std::path::Path;
 
+use handsight_actions::Size;
+use serde_json::{Map, Value};
+
+use crate::benchmark::import::schema::SCHEMAS;
+use crate::benchmark::{Item, Prediction};
 use crate::report::suite::texts;
 use crate::suite::SuiteResult;
 
@@ -23,4 +28,28 @@ pub fn result(json: &str) -> Result<SuiteResult, String> {
 /// Why there is no report of it.
 pub fn report(suite: &SuiteResult) -> Result<Vec<(&'static str, String)>, String> {
     texts(suite, Path::new("/nowhere")).map(Vec::from).map_err(|error| error.to_string())
+}
+
+/// Reads a record of annotations by every schema, and returns how many take it.
+///
+/// # Errors
+///
+/// That it is no record.
+pub fn annotation(json: &[u8]) -> Result<usize, String> {
+    let fields: Map<String, Value> =
+        serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let size = Size { width: 1280, height: 720 };
+    let targets = SCHEMAS.iter().filter_map(|schema| schema.target(&fields, size).ok());
+    Ok(targets.filter(|target| target.problem().is_none()).count())
+}
+
+/// Reads a line of a dataset and a line of predictions.
+///
+/// # Errors
+///
+/// What is wrong with them.
+pub fn lines(item: &[u8], prediction: &[u8]) -> Result<(Item, Prediction), String> {
+    let item: Item = serde_json::from_slice(item).map_err(|error| error.to_string())?;
+    let prediction = serde_json::from_slice(prediction).map_err(|error| error.to_string())?;
+    item.problem().map_or(Ok((item, prediction)), Err)
 }

@@ -452,3 +452,26 @@ save("gif", "slow", animation(3, delay=65535, disposal=2))
 save("gif", "uneven", animation(2, delay=7) [:-1] + animation(2, delay=65521)[32:])
 save("gif", "single", animation(1))
 save("gif", "part", (FIXTURES / "media/part.gif").read_bytes())
+
+# Benchmarks: records as they are published, lines of ours, and answers as models write them.
+
+for name, record in {
+    "screenspot": dict(img_filename="a.png", bbox=[10, 20, 30, 40], instruction="Save", data_type="text", data_source="shop"),
+    "pro": dict(img_filename="a.png", bbox=[10, 20, 30, 40], instruction="Save", id="x", img_size=[1280, 720], ui_type=["icon", "text"]),
+    "typed": dict(image="a.png", box_type="polygon", box_coordinates=[0, 0, 9, 0, 5, 5], image_size=[1280, 720]),
+    "step": dict(image_path="a.png", result_action_type=4, result_touch_yx="[0.2, 0.3]", result_lift_yx="[0.2, 0.3]", ui_positions="[[0.1, 0.2, 0.3, 0.4]]"),
+    "huge": dict(bbox=[1e308, -1e308, 1e308, 1e308], result_action_type="DUAL_POINT", result_touch_yx=[1e300, 0], result_lift_yx=[0, 1e300]),
+}.items():
+    save("annotation", name, json.dumps(record))
+size = dict(width=1280, height=720)
+item = dict(id="a", image="a.png", image_sha256="00", size=size, instruction="Save", target=dict(box=[1, 2, 3, 4]), tags=dict(ui_type="text"))
+look = dict(raw="[1, 2]", resized=dict(width=1288, height=728), part=dict(x=0, y=0, width=640, height=360))
+save("annotation", "lines", json.dumps(item) + "\n" + json.dumps(dict(run="r", id="a", looks=[look])))
+
+CALL = '<tool_call>\n{"name": "computer_use", "arguments": {"action": "left_click", "coordinate": [12, 34]}}\n</tool_call>'
+for name, raw in {
+    "call": CALL, "torn": CALL[:80], "swipe": CALL.replace('left_click", "coordinate": [12, 34]', 'swipe", "coordinate": [1, 2], "coordinate2": [3, 4]'),
+    "boxes": '```json\n[{"bbox_2d": [1, 2, 3, 4], "label": "x"}]\n```', "tags": "<|box_start|>(1,2),(3,4)<|box_end|> <point>5 6</point>",
+    "words": "x: 50%, y=25. It is at <bbox>1 2 3 4</bbox>", "deep": "[" * 300 + "1, 2" + "]" * 300, "numbers": "1e999, -0.0 99999999999999999999999999 " * 9,
+}.items():
+    save("raw_answer", name, raw)

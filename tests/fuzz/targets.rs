@@ -16,6 +16,7 @@ use handsight_actions::{
     Action, AnswerForm, Dialect, Frame, Key, ModelPoint, Shape, ShapeKind, Size,
     parse_action_with_pointer, print_action, python_json, read_places, told,
 };
+use handsight_agent::Counts;
 use handsight_agent::document::read_document_html;
 use handsight_agent::untrusted as agent;
 use handsight_model::chat::tools::{AnswerSplitter, Piece, split_answer};
@@ -24,6 +25,10 @@ use handsight_model::media::image::{DecodeLimits, decode};
 use handsight_model::media::video::VideoOptions;
 use handsight_model::untrusted as model;
 use handsight_model::{Constraint, untrusted::Grammars};
+use handsight_scenarios::benchmark::answer::{Place, read_place};
+use handsight_scenarios::benchmark::dataset::BoxForm;
+use handsight_scenarios::benchmark::scorer::{Asked, totals};
+use handsight_scenarios::benchmark::{Item, Prediction, Scorer};
 use handsight_scenarios::suite::{RESULT_FILE, merge};
 use handsight_scenarios::untrusted as scenarios;
 use serde_json::{Value, json};
@@ -57,6 +62,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "listing", run: listing, mutations: 4000, memory_mib: 64 },
     Target { name: "result", run: result, mutations: 3000, memory_mib: 64 },
     Target { name: "getevent", run: getevent, mutations: 4000, memory_mib: 64 },
+    Target { name: "annotation", run: annotation, mutations: 4000, memory_mib: 64 },
+    Target { name: "raw_answer", run: raw_answer, mutations: 2000, memory_mib: 64 },
     Target { name: "grammar", run: grammar, mutations: 300, memory_mib: 512 },
     Target { name: "image", run: image, mutations: 3000, memory_mib: 256 },
     Target { name: "gif", run: gif, mutations: 500, memory_mib: 256 },
@@ -263,6 +270,57 @@ pub fn result(bytes: &[u8]) {
             }
             "report.html" => assert_eq!(text.matches("<script").count(), 1, "{text}"),
             _ => {}
+        }
+    }
+}
+
+/// A record of annotations, and lines of a dataset and of predictions.
+pub fn annotation(bytes: &[u8]) {
+    let _ = scenarios::annotation(bytes);
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let (item, prediction) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    if let Ok((item, prediction)) = scenarios::lines(item, prediction) {
+        judge(&item, &prediction);
+    }
+}
+
+/// An answer as a model wrote it, which every scorer reads in its own way.
+///
+/// # Panics
+///
+/// If a place is not a number.
+pub fn raw_answer(bytes: &[u8]) {
+    let raw = String::from_utf8_lossy(bytes);
+    if let Ok(Some([x, y])) = read_place(&raw).map(Place::click) {
+        assert!(x.is_finite() && y.is_finite(), "{raw:?}");
+    }
+    let item = |target| {
+        let size = json!({"width": 1280, "height": 720});
+        json!({"id": "a", "image": "a", "image_sha256": "", "size": size, "instruction": "Save", "target": target})
+    };
+    let step =
+        json!({"step": {"kind": "click", "touch": [0.5, 0.5], "boxes": [[0.4, 0.4, 0.6, 0.6]]}});
+    let polygon = json!({"polygon": [[0, 0], [600, 0], [300, 500]]});
+    let look = json!({"raw": raw, "resized": {"width": 1288, "height": 728}});
+    let prediction = json!({"run": "", "id": "a", "looks": [look]}).to_string();
+    for target in [json!({"box": [10, 20, 400, 300]}), polygon, step, json!("refusal")] {
+        let item = item(target).to_string();
+        let (item, prediction) = scenarios::lines(item.as_bytes(), prediction.as_bytes())
+            .expect("we read what we write");
+        judge(&item, &prediction);
+    }
+}
+
+/// Has all scorers judge an answer, whatever its numbers count.
+fn judge(item: &Item, prediction: &Prediction) {
+    for counts in Counts::ALL {
+        for (calls, boxes) in [(true, BoxForm::Extent), (false, BoxForm::Corners)] {
+            let asked = Asked { counts, boxes, calls, first_look_only: false };
+            for scorer in Scorer::ALL.into_iter().filter(|scorer| scorer.takes(&item.target)) {
+                let judged = scorer.judge(item, prediction, asked);
+                let rows = [(item, &judged)];
+                assert!(totals(scorer, &rows).is_object());
+            }
         }
     }
 }

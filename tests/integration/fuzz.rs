@@ -54,7 +54,8 @@ macro_rules! targets {
 }
 
 targets! {
-    gguf safetensors config tokenizer template tool_calls action places document family reply listing result getevent grammar
+    gguf safetensors config tokenizer template tool_calls action places document family reply listing result getevent annotation raw_answer
+    grammar
     image gif
 }
 

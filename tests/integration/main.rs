@@ -12,6 +12,7 @@ mod desktop;
 mod embedded;
 mod engine;
 mod episode;
+mod eval;
 mod examples;
 mod fuzz;
 mod grounding;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +42,20 @@ const FLAGS: [&str; 18] = [
 const QUIET: Duration = Duration::from_millis(500);
 
 const SCRIPT: &str = include_str!("page.js");
+
+/// Opens a file in a browser without a window and returns what its scripts have made of it.
+///
+/// # Errors
+///
+/// Fails if there is no Chromium.
+pub fn dom_of(file: &Path) -> Result<String> {
+    let profile = TempDir::new()?;
+    let mut command = Command::new("chromium");
+    command.args(FLAGS).args(["--headless", "--virtual-time-budget=5000", "--dump-dom"]);
+    command.arg(format!("--user-data-dir={}", profile.path().display()));
+    let output = command.arg(format!("file://{}", file.display())).output().context("chromium")?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
 
 /// A desktop that programs can be opened on, and what opening one takes.
 pub trait Desktop {

@@ -16,6 +16,7 @@ fn help_lists_the_commands() {
     Commands:
       run         Pursue a goal on a screen
       scenario    Run and check scenarios: steps and checks in a file, replayed without the model
+      eval        Run public benchmarks: ask once, score by every published rule, report with intervals
       ground      Find the things of a description on a picture, or read a document
       ask         Ask a question about pictures and videos
       chat        Talk about pictures and videos, over several turns

@@ -1,11 +1,11 @@
 //! The report of scenarios in a real browser, and films of it.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use fs_err as fs;
 use handsight_actions::{Action, DesktopDevice, DesktopOptions, Device as _, Key, Scope};
 use handsight_tests::binary::Binary;
-use handsight_tests::page::Page;
+use handsight_tests::page::{Page, dom_of};
 use handsight_tests::xserver::XServer;
 use image::codecs::gif::GifDecoder;
 use image::{AnimationDecoder as _, Rgb, RgbImage};
@@ -41,14 +41,7 @@ steps:
 fn a_browser_runs_the_reports_own_script_and_no_other() {
     let handsight = reported();
     let page = handsight.dir().join("out/report.html");
-    let dump = |page: &std::path::Path| {
-        let mut command = Command::new("chromium");
-        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]);
-        command.arg(format!("--user-data-dir={}", handsight.dir().join("browser").display()));
-        command.arg(format!("file://{}", page.display())).stderr(Stdio::null());
-        String::from_utf8(command.output().unwrap().stdout).unwrap()
-    };
-    let shown = dump(&page);
+    let shown = dom_of(&page).unwrap();
     assert!(shown.contains("<html lang=\"en\" class=\"js\">"), "{shown}");
     assert_eq!(shown.matches("type=\"range\"").count(), 2);
     assert_eq!(shown.matches("class=\"compare\"").count(), 2);
@@ -60,7 +53,7 @@ fn a_browser_runs_the_reports_own_script_and_no_other() {
         "<script>document.title = 'owned'</script><img src=x onerror=\"document.title='owned'\">";
     let other = handsight.dir().join("out/other.html");
     fs::write(&other, text.replace("<main>", &format!("{hostile}<main>"))).unwrap();
-    let shown = dump(&other);
+    let shown = dom_of(&other).unwrap();
     assert!(!shown.contains("<title>owned"), "{shown}");
     assert!(shown.contains("class=\"js\""), "{shown}");
 }

@@ -1,0 +1,208 @@
+//! `eval infer`: what a model writes about every item.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use handsight_agent::{AskOptions, BenchmarkPrompt, PromptProfile, VisionModel};
+use handsight_scenarios::benchmark::infer::{Asking, InferOptions, Progress, infer};
+use handsight_scenarios::benchmark::run::{DatasetRef, ModelRef, OWN_PROMPT};
+use handsight_scenarios::benchmark::{Dataset, Run, RunManifest};
+use serde_json::{Map, Value, json};
+
+use crate::args::EvalInferArgs;
+use crate::failure::{Exit, Failure};
+use crate::interrupt::Interrupt;
+use crate::model_spec::ModelSpec;
+use crate::open;
+use crate::print::Printer;
+use crate::settings::Environment;
+
+/// The prompt a released checkpoint is asked with unless another is named.
+const DEFAULT_PROMPT: &str = "qwen-guided";
+
+pub(super) fn run(
+    args: &EvalInferArgs,
+    printer: &Printer,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    let interrupt = Interrupt::listen(printer)?;
+    let dataset = Dataset::open(&args.dataset)?;
+    let spec = ModelSpec::of(&args.model.model, environment)?;
+    let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
+    let asker = Asker {
+        args,
+        dataset: &dataset,
+        model: &*model,
+        by_default: if spec == ModelSpec::Embedded { OWN_PROMPT } else { DEFAULT_PROMPT },
+        concurrency: if matches!(spec, ModelSpec::Remote(_)) { args.concurrency.into() } else { 1 },
+        profile,
+    };
+    if args.sweep_pixels.is_empty() {
+        let (value, exit) =
+            asker.ask(args.model.talk.max_pixels, &args.output, printer, &interrupt)?;
+        printer.result(&value, &text(&value))?;
+        return Ok(exit);
+    }
+    let (mut runs, mut worst) = (Vec::new(), Exit::Done);
+    for &budget in &args.sweep_pixels {
+        let folder = args.output.join(format!("pixels-{budget:09}"));
+        let (value, exit) = asker.ask(Some(budget), &folder, printer, &interrupt)?;
+        if !printer.json() {
+            printer.note(&text(&value));
+        }
+        runs.push(value);
+        worst = if exit == Exit::Done { worst } else { exit };
+    }
+    let next = format!("handsight eval curve {}", args.output.display());
+    printer.result(
+        &json!({"runs": runs}),
+        &format!("{} runs; compare them with `{next}`", runs.len()),
+    )?;
+    Ok(worst)
+}
+
+fn text(value: &Value) -> String {
+    let word =
+        |key: &str| value[key].as_str().map_or_else(|| value[key].to_string(), str::to_owned);
+    format!(
+        "run {}: {} of {} items, {} errors, in {}",
+        word("run"),
+        word("done"),
+        word("items"),
+        word("errors"),
+        word("folder")
+    )
+}
+
+/// A model, and the items it is asked about.
+struct Asker<'a> {
+    args: &'a EvalInferArgs,
+    dataset: &'a Dataset,
+    model: &'a dyn VisionModel,
+    profile: PromptProfile,
+    by_default: &'static str,
+    concurrency: usize,
+}
+
+impl Asker<'_> {
+    /// Returns how the model is asked within a budget of pixels.
+    fn asking(&self, max_pixels: Option<u64>) -> Result<Asking, Failure> {
+        let args = self.args;
+        match args.ask.as_deref().unwrap_or(self.by_default) {
+            OWN_PROMPT if args.zoom.is_some() => {
+                Err(Failure::bad_input("`handsight` looks closer by itself".to_owned())
+                    .with_hint("leave out `--zoom`, or name another prompt with `--ask`"))
+            }
+            OWN_PROMPT => Ok(Asking::Own(self.profile.clone().with_max_pixels(max_pixels))),
+            name => Ok(Asking::Published {
+                prompt: BenchmarkPrompt::open(name)?,
+                options: AskOptions {
+                    min_pixels: args.min_pixels,
+                    max_pixels,
+                    repetition_penalty: args.repetition_penalty,
+                    max_new_tokens: args.max_tokens as usize,
+                },
+                zoom: args.zoom,
+            }),
+        }
+    }
+
+    /// Asks about all items that are not done yet, and returns what the run has come to.
+    fn ask(
+        &self,
+        max_pixels: Option<u64>,
+        folder: &Path,
+        printer: &Printer,
+        interrupt: &Interrupt,
+    ) -> Result<(Value, Exit), Failure> {
+        let asking = self.asking(max_pixels)?;
+        let run = Run::begin(folder, manifest(self.args, self.dataset, self.model, &asking)?)?;
+        let options = InferOptions {
+            shard: self.args.shard,
+            retry_errors: self.args.retry_errors,
+            concurrency: self.concurrency,
+        };
+        let spinner = printer.spinner("asking");
+        let start = Instant::now();
+        let first = Mutex::new(None);
+        let on_item = |progress: Progress, _: &_| {
+            // The speed of this run alone: what was done before took no time of it.
+            let before = *first
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(progress.done.saturating_sub(1));
+            let each = start.elapsed() / u32::try_from(progress.done - before).unwrap_or(1).max(1);
+            let left = each * u32::try_from(progress.of - progress.done).unwrap_or(u32::MAX);
+            spinner.message(format!(
+                "{} of {}, {:.1} s each, {} min left, {} errors",
+                progress.done,
+                progress.of,
+                each.as_secs_f64(),
+                left.as_secs().div_ceil(60),
+                progress.errors
+            ));
+        };
+        let with = (self.model, &asking);
+        let asked = infer((&run, self.dataset), with, &options, &interrupt.cancel, &on_item);
+        drop(spinner);
+        let progress = asked?;
+        if progress.done < progress.of {
+            let done = format!("{} of {} items are done", progress.done, progress.of);
+            return Err(Failure::interrupted()
+                .with_hint(format!("{done}; the same command goes on where it was")));
+        }
+        let value = json!({
+            "run": run.manifest.id(), "folder": run.folder, "items": progress.of,
+            "done": progress.done, "errors": progress.errors,
+        });
+        Ok((value, if progress.errors > 0 { Exit::NotAchieved } else { Exit::Done }))
+    }
+}
+
+fn manifest(
+    args: &EvalInferArgs,
+    dataset: &Dataset,
+    model: &dyn VisionModel,
+    asking: &Asking,
+) -> Result<RunManifest, Failure> {
+    let card = model.card();
+    let limit = args.limit.map_or(usize::MAX, |limit| limit as usize);
+    let folder = fs_err::canonicalize(&dataset.folder)
+        .map_err(|error| Failure::new(Exit::BadInput, error))?;
+    let dataset = DatasetRef {
+        name: dataset.info.name.clone(),
+        sha256: dataset.info.sha256.clone(),
+        items: dataset.items.len().min(limit),
+        folder,
+    };
+    let model_ref = ModelRef {
+        name: card.name,
+        sha256: model.weights_sha256()?,
+        parameters: card.parameters,
+        loaded: loaded(args),
+    };
+    let frames = asking.frames(model)?;
+    Ok(RunManifest::new(
+        dataset,
+        model_ref,
+        asking.prompt(),
+        asking.options(),
+        frames,
+        asking.zoom(),
+    ))
+}
+
+/// Returns how the model was loaded, as far as its answers depend on it.
+fn loaded(args: &EvalInferArgs) -> Map<String, Value> {
+    let load = &args.model.load;
+    let mut loaded = Map::new();
+    let mut say = |name: &str, value: Option<String>| {
+        loaded.insert(name.to_owned(), value.unwrap_or_else(|| "as stored".to_owned()).into());
+    };
+    say("compute", Some(format!("{:?}", load.compute)));
+    say("dtype", load.dtype.map(|dtype| format!("{dtype:?}").to_lowercase()));
+    say("quantize", load.quantize.map(|to| format!("{to:?}").to_lowercase()));
+    loaded.insert("exact".to_owned(), load.exact.into());
+    loaded
+}

@@ -1,0 +1,211 @@
+//! From what a set is published as to a [`Dataset`](super::Dataset): every record becomes an item or a
+//! problem with its place, and nothing is left out in silence.
+
+pub mod check;
+mod pictures;
+mod records;
+pub mod schema;
+mod step;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use handsight_agent::CancelFlag;
+
+use self::check::Check;
+pub use self::check::Finding;
+use self::pictures::Pictures;
+use self::records::Records;
+use self::schema::Schema;
+pub(super) use self::step::TAP;
+use super::dataset::{Dataset, DatasetError, DatasetInfo};
+
+/// As many problems as are told one by one.
+const MAX_TOLD: usize = 20;
+
+/// How a set is imported.
+#[derive(Clone, Debug)]
+pub struct ImportOptions {
+    /// What the annotations are read as.
+    pub schema: &'static Schema,
+    /// The name it is to have; by default the schema's.
+    pub name: Option<String>,
+    /// The folder of the pictures; by default that of the annotations.
+    pub images: Option<PathBuf>,
+    /// Whether items that cannot be judged are left out, and named, instead of ending the import.
+    pub drop_broken: bool,
+}
+
+/// Why a set was not imported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// There is nothing to read.
+    #[error("`{}` has no {what}", path.display())]
+    Nothing {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// A file is not of its kind, or of a kind that is not read.
+    #[error("`{}` cannot be read: {problem}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// Some items cannot be judged.
+    #[error("{} of {items} items cannot be judged", problems.len())]
+    Broken {
+        /// How many there are in all.
+        items: usize,
+        /// What is wrong, each with its place.
+        problems: Vec<Finding>,
+    },
+    /// The user stopped it.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl From<std::io::Error> for ImportError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Dataset(error.into())
+    }
+}
+
+impl From<super::lines::LineError> for ImportError {
+    fn from(error: super::lines::LineError) -> Self {
+        Self::Dataset(error.into())
+    }
+}
+
+impl ImportError {
+    /// Returns what the user can do about it, if anything.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Dataset(error) => error.hint(),
+            Self::Nothing { .. } => Some(
+                "name .json, .jsonl, .tsv or .parquet files (.gz too), or a folder with them"
+                    .to_owned(),
+            ),
+            Self::Broken { .. } => Some(
+                "choose the schema with `--as` that the annotations are written in, or leave them out \
+                 with `--drop-broken`, which the dataset then says"
+                    .to_owned(),
+            ),
+            Self::Unreadable { .. } | Self::Cancelled => None,
+        }
+    }
+
+    /// Returns the details that stand below the message, the first of them.
+    pub fn details(&self) -> Vec<String> {
+        let Self::Broken { problems, .. } = self else { return Vec::new() };
+        let mut lines: Vec<_> = problems.iter().take(MAX_TOLD).map(ToString::to_string).collect();
+        if problems.len() > MAX_TOLD {
+            lines.push(format!("and {} more", problems.len() - MAX_TOLD));
+        }
+        lines
+    }
+}
+
+/// Reads annotations, checks them against their pictures, and writes a dataset to `out` unless it is
+/// `None`; `on_item` is told how many were read.
+///
+/// # Errors
+///
+/// [`ImportError`]; nothing is written then.
+pub fn import(
+    sources: &[PathBuf],
+    out: Option<&Path>,
+    options: &ImportOptions,
+    cancel: &CancelFlag,
+    on_item: &mut dyn FnMut(usize),
+) -> Result<Check, ImportError> {
+    let schema = options.schema;
+    let files = annotation_files(sources)?;
+    let beside = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+    let images = options.images.clone().unwrap_or_else(|| beside.to_owned());
+    let mut pictures = Pictures::new(images, out.map(Path::to_owned));
+    let mut check = Check::new(schema);
+    let mut items = Vec::new();
+    let mut ids = HashSet::new();
+    for file in &files {
+        for (number, record) in Records::open(file)?.enumerate() {
+            if cancel.is_cancelled() {
+                return Err(ImportError::Cancelled);
+            }
+            let record = record?;
+            let place = record.place.clone();
+            match schema.item(record, file, number, &mut pictures) {
+                Err(problem) => check.broken(place, None, problem),
+                Ok(item) => {
+                    let problem = item.problem().or_else(|| {
+                        let twice = !ids.insert(item.id.clone());
+                        twice.then(|| "another item has the same id".to_owned())
+                    });
+                    if let Some(problem) = problem {
+                        check.broken(place, Some(item.id), problem);
+                    } else {
+                        check.item(&place, &item);
+                        items.push(item);
+                    }
+                }
+            }
+            on_item(items.len());
+        }
+    }
+    let check = check.finish();
+    if items.is_empty() && check.broken.is_empty() {
+        let path = files.into_iter().next().unwrap_or_default();
+        return Err(ImportError::Nothing { path, what: "items" });
+    }
+    if let Some(out) = out {
+        if !check.broken.is_empty() && !options.drop_broken {
+            let items = items.len() + check.broken.len();
+            return Err(ImportError::Broken { items, problems: check.broken });
+        }
+        let dropped = check.broken.iter().map(Finding::name).collect();
+        let info = DatasetInfo {
+            format: 0,
+            name: options.name.clone().unwrap_or_else(|| schema.name.to_owned()),
+            schema: schema.name.to_owned(),
+            boxes: schema.boxes.form(),
+            images: pictures.root(),
+            items: 0,
+            sha256: String::new(),
+            dropped,
+        };
+        Dataset::write(out, info, &items)?;
+    }
+    Ok(check)
+}
+
+/// Returns the files with annotations, those of folders in the order of their names.
+fn annotation_files(sources: &[PathBuf]) -> Result<Vec<PathBuf>, ImportError> {
+    let mut files = Vec::new();
+    for source in sources {
+        if !source.is_dir() {
+            files.push(source.clone());
+            continue;
+        }
+        let mut found = Vec::new();
+        for entry in fs_err::read_dir(source)? {
+            let path = entry?.path();
+            if path.is_file() && records::Kind::of(&path).is_some() {
+                found.push(path);
+            }
+        }
+        if found.is_empty() {
+            let what = "annotations";
+            return Err(ImportError::Nothing { path: source.clone(), what });
+        }
+        found.sort();
+        files.append(&mut found);
+    }
+    Ok(files)
+}
