@@ -48,7 +48,8 @@ type Sides = (u32, u32);
 ///
 /// # Source
 ///
-/// huggingface/transformers 4.57, `models/qwen2_vl/image_processing_qwen2_vl.py`, run on these sizes.
+/// The formula of huggingface/transformers 4.49, `models/qwen2_vl/image_processing_qwen2_vl.py`, in Python;
+/// what that library itself makes of thousands of sizes is in the goldens of `model/reference`.
 const SIZES: &[(Sides, (u64, u64), Sides)] = &[
     ((1280, 720), (3136, 12_845_056), (1288, 728)),
     ((1920, 1080), (3136, 12_845_056), (1932, 1092)),

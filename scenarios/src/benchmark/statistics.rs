@@ -2,6 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
+/// Fewer groups than this say nothing of how groups differ.
+const FEWEST_GROUPS: usize = 10;
+
 /// How often a bootstrap draws.
 const DRAWS: u32 = 2000;
 
@@ -27,7 +30,7 @@ pub fn mcnemar_exact(only_a: u32, only_b: u32) -> f64 {
 }
 
 /// Returns the 95 % interval of a mean over groups that were drawn whole, as the items of one picture are:
-/// each group has its sum and its count.
+/// each group has its sum and its count. `None` of fewer than ten groups.
 ///
 /// The draws are the same for the same groups everywhere.
 ///
@@ -36,7 +39,7 @@ pub fn mcnemar_exact(only_a: u32, only_b: u32) -> f64 {
 /// B. Efron, R. Tibshirani, "An Introduction to the Bootstrap" (1993), the percentile interval over
 /// clusters.
 pub fn bootstrap_95(groups: &[(f64, u32)]) -> Option<(f64, f64)> {
-    if groups.is_empty() {
+    if groups.len() < FEWEST_GROUPS {
         return None;
     }
     let mut random = Random::new(groups.len());
