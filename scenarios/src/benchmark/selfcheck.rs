@@ -49,7 +49,7 @@ type Sides = (u32, u32);
 /// # Source
 ///
 /// The formula of huggingface/transformers 4.49, `models/qwen2_vl/image_processing_qwen2_vl.py`, in Python;
-/// what that library itself makes of thousands of sizes is in the goldens of `model/reference`.
+/// what that library itself makes of other sizes is in the goldens of `model/reference`.
 const SIZES: &[(Sides, (u64, u64), Sides)] = &[
     ((1280, 720), (3136, 12_845_056), (1288, 728)),
     ((1920, 1080), (3136, 12_845_056), (1932, 1092)),
