@@ -214,7 +214,9 @@ impl From<ImportError> for Failure {
 impl From<PredictionError> for Failure {
     fn from(error: PredictionError) -> Self {
         let exit = match &error {
-            PredictionError::Busy { .. } => Exit::Unavailable,
+            PredictionError::Busy { .. } | PredictionError::TooManyErrors { .. } => {
+                Exit::Unavailable
+            }
             _ => Exit::BadInput,
         };
         let hint = error.hint();

@@ -30,6 +30,9 @@ use crate::suite::Shard;
 /// The most requests under way at once.
 pub const MAX_CONCURRENCY: usize = 256;
 
+/// After so many errors in a row it is not the items' fault.
+pub const MAX_ERRORS_IN_A_ROW: usize = 25;
+
 /// The shortest side of a closer look, in pixels.
 const MIN_PART: u32 = 56;
 
@@ -129,8 +132,9 @@ pub struct Progress {
 ///
 /// # Errors
 ///
-/// [`PredictionError`] if the files of the run cannot be used. That there is no answer to an item is
-/// written down and no error here; a run that `cancel` stops keeps what it has.
+/// [`PredictionError`] if the files of the run cannot be used, or too many items in a row end in an error.
+/// That there is no answer to an item is written down and no error here; a run that `cancel` stops keeps
+/// what it has.
 pub fn infer(
     (run, dataset): (&Run, &Dataset),
     (model, asking): (&dyn VisionModel, &Asking),
@@ -158,7 +162,8 @@ pub fn infer(
     let n_open: usize = open.iter().map(Vec::len).sum();
     let errors = there.values().filter(|prediction| prediction.error.is_some()).count();
     let progress = Progress { of, done: of - n_open, errors };
-    let shared = Mutex::new((log, &mut there, progress, None));
+    let mut in_a_row = 0;
+    let shared = Mutex::new((log, &mut there, progress, &mut in_a_row, None));
     let next = AtomicUsize::new(0);
     let id = run.manifest.id();
     let work = || {
@@ -177,17 +182,24 @@ pub fn infer(
                 let (prediction, mut timing) = predict(&id, item, answer);
                 timing.total_ms = start.elapsed().as_secs_f64() * 1000.0;
                 let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                let (log, there, progress, failed) = &mut *shared;
+                let (log, there, progress, in_a_row, failed) = &mut *shared;
                 if failed.is_some() {
                     return;
                 }
                 if let Err(error) = log.add(&prediction, &timing) {
-                    *failed = Some(error);
+                    *failed = Some(error.into());
                     return;
                 }
                 progress.done += 1;
                 progress.errors += usize::from(prediction.error.is_some());
                 on_item(*progress, &prediction);
+                **in_a_row = if prediction.error.is_some() { **in_a_row + 1 } else { 0 };
+                if let Some(last) = &prediction.error
+                    && **in_a_row >= MAX_ERRORS_IN_A_ROW
+                {
+                    let (count, last) = (**in_a_row, last.clone());
+                    *failed = Some(PredictionError::TooManyErrors { count, last });
+                }
                 there.insert(at, prediction);
             }
         }
@@ -198,10 +210,10 @@ pub fn infer(
         }
         work();
     });
-    let (log, there, progress, failed) =
+    let (log, there, progress, _, failed) =
         shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = failed {
-        return Err(error.into());
+        return Err(error);
     }
     let errors = there.values().filter(|prediction| prediction.error.is_some()).count();
     let progress = Progress { errors, ..progress };

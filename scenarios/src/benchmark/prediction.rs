@@ -137,6 +137,14 @@ pub enum PredictionError {
         /// The folder.
         folder: PathBuf,
     },
+    /// It is not the items' fault that there are no answers.
+    #[error("{count} items in a row ended in an error, the last: {last}")]
+    TooManyErrors {
+        /// How many.
+        count: usize,
+        /// Why the last of them did.
+        last: String,
+    },
     /// The dataset is not the one that was asked about.
     #[error("run {run} is about other items than the dataset `{}` has", folder.display())]
     AnotherDataset {
@@ -157,6 +165,9 @@ impl PredictionError {
                 Some("give the new run a folder of its own, or ask as the first one did".to_owned())
             }
             Self::Busy { .. } => Some("wait for it, or end it".to_owned()),
+            Self::TooManyErrors { .. } => {
+                Some("mend that, and go on with the same command and `--retry-errors`".to_owned())
+            }
             Self::AnotherDataset { .. } => {
                 Some("name the dataset that was asked about with `--dataset`".to_owned())
             }

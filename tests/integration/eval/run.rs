@@ -268,3 +268,20 @@ fn a_sweep_of_pixel_budgets_becomes_a_curve() {
     assert!(points[0].1 < points[2].1, "{points:?}");
     assert!(fs::read_to_string(&page).unwrap().contains("6272 pixels"));
 }
+
+#[test]
+fn what_is_not_the_items_fault_ends_the_run() {
+    let folder = TempDir::new().unwrap();
+    let file = own_set(folder.path(), 40);
+    let (dataset, run) = (folder.path().join("dataset"), folder.path().join("run"));
+    ok(&eval(&["import", path(&file), "--as", "handsight", "-o", path(&dataset)])
+        .output()
+        .unwrap());
+    fs::rename(folder.path().join("img"), folder.path().join("elsewhere")).unwrap();
+    let args = ["infer", path(&dataset), "-o", path(&run)];
+    let output = eval(&args).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("25 items in a row ended in an error, the last: "), "{stderr}");
+    assert_eq!(predictions(&run).lines().count(), 25);
+}
