@@ -96,7 +96,7 @@ eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_episodes
 
 eval-live: deps ## Measure the embedded checkpoint on the live suite: pages made from seeds, judged by what they say
-	cargo run --release --quiet --package handsight-tests --example live_suite -- $(ARGS)
+	cargo run --release --quiet --package handsight -- eval live $(ARGS)
 
 # AW_PYTHON is the Python of an environment that AndroidWorld is installed in.
 AW_PYTHON := python3

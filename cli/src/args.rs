@@ -23,7 +23,7 @@ pub(crate) use desktop::DesktopArgs;
 pub(crate) use devices::{DevicesArgs, DevicesCommand, FakeAndroidArgs};
 pub(crate) use eval::{
     EvalArgs, EvalCommand, EvalCurveArgs, EvalDiffArgs, EvalImportArgs, EvalInferArgs,
-    EvalMergeArgs, EvalReportArgs, EvalScoreArgs, JudgeArgs,
+    EvalLiveArgs, EvalMergeArgs, EvalReportArgs, EvalScoreArgs, JudgeArgs,
 };
 pub(crate) use ground::GroundArgs;
 pub(crate) use model::{LoadArgs, ModelArgs, Prompt, TalkArgs};

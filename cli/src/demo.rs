@@ -3,25 +3,18 @@
 //!
 //! Where there is no display it starts a virtual one, and where there is one it asks first.
 
-mod program;
 mod script;
-#[cfg(target_os = "linux")]
-mod virtual_display;
 mod window;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use handsight_actions::{DesktopDevice, DesktopOptions, Device};
-use handsight_agent::settle::observe_still;
 use handsight_agent::{
-    Controls, Episode, EpisodeOptions, ModelOptions, ModelPolicy, SettleOptions, TraceRecorder,
-    run_episode,
+    Controls, Episode, EpisodeOptions, ModelOptions, ModelPolicy, TraceRecorder, run_episode,
 };
 use handsight_scenarios::{CheckResult, write_report};
 use serde_json::json;
 
-use self::program::Program;
 use self::window::{Case, OpenWindow};
 use crate::args::{DemoArgs, DemoWindow};
 use crate::failure::{Exit, Failure};
@@ -30,12 +23,10 @@ use crate::live::{self, Live};
 use crate::open;
 use crate::print::{Printer, Style};
 use crate::settings::Environment;
+use crate::stage::{self, Program};
 
 /// Where demos are recorded unless a folder is named.
 const RUNS: &str = "handsight-runs";
-
-/// How long a window may take to open.
-const OPENING: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(
     args: &DemoArgs,
@@ -169,20 +160,12 @@ impl Stage {
         Self::set_virtual(printer, interrupt)
     }
 
-    #[cfg(target_os = "linux")]
     fn set_virtual(printer: &Printer, interrupt: &Interrupt) -> Result<Self, Failure> {
         let spinner = printer.spinner("starting a virtual display");
-        let (display, programs) = virtual_display::start(interrupt)?;
+        let (display, programs) = stage::virtual_display(interrupt)?;
         drop(spinner);
         printer.note(&printer.paint(Style::Dim, &format!("virtual display {display}")));
         Ok(Self { display, _programs: programs })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn set_virtual(_: &Printer, _: &Interrupt) -> Result<Self, Failure> {
-        let message = "there is no virtual display on this system".to_owned();
-        Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
-            .with_hint("run the demo in a terminal and agree to use your own screen"))
     }
 }
 
@@ -194,21 +177,6 @@ fn open_window(
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> Result<OpenWindow, Failure> {
-    let spinner = printer.spinner("opening a window");
-    let before = device.observe()?.screenshot.fingerprint();
-    let window = case.open(&stage.display, interrupt)?;
-    let settle = SettleOptions { quiet: Duration::from_millis(500), ..SettleOptions::default() };
-    let start = Instant::now();
-    while start.elapsed() < OPENING {
-        interrupt.check()?;
-        let settled = observe_still(device, &settle, &interrupt.cancel)?;
-        if settled.still && settled.observation.screenshot.fingerprint() != before {
-            drop(spinner);
-            return Ok(window);
-        }
-    }
-    let message =
-        format!("the window of {} did not open within {} s", case.name, OPENING.as_secs());
-    Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
-        .with_hint("`handsight doctor` tests the display"))
+    let _spinner = printer.spinner("opening a window");
+    stage::opened(case.name, device, interrupt, || case.open(&stage.display, interrupt))
 }

@@ -21,6 +21,7 @@ mod robot;
 mod serve;
 mod session_thread;
 mod settings;
+mod stage;
 #[cfg(target_os = "linux")]
 mod watchdog;
 

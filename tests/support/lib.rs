@@ -12,7 +12,6 @@ pub mod fuzz;
 pub mod golden;
 pub mod http;
 pub mod hub_server;
-pub mod live;
 pub mod page;
 pub mod program;
 pub mod random_checkpoint;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use handsight_scenarios::benchmark::Scorer;
 use handsight_scenarios::benchmark::import::schema::{SCHEMAS, Schema};
+use handsight_scenarios::live::Family as LiveFamily;
 use handsight_scenarios::suite::Shard;
 
 use super::ModelArgs;
@@ -33,6 +34,9 @@ pub(crate) enum EvalCommand {
     Curve(EvalCurveArgs),
     /// Make one run of the parts that were asked with `--shard`.
     Merge(EvalMergeArgs),
+    /// Play small pages that are made from seeds, in a browser on a display of their own, judged by what the
+    /// page says happened.
+    Live(Box<EvalLiveArgs>),
     /// Check this build against known answers; takes a moment and no weights.
     Selfcheck,
     /// List the schemas, prompts and scorers there are.
@@ -208,6 +212,37 @@ pub(crate) struct EvalDiffArgs {
     pub(crate) max_regress: Option<f64>,
 }
 
+/// `eval live`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalLiveArgs {
+    /// How many tasks of each family.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) seeds: u32,
+
+    /// The seed of the first task.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) from: u32,
+
+    /// The families: form, check, radio, tabs, menu, search, list, dialog; by default all.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = parse_live_family)]
+    pub(crate) only: Vec<LiveFamily>,
+
+    /// The most steps of an episode.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) max_steps: u32,
+
+    /// Keep a trace of every episode in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) traces: Option<PathBuf>,
+
+    /// Exit with 1 if fewer goals than this share are reached, 0 to 1.
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(crate) min_acc: Option<f64>,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+}
+
 /// `eval curve`.
 #[derive(Debug, Args)]
 pub(crate) struct EvalCurveArgs {
@@ -238,6 +273,13 @@ pub(crate) struct EvalMergeArgs {
     /// The dataset, if it is not where it was when the parts were made.
     #[arg(long, value_name = "DATASET")]
     pub(crate) dataset: Option<PathBuf>,
+}
+
+fn parse_live_family(name: &str) -> Result<LiveFamily, String> {
+    LiveFamily::ALL.into_iter().find(|family| family.as_str() == name).ok_or_else(|| {
+        let names = LiveFamily::ALL.map(LiveFamily::as_str).join(", ");
+        format!("there is no family `{name}`; they are {names}")
+    })
 }
 
 fn parse_schema(name: &str) -> Result<&'static Schema, String> {

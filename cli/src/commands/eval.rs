@@ -4,6 +4,7 @@ mod import;
 mod infer;
 mod judge;
 mod list;
+mod live;
 
 use handsight_model::Engine;
 use handsight_scenarios::benchmark::selfcheck::selfcheck;
@@ -26,6 +27,7 @@ pub(crate) fn run(
         EvalCommand::Diff(args) => judge::diff(args, printer),
         EvalCommand::Curve(args) => judge::curve(args, printer),
         EvalCommand::Merge(args) => judge::merge(args, printer),
+        EvalCommand::Live(args) => live::run(args, printer, environment),
         EvalCommand::Selfcheck => check(printer),
         EvalCommand::List => list::run(printer),
     }

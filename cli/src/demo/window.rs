@@ -1,21 +1,20 @@
 //! The windows of the demo: how to open one, what to do in it, and how to ask it what was done.
 
-mod page;
-
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use handsight_agent::CancelFlag;
 use handsight_agent::settle::pause;
 
-use self::page::Page;
-use super::program::Program;
 use crate::args::DemoWindow;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::stage::{Page, Program, browser, on_display};
 
 /// How long a window may take to close, or to send a form, after the last action.
 const CLOSING: Duration = Duration::from_secs(3);
+
+/// The page that is filled in.
+const FORM: &str = include_str!("window/form.html");
 
 /// What is said of a window that gave no outcome.
 const NOTHING: &str = "no outcome: the window was not finished";
@@ -59,18 +58,9 @@ static CHROMIUM: Case = Case {
 impl Case {
     /// Opens the window.
     pub(super) fn open(&self, display: &str, interrupt: &Interrupt) -> Result<OpenWindow, Failure> {
-        let on_display = |program: &str| {
-            let mut command = Command::new(program);
-            command
-                .env("DISPLAY", display)
-                .env("GDK_BACKEND", "x11")
-                .env("NO_AT_BRIDGE", "1")
-                .env_remove("WAYLAND_DISPLAY");
-            command
-        };
         match self.kind {
             DemoWindow::Zenity => {
-                let mut command = on_display("zenity");
+                let mut command = on_display("zenity", display);
                 command.args(["--forms", "--title=Profile", "--text=New Member"]);
                 command.args(["--add-entry=First Name", "--add-entry=City"]);
                 command.args(["--ok-label=Save", "--cancel-label=Cancel"]);
@@ -79,12 +69,8 @@ impl Case {
                 Ok(OpenWindow::Form(Program::start(&mut command, "zenity", interrupt)?))
             }
             DemoWindow::Chromium => {
-                let page = Page::serve()?;
-                let mut command = on_display("chromium");
-                command.args(page::CHROMIUM_FLAGS);
-                command.arg(format!("--user-data-dir={}", page.profile().display()));
-                command.arg(format!("--app={}", page.address()));
-                let browser = Program::start(&mut command, "chromium", interrupt)?;
+                let page = Page::serve(FORM.to_owned())?;
+                let browser = browser(&page, display, interrupt)?;
                 Ok(OpenWindow::Page { _browser: browser, page })
             }
         }

@@ -1,10 +1,13 @@
 //! The live suite: the pages in a real browser, by hands that do what the goal says and by the embedded model.
 
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use fs_err as fs;
 use handsight_actions::{Action, Halt, Status};
 use handsight_agent::{CancelFlag, Controls, EpisodeOptions, ScriptedPolicy, run_episode};
 use handsight_scenarios::live::{Family, LiveReport, LiveTask};
-use handsight_tests::embedded_eval::embedded_policy;
-use handsight_tests::live::play;
+use handsight_tests::binary::Binary;
 use handsight_tests::page::Page;
 use handsight_tests::xserver::XServer;
 
@@ -40,24 +43,41 @@ fn a_form_of_the_live_suite_judges_what_hands_do() {
     assert!(wrong.contains("Rome") && !task.is_reached(&wrong), "{wrong}");
 }
 
+/// Plays tasks with the binary, and returns what it makes of them.
+fn play(handsight: &Binary, args: &[&str], path: Option<&Path>) -> LiveReport {
+    let mut command = handsight.command(&[&["eval", "live", "--json"], args].concat());
+    if let Some(path) = path {
+        command.env("PATH", path);
+    }
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"))
+}
+
 #[test]
 fn the_embedded_model_reaches_goals_of_the_live_suite() {
     // One of each kind it can do; how often it does is `make eval-live`'s to say.
-    let tasks = [(Family::Menu, 0), (Family::Check, 0)];
-    let mut policy = embedded_policy().unwrap();
-    let mut report = LiveReport::default();
-    for (family, seed) in tasks {
-        report.episodes.push(play(&mut policy, &LiveTask::new(family, seed)));
-    }
+    let handsight = Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"));
+    let args = ["--only", "menu,check", "--seeds", "1", "--traces", "traces"];
+    let report = play(&handsight, &args, None);
     assert_eq!(report.rate().hits, 2, "{report}\n{:#?}", report.episodes);
+    assert!(handsight.dir().join("traces/menu-0").is_dir());
 }
 
 #[test]
 fn what_breaks_is_an_episode_that_failed() {
-    // A policy that has nothing to say.
-    let mut policy = ScriptedPolicy::actions([]);
-    let episode = play(&mut policy, &LiveTask::new(Family::Menu, 0));
-    assert!(episode.crash.as_ref().unwrap().contains("the script has only 0 replies"));
-    let report = LiveReport { episodes: vec![episode] };
+    // A display, and no browser.
+    let handsight = Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"));
+    let programs = handsight.dir().join("programs");
+    fs::create_dir(&programs).unwrap();
+    for program in ["Xvfb", "openbox", "sh", "xkbcomp"] {
+        let there = Path::new("/usr/bin").join(program);
+        if there.exists() {
+            symlink(there, programs.join(program)).unwrap();
+        }
+    }
+    let report = play(&handsight, &["--only", "menu", "--seeds", "1"], Some(&programs));
+    let crash = report.episodes[0].crash.as_ref().unwrap();
+    assert!(crash.contains("`chromium` is not installed"), "{crash}");
     assert_eq!((report.crashes(), report.rate().hits, report.rate().tries), (1, 0, 1));
 }

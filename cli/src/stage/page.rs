@@ -1,4 +1,4 @@
-//! A page with a form, served to a browser on this machine, which sends the form back.
+//! A page, served to a browser on this machine, which sends back what was done on it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -26,29 +26,30 @@ pub(super) const CHROMIUM_FLAGS: [&str; 11] = [
     "--window-size=560,400",
 ];
 
-const FORM: &str = include_str!("form.html");
 const THANKS: &str = "<!doctype html><meta charset=utf-8><title>Done</title><h1>Done</h1>";
 
-/// The longest form that is read, in bytes.
+/// The most that is read of what a page sends, in bytes.
 const MAX_BODY: u64 = 4096;
 
 /// A served page, until the process ends.
-pub(in crate::demo) struct Page {
+pub(crate) struct Page {
     address: String,
     profile: PathBuf,
     sent: Arc<Mutex<Option<String>>>,
 }
 
 impl Page {
-    /// Serves the page on a free port that only this machine reaches.
-    pub(super) fn serve() -> Result<Self, Failure> {
+    /// Serves a page on a free port that only this machine reaches.
+    pub(crate) fn serve(html: String) -> Result<Self, Failure> {
         let unavailable = |error: std::io::Error| {
             let error = anyhow::Error::new(error).context("could not serve a page");
             Failure::new(Exit::Unavailable, error)
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(unavailable)?;
         let address = format!("http://{}/", listener.local_addr().map_err(unavailable)?);
-        let profile = format!("handsight-demo-{}", std::process::id());
+        // Several pages may be open, one after another or at once.
+        let port = listener.local_addr().map_err(unavailable)?.port();
+        let profile = format!("handsight-page-{}-{port}", std::process::id());
         let profile = temp_dir().join(profile);
         fs::create_dir_all(&profile).map_err(unavailable)?;
         let sent = Arc::new(Mutex::new(None));
@@ -56,7 +57,7 @@ impl Page {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // A browser that hangs up early asks again.
-                let _ = answer(&stream, &sent);
+                let _ = answer(&stream, &html, &sent);
             }
         });
         Ok(page)
@@ -72,8 +73,8 @@ impl Page {
         &self.profile
     }
 
-    /// Returns the form as it was sent, if it was.
-    pub(super) fn sent(&self) -> Option<String> {
+    /// Returns what the page has sent, if it has.
+    pub(crate) fn sent(&self) -> Option<String> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -85,7 +86,7 @@ impl Drop for Page {
 }
 
 /// Answers one request.
-fn answer(stream: &TcpStream, sent: &Mutex<Option<String>>) -> std::io::Result<()> {
+fn answer(stream: &TcpStream, html: &str, sent: &Mutex<Option<String>>) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     let mut reader = BufReader::new(stream);
     let mut request = String::new();
@@ -105,12 +106,12 @@ fn answer(stream: &TcpStream, sent: &Mutex<Option<String>>) -> std::io::Result<(
     }
     let (status, body) = match request.split(' ').take(2).collect::<Vec<_>>()[..] {
         ["POST", "/"] => {
-            let mut form = String::new();
-            reader.take(MAX_BODY.min(length)).read_to_string(&mut form)?;
-            *sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(form);
+            let mut body = String::new();
+            reader.take(MAX_BODY.min(length)).read_to_string(&mut body)?;
+            *sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
             ("200 OK", THANKS)
         }
-        ["GET", "/"] => ("200 OK", FORM),
+        ["GET", "/"] => ("200 OK", html),
         _ => ("404 Not Found", ""),
     };
     let length = body.len();
@@ -137,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_served_and_its_form_comes_back() {
-        let page = Page::serve().unwrap();
+    fn a_page_is_served_and_what_it_sends_comes_back() {
+        let page = Page::serve("<form>First Name</form>".to_owned()).unwrap();
         assert!(ask(&page, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").contains("First Name"));
         assert!(ask(&page, "GET /favicon.ico HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
         assert_eq!(page.sent(), None);

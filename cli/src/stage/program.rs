@@ -1,4 +1,4 @@
-//! Programs the demo starts, and ends again whatever happens.
+//! Programs that are started, and ended again whatever happens.
 
 use std::io::{ErrorKind, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -8,14 +8,14 @@ use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 
 /// A program that was started and is ended when this is dropped, or on Ctrl-C.
-pub(super) struct Program {
+pub(crate) struct Program {
     child: Arc<Mutex<Child>>,
     stdout: Option<ChildStdout>,
 }
 
 impl Program {
     /// Starts a program; `package` is the Debian package that has it.
-    pub(super) fn start(
+    pub(crate) fn start(
         command: &mut Command,
         package: &str,
         interrupt: &Interrupt,
@@ -43,17 +43,17 @@ impl Program {
     }
 
     /// Returns how the program ended, if it has.
-    pub(super) fn status(&self) -> Option<ExitStatus> {
+    pub(crate) fn status(&self) -> Option<ExitStatus> {
         locked(&self.child).try_wait().ok().flatten()
     }
 
     /// Takes what the program writes; the first caller gets it.
-    pub(super) fn take_stdout(&mut self) -> Option<ChildStdout> {
+    pub(crate) fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.stdout.take()
     }
 
     /// Returns all that the program wrote; it must have ended.
-    pub(super) fn output(&mut self) -> String {
+    pub(crate) fn output(&mut self) -> String {
         let mut output = Vec::new();
         if let Some(mut stdout) = self.stdout.take() {
             // What could be read is what the program said.
