@@ -36,13 +36,18 @@ impl Rate {
         let denominator = 1.0 + Z * Z / n;
         let center = (p + Z * Z / (2.0 * n)) / denominator;
         let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt() / denominator;
-        ((center - half).max(0.0), (center + half).min(1.0))
+        // At the ends it is exact, but for rounding.
+        let low = if self.hits == 0 { 0.0 } else { (center - half).max(0.0) };
+        (low, if self.hits == self.tries { 1.0 } else { (center + half).min(1.0) })
     }
 }
 
 impl std::fmt::Display for Rate {
     /// `90.2 % [86.1, 93.2] (249/276)`
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.tries == 0 {
+            return f.pad("— (0/0)");
+        }
         let (low, high) = self.wilson_95();
         let [share, low, high] = [self.share(), low, high].map(|part| part * 100.0);
         write!(f, "{share:.1} % [{low:.1}, {high:.1}] ({}/{})", self.hits, self.tries)

@@ -199,9 +199,9 @@ pub(crate) struct EvalDiffArgs {
     #[arg(long, value_name = "DATASET")]
     pub(crate) dataset: Option<PathBuf>,
 
-    /// The rule to judge by.
-    #[arg(long = "by", value_name = "SCORER", default_value = "strict", value_parser = str::parse::<Scorer>)]
-    pub(crate) scorer: Scorer,
+    /// The rule to judge by; by default `strict`, or for steps `qwen-ac`.
+    #[arg(long = "by", value_name = "SCORER", value_parser = str::parse::<Scorer>)]
+    pub(crate) scorer: Option<Scorer>,
 
     /// Write a page with what flipped, side by side.
     #[arg(short, long, value_name = "FILE")]
@@ -253,6 +253,10 @@ pub(crate) struct EvalCurveArgs {
     /// The dataset, if it is not where it was when the runs were made.
     #[arg(long, value_name = "DATASET")]
     pub(crate) dataset: Option<PathBuf>,
+
+    /// The rule to judge by; by default `strict`, or for steps `qwen-ac`.
+    #[arg(long = "by", value_name = "SCORER", value_parser = str::parse::<Scorer>)]
+    pub(crate) scorer: Option<Scorer>,
 
     /// Write a page with the curve.
     #[arg(short, long, value_name = "FILE")]

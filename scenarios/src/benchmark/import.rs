@@ -20,6 +20,9 @@ use self::schema::Schema;
 pub(super) use self::step::TAP;
 use super::dataset::{Dataset, DatasetError, DatasetInfo};
 
+/// How many folders deep annotations are looked for.
+const DEEPEST: u32 = 4;
+
 /// As many problems as are told one by one.
 const MAX_TOLD: usize = 20;
 
@@ -185,21 +188,17 @@ pub fn import(
     Ok(check)
 }
 
-/// Returns the files with annotations, those of folders in the order of their names.
+/// Returns the files with annotations, those of folders and of what lies in them in the order of their names.
 fn annotation_files(sources: &[PathBuf]) -> Result<Vec<PathBuf>, ImportError> {
     let mut files = Vec::new();
     for source in sources {
         if !source.is_dir() {
+            fs_err::metadata(source)?;
             files.push(source.clone());
             continue;
         }
         let mut found = Vec::new();
-        for entry in fs_err::read_dir(source)? {
-            let path = entry?.path();
-            if path.is_file() && records::Kind::of(&path).is_some() {
-                found.push(path);
-            }
-        }
+        search(source, DEEPEST, &mut found)?;
         if found.is_empty() {
             let what = "annotations";
             return Err(ImportError::Nothing { path: source.clone(), what });
@@ -208,4 +207,20 @@ fn annotation_files(sources: &[PathBuf]) -> Result<Vec<PathBuf>, ImportError> {
         files.append(&mut found);
     }
     Ok(files)
+}
+
+/// Looks for annotations in a folder; datasets and runs of ours are none.
+fn search(folder: &Path, deeper: u32, found: &mut Vec<PathBuf>) -> Result<(), ImportError> {
+    if ["dataset.json", "run.json"].iter().any(|name| folder.join(name).exists()) {
+        return Ok(());
+    }
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() && deeper > 0 {
+            search(&path, deeper - 1, found)?;
+        } else if path.is_file() && records::Kind::of(&path).is_some() {
+            found.push(path);
+        }
+    }
+    Ok(())
 }

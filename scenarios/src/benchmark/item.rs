@@ -155,6 +155,12 @@ impl Step {
         if !numbers.chain(self.boxes.iter().flatten()).all(|number| number.is_finite()) {
             return Some("the step has a number that is not finite".to_owned());
         }
+        // A finger may leave the screen a little, but nothing in pixels passes.
+        let is_share = |number: &f64| (-0.5..=1.5).contains(number);
+        let numbers = self.touch.iter().chain(&self.lift).flatten();
+        if !numbers.chain(self.boxes.iter().flatten()).all(is_share) {
+            return Some("the step has places that are no shares of the screen's sides".to_owned());
+        }
         let missing = match self.kind {
             StepKind::Click | StepKind::LongPress if self.touch.is_none() => "where it touched",
             StepKind::Scroll if self.touch.is_none() || self.lift.is_none() => "both its ends",

@@ -43,6 +43,7 @@ pub enum Scorer {
     /// Qwen's rule for AITZ, as AgentCPM-GUI has it: 0.14 of the screen, or the boxes around.
     Aitz,
     /// OS-Atlas and UI-TARS on AndroidControl: 0.14 of the screen.
+    #[serde(rename = "os-atlas-14")]
     OsAtlas14,
     /// AITW's own matching of actions.
     Aitw,
@@ -106,7 +107,14 @@ impl Scorer {
 
     /// Whether it can judge answers to such a target.
     pub fn takes(self, target: &Target) -> bool {
-        matches!(target, Target::Step(_)) == self.judges_steps()
+        match target {
+            Target::Step(_) => self.judges_steps(),
+            Target::Box(_) => !self.judges_steps(),
+            // The others know of neither, and would judge them by a box that is not there.
+            Target::Polygon(_) | Target::Refusal => {
+                matches!(self, Self::Strict | Self::Sspro | Self::Clawgui)
+            }
+        }
     }
 
     /// Judges the answer to an item; `None` is that there is no prediction.

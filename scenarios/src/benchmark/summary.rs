@@ -75,7 +75,9 @@ pub struct Scores {
     pub outcomes: BTreeMap<&'static str, usize>,
     /// All items together: the micro average.
     pub overall: Cell,
-    /// The interval of that if pictures, and not items, were drawn.
+    /// The figure that the scorer itself puts first: SeeClick the mean of its cells, others the micro average.
+    pub headline: f64,
+    /// The interval of the micro average if pictures, and not items, were drawn.
     pub by_picture: Option<(f64, f64)>,
     /// The mean over platform and kind, of the cells there are: the macro average.
     pub macro_average: Option<f64>,
@@ -278,7 +280,10 @@ impl<'a> Judging<'a> {
             floor += scorer.random_floor(item, self.asked.boxes);
         }
         let pictures: Vec<_> = pictures.into_values().collect();
+        let totals = totals(scorer, &rows);
+        let headline = totals["average"].as_f64().unwrap_or_else(|| overall.share());
         Scores {
+            headline,
             scorer,
             rule: scorer.about(),
             outcomes,
@@ -287,7 +292,7 @@ impl<'a> Judging<'a> {
             macro_average: macro_average(&rows),
             random_floor: floor / f64::from(overall.tries.max(1)),
             breakdown: breakdown(&rows),
-            totals: totals(scorer, &rows),
+            totals,
             judged,
         }
     }

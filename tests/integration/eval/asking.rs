@@ -132,6 +132,21 @@ fn a_closer_look_is_mapped_back_and_stands_beside_the_first() {
     let (_folder, dataset, run) = asked(&model, "qwen-guided", Some(1.5), 1);
     let (zoomed, first) = strict(&dataset, &run);
     assert_eq!((zoomed, first), (10, Some(0)), "{:?}", model.asked.lock().unwrap());
+    // Those who take the numbers for pixels take them for pixels of the part that was shown: (50, 16) from
+    // (0, 12) is (50, 28), beside the box.
+    let predictions = read_predictions(&run, &dataset).unwrap();
+    let summary = summarize(&run, &dataset, &predictions, &[Scorer::Lmms, Scorer::Clawgui]);
+    for scores in &summary.scores {
+        let points = scores.judged.iter().flatten().filter_map(|judged| judged.point);
+        assert!(points.clone().count() == 10, "{}", scores.scorer);
+        for [x, y] in points {
+            assert!(
+                (x - 50.0).abs() < 1e-9 && (y - 28.0).abs() < 1e-9,
+                "{} {x} {y}",
+                scores.scorer
+            );
+        }
+    }
     let asked = model.asked.lock().unwrap();
     assert_eq!(asked.len(), 20);
     assert!(asked.iter().skip(1).step_by(2).all(|size| size.1 == 56), "{asked:?}");

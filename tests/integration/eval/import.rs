@@ -274,6 +274,48 @@ fn odd_polygons_and_hostile_files_are_refused() {
 }
 
 #[test]
+fn corners_are_not_taken_for_extents_nor_pixels_for_shares() {
+    let folder = folder();
+    let pro = json!([{"img_filename": "a.png", "bbox": [1, 2, 3, 4], "instruction": "Save", "id": "x",
+                      "img_size": [200, 100], "ui_type": "text", "data_type": "text"}]);
+    let file = write_json(&folder.path().join("pro.json"), &pro);
+    let error = read(folder.path(), file, "screenspot-v2").unwrap_err();
+    let problem =
+        "it has `img_size`, which `screenspot-v2` has not: it is written in another schema";
+    assert!(error.details()[0].ends_with(problem), "{:?}", error.details());
+
+    let pixels = json!([{"image_path": "a.png", "instruction": "On", "result_action_type": 4,
+                         "result_touch_yx": "[50, 100]", "result_lift_yx": "[50, 100]"}]);
+    let file = write_json(&folder.path().join("pixels.json"), &pixels);
+    let error = read(folder.path(), file, "aitz").unwrap_err();
+    let problem = "the step has places that are no shares of the screen's sides";
+    assert!(error.details()[0].ends_with(problem), "{:?}", error.details());
+}
+
+#[test]
+fn folders_are_searched_to_the_bottom_but_not_through_datasets() {
+    let folder = TempDir::new().unwrap();
+    for name in ["one", "two/deeper"] {
+        let below = folder.path().join(name);
+        fs::create_dir_all(&below).unwrap();
+        picture(&folder.path().join("a.png"), 200, 100);
+        let record = json!([{"image": "a.png", "image_path": "a.png", "id": name, "instruction": "Save",
+                             "box_type": "refusal", "image_size": [200, 100], "GUI_types": ["Text", "Icon"]}]);
+        write_json(&below.join("set.json"), &record);
+    }
+    let options = ImportOptions { images: Some(folder.path().to_owned()), ..options("osworld-g") };
+    let out = folder.path().join("dataset");
+    let sources = [folder.path().to_owned()];
+    for _ in 0..2 {
+        import(&sources, Some(&out), &options, &CancelFlag::default(), &mut |_| {}).unwrap();
+        let items = Dataset::open(&out).unwrap().items;
+        let ids: Vec<_> = items.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(ids, ["one", "two/deeper"]);
+        assert_eq!(items[0].tag("category"), Some("Text+Icon"));
+    }
+}
+
+#[test]
 fn a_check_counts_and_finds_what_is_odd() {
     let folder = folder();
     let record = |bbox: Value, instruction: &str| {

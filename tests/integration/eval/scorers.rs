@@ -386,3 +386,20 @@ fn random_clicks_are_right_as_often_as_a_rule_is_generous() {
     item.target = Target::Refusal;
     assert!(floor(Scorer::Strict, &item).abs() < 1e-9);
 }
+
+/// A scorer that knows no refusals would find its fallback in a box that is not there.
+#[test]
+fn scorers_judge_only_what_they_know() {
+    let names = |target: &Target| {
+        let fit = Scorer::ALL.into_iter().filter(|scorer| scorer.takes(target));
+        fit.map(Scorer::as_str).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&Target::Refusal), "strict sspro clawgui");
+    assert_eq!(names(&Target::Polygon(Vec::new())), "strict sspro clawgui");
+    let places = "strict sspro seeclick-macro vlmevalkit lmms clawgui";
+    assert_eq!(names(&Target::Box([0.0; 4])), places);
+    for scorer in Scorer::ALL {
+        assert_eq!(json!(scorer), json!(scorer.as_str()), "one name for one thing");
+        assert_eq!(scorer.as_str().parse(), Ok(scorer));
+    }
+}

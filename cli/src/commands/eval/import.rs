@@ -50,7 +50,7 @@ fn text(check: &Check, args: &EvalImportArgs) -> String {
     for count in &check.counts {
         let published = match count.published {
             Some(known) if known == count.found => "  as published".to_owned(),
-            Some(known) => format!("  published: {known}"),
+            Some(known) => format!("  NOT as published: {known}"),
             None => String::new(),
         };
         lines.push(format!("{:>6}  {}{published}", count.found, count.what));

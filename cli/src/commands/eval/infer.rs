@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use handsight_agent::{AskOptions, BenchmarkPrompt, PromptProfile, VisionModel};
+use handsight_model::DeviceMap;
 use handsight_scenarios::benchmark::infer::{Asking, InferOptions, Progress, infer};
 use handsight_scenarios::benchmark::run::{DatasetRef, ModelRef, OWN_PROMPT};
-use handsight_scenarios::benchmark::{Dataset, Run, RunManifest};
+use handsight_scenarios::benchmark::{Dataset, Prediction, Run, RunManifest, Target};
 use serde_json::{Map, Value, json};
 
 use crate::args::EvalInferArgs;
@@ -30,6 +31,7 @@ pub(super) fn run(
     let dataset = Dataset::open(&args.dataset)?;
     let spec = ModelSpec::of(&args.model.model, environment)?;
     let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
+    check(args, &dataset, spec == ModelSpec::Embedded)?;
     let asker = Asker {
         args,
         dataset: &dataset,
@@ -45,7 +47,8 @@ pub(super) fn run(
         return Ok(exit);
     }
     let (mut runs, mut worst) = (Vec::new(), Exit::Done);
-    for &budget in &args.sweep_pixels {
+    let budgets: std::collections::BTreeSet<u64> = args.sweep_pixels.iter().copied().collect();
+    for budget in budgets {
         let folder = args.output.join(format!("pixels-{budget:09}"));
         let (value, exit) = asker.ask(Some(budget), &folder, printer, &interrupt)?;
         if !printer.json() {
@@ -60,6 +63,35 @@ pub(super) fn run(
         &format!("{} runs; compare them with `{next}`", runs.len()),
     )?;
     Ok(worst)
+}
+
+/// Refuses what would ask in vain.
+fn check(args: &EvalInferArgs, dataset: &Dataset, is_embedded: bool) -> Result<(), Failure> {
+    let own = args.ask.as_deref().map_or(is_embedded, |name| name == OWN_PROMPT);
+    let steps = dataset.items.iter().any(|item| matches!(item.target, Target::Step(_)));
+    let refuse = |problem: &str, hint: &str| {
+        Err(Failure::bad_input(problem.to_owned()).with_hint(hint.to_owned()))
+    };
+    if steps && own {
+        refuse(
+            "`handsight` finds things, and these items are steps",
+            "name a prompt that asks for a step with `--ask`, such as `qwen-mobile-use`",
+        )
+    } else if steps && args.zoom.is_some() {
+        refuse("there is no closer look at a step", "leave out `--zoom`")
+    } else if own && args.zoom.is_some() {
+        refuse(
+            "`handsight` looks closer by itself",
+            "leave out `--zoom`, or name another prompt with `--ask`",
+        )
+    } else if own && args.min_pixels.is_some() {
+        refuse(
+            "how small a picture `handsight` shows is its family's to say",
+            "leave out `--min-pixels`, or name another prompt with `--ask`",
+        )
+    } else {
+        Ok(())
+    }
 }
 
 fn text(value: &Value) -> String {
@@ -90,10 +122,6 @@ impl Asker<'_> {
     fn asking(&self, max_pixels: Option<u64>) -> Result<Asking, Failure> {
         let args = self.args;
         match args.ask.as_deref().unwrap_or(self.by_default) {
-            OWN_PROMPT if args.zoom.is_some() => {
-                Err(Failure::bad_input("`handsight` looks closer by itself".to_owned())
-                    .with_hint("leave out `--zoom`, or name another prompt with `--ask`"))
-            }
             OWN_PROMPT => Ok(Asking::Own(self.profile.clone().with_max_pixels(max_pixels))),
             name => Ok(Asking::Published {
                 prompt: BenchmarkPrompt::open(name)?,
@@ -126,7 +154,11 @@ impl Asker<'_> {
         let spinner = printer.spinner("asking");
         let start = Instant::now();
         let first = Mutex::new(None);
-        let on_item = |progress: Progress, _: &_| {
+        let last_error = Mutex::new(None);
+        let on_item = |progress: Progress, prediction: &Prediction| {
+            if let Some(error) = &prediction.error {
+                *last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+            }
             // The speed of this run alone: what was done before took no time of it.
             let before = *first
                 .lock()
@@ -151,6 +183,9 @@ impl Asker<'_> {
             let done = format!("{} of {} items are done", progress.done, progress.of);
             return Err(Failure::interrupted()
                 .with_hint(format!("{done}; the same command goes on where it was")));
+        }
+        if let Some(error) = last_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            printer.note(&format!("the last error: {error}; `--retry-errors` asks again"));
         }
         let value = json!({
             "run": run.manifest.id(), "folder": run.folder, "items": progress.of,
@@ -200,7 +235,13 @@ fn loaded(args: &EvalInferArgs) -> Map<String, Value> {
     let mut say = |name: &str, value: Option<String>| {
         loaded.insert(name.to_owned(), value.unwrap_or_else(|| "as stored".to_owned()).into());
     };
-    say("compute", Some(format!("{:?}", load.compute)));
+    let compute = match &load.compute {
+        DeviceMap::Auto => "auto".to_owned(),
+        DeviceMap::On(shares) => {
+            shares.iter().map(|share| share.kind.to_string()).collect::<Vec<_>>().join(",")
+        }
+    };
+    say("compute", Some(compute));
     say("dtype", load.dtype.map(|dtype| format!("{dtype:?}").to_lowercase()));
     say("quantize", load.quantize.map(|to| format!("{to:?}").to_lowercase()));
     loaded.insert("exact".to_owned(), load.exact.into());

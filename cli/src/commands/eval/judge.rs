@@ -45,8 +45,12 @@ impl Judged {
         };
         let summary = summarize(&run, &dataset, &predictions, scorers);
         if summary.scores.is_empty() {
+            let fit = Scorer::ALL
+                .into_iter()
+                .filter(|scorer| dataset.items.iter().any(|item| scorer.takes(&item.target)));
+            let names: Vec<_> = fit.map(Scorer::as_str).collect();
             return Err(Failure::bad_input("none of these scorers judges such items".to_owned())
-                .with_hint("`handsight eval list` says which judge steps, and which places"));
+                .with_hint(format!("those that do are {}", names.join(", "))));
         }
         Ok(Self { run, dataset, predictions, summary })
     }
@@ -80,14 +84,17 @@ fn dataset(run: &Run, named: Option<&PathBuf>) -> Result<Dataset, Failure> {
 pub(super) fn score(args: &EvalScoreArgs, printer: &Printer) -> Result<Exit, Failure> {
     let judged = Judged::open(&args.run, &args.judge)?;
     printer.result(&judged.summary, &table(&judged.summary))?;
-    let main = judged.summary.scores.first().map_or(0.0, |scores| scores.overall.accuracy);
-    if let Some(least) = args.min_acc
-        && main < least
-    {
-        printer.note(&format!("{main:.4} is below {least}"));
-        return Ok(Exit::NotAchieved);
-    }
-    Ok(Exit::Done)
+    let Some(least) = args.min_acc else { return Ok(Exit::Done) };
+    let main = judged.summary.scores.first().map_or(0.0, |scores| scores.headline);
+    let problem = match judged.summary.missing {
+        0 if main < least => format!("{main:.4} is below {least}"),
+        0 => return Ok(Exit::Done),
+        missing => {
+            format!("{missing} items have no prediction, so nothing is known to be above {least}")
+        }
+    };
+    printer.note(&problem);
+    Ok(Exit::NotAchieved)
 }
 
 fn table(summary: &Summary) -> String {
@@ -115,7 +122,8 @@ fn table(summary: &Summary) -> String {
         lines.push(format!("{:<15}{}  without the closer look", "strict", first.rate()));
     }
     for (counts, cell) in &summary.if_counted {
-        lines.push(format!("  if counted {:<17}{}", counts.as_str(), cell.rate()));
+        let looks = if summary.first_look.is_some() { ", first looks" } else { "" };
+        lines.push(format!("  strict{looks}, if counted {:<17}{}", counts.as_str(), cell.rate()));
     }
     lines.join("\n")
 }
@@ -134,10 +142,12 @@ pub(super) fn report(args: &EvalReportArgs, printer: &Printer) -> Result<Exit, F
 }
 
 pub(super) fn diff(args: &EvalDiffArgs, printer: &Printer) -> Result<Exit, Failure> {
-    let judge = JudgeArgs { dataset: args.dataset.clone(), scorers: vec![args.scorer] };
-    let (a, b) = (Judged::open(&args.a, &judge)?, Judged::open(&args.b, &judge)?);
-    let diff =
-        compare(&a.dataset, (&a.run, &a.predictions), (&b.run, &b.predictions), args.scorer)?;
+    let judge =
+        |scorer| JudgeArgs { dataset: args.dataset.clone(), scorers: Vec::from_iter(scorer) };
+    let a = Judged::open(&args.a, &judge(args.scorer))?;
+    let main = a.summary.scores.first().map_or(Scorer::Strict, |scores| scores.scorer);
+    let b = Judged::open(&args.b, &judge(Some(main)))?;
+    let diff = compare(&a.dataset, (&a.run, &a.predictions), (&b.run, &b.predictions), main)?;
     if let Some(page) = &args.output {
         write_diff_page(page, &diff, &a.reported(None, FLIPS), &b.reported(None, FLIPS))?;
         printer.note(&format!("page in {}", page.display()));
@@ -181,7 +191,7 @@ pub(super) fn curve(args: &EvalCurveArgs, printer: &Printer) -> Result<Exit, Fai
         let within = runs_of_sweep(folder)?;
         if within.is_empty() { folders.push(folder.clone()) } else { folders.extend(within) }
     }
-    let judge = JudgeArgs { dataset: args.dataset.clone(), scorers: vec![Scorer::Strict] };
+    let judge = JudgeArgs { dataset: args.dataset.clone(), scorers: Vec::from_iter(args.scorer) };
     let mut runs = Vec::new();
     for folder in &folders {
         let judged = Judged::open(folder, &judge)?;
@@ -250,8 +260,12 @@ pub(super) fn merge(args: &EvalMergeArgs, printer: &Printer) -> Result<Exit, Fai
     let value = json!({
         "run": run.manifest.id(), "folder": run.folder, "items": items, "done": predictions.len(),
     });
+    let missing = match items - predictions.len().min(items) {
+        0 => String::new(),
+        missing => format!("; {missing} are in none of the parts"),
+    };
     let text = format!(
-        "run {}: {} of {items} items, in {}",
+        "run {}: {} of {items} items{missing}, in {}",
         run.manifest.id(),
         predictions.len(),
         run.folder.display()

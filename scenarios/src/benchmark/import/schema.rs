@@ -180,7 +180,7 @@ pub const SCHEMAS: &[Schema] = &[
         image: "image",
         id: Some("id"),
         size: Some("image_size"),
-        tags: &[("box_type", "box_type")],
+        tags: &[("box_type", "box_type"), ("category", "GUI_types")],
         ..PLAIN
     },
     Schema {
@@ -257,10 +257,22 @@ impl Schema {
         let (image, size, image_sha256) = if let Some(bytes) = &picture {
             pictures.keep(bytes)?
         } else {
-            let name = text(&fields, self.image)?;
+            // Copies of the same set name this field differently; what it holds is never in doubt.
+            let field = if fields.contains_key(self.image) { self.image } else { "image_path" };
+            let field = if fields.contains_key(field) { field } else { self.image };
+            let name = text(&fields, field)?;
             let (size, digest) = pictures.find(&name)?;
             (name, size, digest)
         };
+        // Corners would be taken for extents, silently: sets that say sizes are written otherwise.
+        let foreign =
+            ["img_size", "image_size"].into_iter().find(|field| fields.contains_key(*field));
+        if let (None, Boxes::Extent, Some(field)) = (self.size, self.boxes, foreign) {
+            return Err(format!(
+                "it has `{field}`, which `{}` has not: it is written in another schema",
+                self.name
+            ));
+        }
         if let Some(field) = self.size {
             check_size(&fields, field, size)?;
         }

@@ -134,11 +134,13 @@ fn read(scorer: Scorer, item: &Item, prediction: &Prediction, asked: Asked) -> R
 fn read_look(scorer: Scorer, item: &Item, look: &Look, asked: Asked) -> Read {
     let counts = asked.counts;
     let raw = look.raw.as_str();
-    let whole = sides(item.size);
+    // Those who take numbers for pixels take them for pixels of what was shown, be it a part.
+    let shown = look.part.map_or(item.size, |part| Size { width: part.width, height: part.height });
     let by_pixels = |[x, y]: [f64; 2]| {
-        let [width, height] = whole;
+        let [width, height] = sides(shown);
         let beyond = x > 1.0 || y > 1.0;
-        if beyond { [x / width, y / height] } else { [x, y] }
+        let share = if beyond { [x / width, y / height] } else { [x, y] };
+        Read::At(within(share, look, item.size))
     };
     let at = |point: [f64; 2]| Read::At(place_of(point, look, item.size, counts));
     let ours = || match read_place(raw) {
@@ -156,49 +158,48 @@ fn read_look(scorer: Scorer, item: &Item, look: &Look, asked: Asked) -> Read {
         Scorer::SeeclickMacro if counts == Counts::Unit => {
             readers::seeclick(raw).map_or(Read::Nothing, at)
         }
-        Scorer::Vlmevalkit => {
-            readers::vlmevalkit(raw).map_or(Read::Nothing, |point| Read::At(by_pixels(point)))
-        }
-        Scorer::Lmms => {
-            readers::lmms(raw).map_or(Read::Nothing, |point| Read::At(by_pixels(point)))
-        }
-        Scorer::Clawgui => clawgui(item, raw, counts),
+        Scorer::Vlmevalkit => readers::vlmevalkit(raw).map_or(Read::Nothing, by_pixels),
+        Scorer::Lmms => readers::lmms(raw).map_or(Read::Nothing, by_pixels),
+        Scorer::Clawgui => clawgui(item, look, shown, counts),
         _ => ours(),
     }
 }
 
 /// What ClawGUI's judges make of an answer: they take the pixels of the resized picture for the picture's.
-fn clawgui(item: &Item, raw: &str, counts: Counts) -> Read {
+fn clawgui(item: &Item, look: &Look, shown: Size, counts: Counts) -> Read {
     let with_refusals = item.tags.contains_key("target") || !matches!(item.target, Target::Box(_));
-    let [width, height] = sides(item.size);
-    match readers::clawgui(raw, with_refusals) {
+    let [width, height] = sides(shown);
+    let from = |part: Option<Rect>| part.map_or([0.0; 2], |part| [part.x.into(), part.y.into()]);
+    let [left, top] = from(look.part);
+    match readers::clawgui(&look.raw, with_refusals) {
         None => Read::Nothing,
         Some(Claw::Refusal) => Read::Nowhere,
-        Some(Claw::Point([x, y])) => Read::Pixel(match counts {
-            Counts::ResizedPixels | Counts::OriginalPixels => [x, y],
-            Counts::Thousandths => [x / 1000.0 * width, y / 1000.0 * height].map(f64::trunc),
-            Counts::Unit => [x * width, y * height],
-        }),
+        Some(Claw::Point([x, y])) => {
+            let [x, y] = match counts {
+                Counts::ResizedPixels | Counts::OriginalPixels => [x, y],
+                Counts::Thousandths => [x / 1000.0 * width, y / 1000.0 * height].map(f64::trunc),
+                Counts::Unit => [x * width, y * height],
+            };
+            Read::Pixel([left + x, top + y])
+        }
     }
 }
 
 /// Returns where a point of a look lies, in shares of the whole picture's sides.
 pub fn place_of([x, y]: [f64; 2], look: &Look, whole: Size, counts: Counts) -> [f64; 2] {
-    let [width, height] = sides(whole);
-    match look.part {
-        None => {
-            let [across, down] = counts.sides(whole, look.resized);
-            [x / across, y / down]
-        }
-        Some(Rect { x: left, y: top, width: part_width, height: part_height }) => {
-            let part = Size { width: part_width, height: part_height };
-            let [across, down] = counts.sides(part, look.resized);
-            [
-                (f64::from(left) + x / across * f64::from(part_width)) / width,
-                (f64::from(top) + y / down * f64::from(part_height)) / height,
-            ]
-        }
-    }
+    let shown = look.part.map_or(whole, |part| Size { width: part.width, height: part.height });
+    let [across, down] = counts.sides(shown, look.resized);
+    within([x / across, y / down], look, whole)
+}
+
+/// Returns where a point lies that is given in shares of what a look has seen.
+fn within([x, y]: [f64; 2], look: &Look, whole: Size) -> [f64; 2] {
+    let Some(Rect { x: left, y: top, width, height }) = look.part else { return [x, y] };
+    let [across, down] = sides(whole);
+    [
+        (f64::from(left) + x * f64::from(width)) / across,
+        (f64::from(top) + y * f64::from(height)) / down,
+    ]
 }
 
 fn sides(size: Size) -> [f64; 2] {

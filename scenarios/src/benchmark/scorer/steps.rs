@@ -39,7 +39,7 @@ pub(super) fn judge(
     prediction: &Prediction,
     asked: Asked,
 ) -> Judged {
-    let Some(look) = prediction.looks.last() else {
+    let Some(look) = prediction.looks.first() else {
         return Judged { outcome: Outcome::FormatError, ..Judged::default() };
     };
     let sides = asked.counts.sides(screen, look.resized);

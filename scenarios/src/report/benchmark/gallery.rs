@@ -168,7 +168,7 @@ pub(super) fn card(
     let Some(first) = shown.first() else { return String::new() };
     let (width, height) = (f64::from(item.size.width), f64::from(item.size.height));
     let unit = width.max(height) / 160.0;
-    let mut marks = target_marks(&item.target, unit);
+    let mut marks = target_marks(item, unit);
     for (index, one) in shown.iter().enumerate() {
         if let Some([x, y]) = one.judged.point {
             let _ = write!(
@@ -196,18 +196,19 @@ pub(super) fn card(
     }
     format!(
         "<article class=\"card failure\" data-class=\"{class}\" data-text=\"{}\">\n<h2><span \
-         class=\"badge plain\">{class}</span> {} <small>{} · {}</small></h2>\n<div \
+         class=\"badge plain\">{class}</span> {} <small>{} · {} {}</small></h2>\n<div \
          class=\"columns\">{picture}<div class=\"aside\">{facts}</div></div>\n</article>\n",
         escape(&format!("{} {} {}", item.id, item.instruction, tags.join(" ")).to_lowercase()),
         escape(&item.instruction),
         escape(&item.id),
         tags.join(" · "),
+        escape(&meant(&item.target)),
     )
 }
 
-fn target_marks(target: &Target, unit: f64) -> String {
+fn target_marks(item: &Item, unit: f64) -> String {
     let grown = unit / 3.0;
-    match target {
+    match &item.target {
         Target::Box([left, top, right, bottom]) => format!(
             "<rect class=\"target\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
             left - grown,
@@ -219,7 +220,31 @@ fn target_marks(target: &Target, unit: f64) -> String {
             let points: Vec<_> = corners.iter().map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
             format!("<polygon class=\"target\" points=\"{}\"/>", points.join(" "))
         }
-        Target::Refusal | Target::Step(_) => String::new(),
+        Target::Step(step) => {
+            let (width, height) = (f64::from(item.size.width), f64::from(item.size.height));
+            let touch = step.touch.map(|[x, y]| {
+                let (x, y, r) = (x * width, y * height, unit * 2.2);
+                format!("<circle class=\"target\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r:.1}\"/>")
+            });
+            let way = step.touch.zip(step.lift).map(|([x, y], [to_x, to_y])| {
+                let (x, y, to_x, to_y) = (x * width, y * height, to_x * width, to_y * height);
+                format!("<path class=\"target\" d=\"M{x:.1} {y:.1}L{to_x:.1} {to_y:.1}\"/>")
+            });
+            touch.unwrap_or_default() + &way.unwrap_or_default()
+        }
+        Target::Refusal => String::new(),
+    }
+}
+
+/// Returns what a right answer would have been, where it is no place.
+fn meant(target: &Target) -> String {
+    match target {
+        Target::Step(step) => {
+            let text = step.text.as_deref().map_or(String::new(), |text| format!(" “{text}”"));
+            format!("meant: {}{text}", step.kind.as_str())
+        }
+        Target::Refusal => "meant: that there is none".to_owned(),
+        Target::Box(_) | Target::Polygon(_) => String::new(),
     }
 }
 

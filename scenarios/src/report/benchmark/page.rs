@@ -47,7 +47,7 @@ pub(super) fn render(of: &Reported<'_>) -> String {
             of.run.manifest.prompt.counts.as_str(),
             bars(&counted)
         );
-        body += &section("If the numbers had counted <small>strict</small>", &note);
+        body += &section("If the numbers had counted <small>strict, first looks</small>", &note);
     }
     if !summary.by_size.is_empty() {
         body += &section(
@@ -80,10 +80,14 @@ pub(super) fn render_diff(diff: &Diff, first: &Reported<'_>, second: &Reported<'
         p if p < 0.05 => ("bad", "worse"),
         _ => ("plain", "no difference that could not be chance"),
     };
+    let asked = match &diff.differences[..] {
+        [] => "asked the same way".to_owned(),
+        differences => format!("they differ in {}", differences.join(", ")),
+    };
     let mut body = format!(
         "<header>\n<p class=\"brand\">Handsight · benchmark</p>\n<h1>{}</h1>\n<p class=\"verdict \
          {}\"><strong>{:+.1} points {}</strong><span>p = {:.4} (McNemar, exact) · {} only the first, {} \
-         only the second · they differ in {}</span></p>\n</header>\n",
+         only the second · {}</span></p>\n</header>\n",
         escape(&title),
         verdict.0,
         diff.delta * 100.0,
@@ -91,7 +95,7 @@ pub(super) fn render_diff(diff: &Diff, first: &Reported<'_>, second: &Reported<'
         diff.p,
         diff.only_a.len(),
         diff.only_b.len(),
-        escape(&diff.differences.join(", ")),
+        asked,
     );
     let mut cells = vec![diff.a.clone(), diff.b.clone()];
     for (name, a, b) in &diff.breakdown {
@@ -261,7 +265,7 @@ fn pins(of: &Reported<'_>) -> String {
     let manifest = &of.run.manifest;
     let hash = |hash: &Option<String>| hash.clone().unwrap_or_else(|| "not known".to_owned());
     let budget =
-        |limit: Option<u64>| limit.map_or("the checkpoint's".to_owned(), |n| n.to_string());
+        |limit: Option<u64>| limit.map_or("as the checkpoint says".to_owned(), |n| n.to_string());
     let frames: Vec<_> =
         manifest.frames.iter().map(|(size, shown)| format!("{size} → {shown}")).collect();
     let mut facts = vec![
@@ -269,10 +273,9 @@ fn pins(of: &Reported<'_>) -> String {
         ("weights", format!("{} {}", manifest.model.name, hash(&manifest.model.sha256))),
         ("prompt", format!("{} {}", manifest.prompt.name, hash(&manifest.prompt.sha256))),
         ("numbers count", manifest.prompt.counts.as_str().to_owned()),
-        (
-            "pixels",
-            format!("{} to {}", budget(manifest.ask.min_pixels), budget(manifest.ask.max_pixels)),
-        ),
+        ("fewest pixels", budget(manifest.ask.min_pixels)),
+        ("most pixels", budget(manifest.ask.max_pixels)),
+        ("closer look", manifest.zoom.map_or("none".to_owned(), |zoom| format!("{zoom} times"))),
         ("shown at", frames.join(", ")),
         ("repetition penalty", manifest.ask.repetition_penalty.to_string()),
         ("most tokens", manifest.ask.max_new_tokens.to_string()),
