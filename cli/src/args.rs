@@ -38,7 +38,7 @@ pub(crate) use policy::{
 };
 pub(crate) use scenario::{
     FromTraceArgs, RecordArgs, ScenarioArgs, ScenarioCheckArgs, ScenarioCommand, ScenarioMergeArgs,
-    ScenarioRunArgs, Station, TagArgs,
+    ScenarioRunArgs, Station, TagArgs, parse_station,
 };
 pub(crate) use serve::{GateArgs, ServeArgs};
 pub(crate) use server::ServerArgs;

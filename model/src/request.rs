@@ -153,17 +153,29 @@ impl GenerateOptions {
 
 /// A switch with which another thread stops a generation.
 #[derive(Clone, Debug, Default)]
-pub struct CancelFlag(Arc<AtomicBool>);
+pub struct CancelFlag {
+    is_set: Arc<AtomicBool>,
+    /// One that sets this one, too.
+    outer: Option<Arc<CancelFlag>>,
+}
 
 impl CancelFlag {
     /// Asks the generation to stop; it does so before its next token.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.is_set.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns a switch that is set when this one is, and can be set without it: for a part of what this
+    /// one stops.
+    #[must_use]
+    pub fn within(&self) -> Self {
+        Self { is_set: Arc::default(), outer: Some(Arc::new(self.clone())) }
     }
 
     /// Returns whether it was asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.is_set.load(Ordering::SeqCst)
+            || self.outer.as_ref().is_some_and(|outer| outer.is_cancelled())
     }
 }
 

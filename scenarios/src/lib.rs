@@ -38,7 +38,9 @@ pub use from_trace::{FromTraceError, scenario_from_trace};
 pub use report::pictures::{Picture, PictureFolder};
 pub use report::{ReportError, write_report};
 pub use result::{FoundBy, ScenarioResult, Status, StepResult};
-pub use runner::{AnchorMode, RunControls, RunObserver, RunOptions, run_scenario};
+pub use runner::{
+    AnchorMode, NamedDevice, RunControls, RunObserver, RunOptions, run_scenario, run_scenario_with,
+};
 pub use scenario::{Scenario, ScenarioError, scenario_schema, step_of};
 pub use session::{Call, Effect, Event, Reply, Session, SessionOptions, Tool, ToolError};
 pub use suite::{SuiteResult, Tally};

@@ -22,6 +22,9 @@ pub struct ScenarioResult {
     /// On which device.
     #[serde(default)]
     pub device: String,
+    /// What the devices beside it were, by the names that the scenario has for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub devices: BTreeMap<String, String>,
     /// Which of its runs this is, from 1.
     #[serde(default = "first")]
     pub run: u32,
@@ -101,6 +104,7 @@ impl ScenarioResult {
             file: scenario.path.clone(),
             tags: scenario.tags.clone(),
             device: String::new(),
+            devices: BTreeMap::new(),
             run: 1,
             status: Status::Failed,
             flaky: false,
@@ -124,6 +128,12 @@ impl ScenarioResult {
         let values: Vec<String> =
             self.drawn.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         self.seed.map(|seed| format!("seed {seed}: {}", values.join(", ")))
+    }
+
+    /// Returns on which devices it ran, for people: `desktop :0, phone: android A`.
+    pub(crate) fn devices_line(&self) -> String {
+        let others = self.devices.iter().map(|(name, device)| format!("{name}: {device}"));
+        std::iter::once(self.device.clone()).chain(others).collect::<Vec<_>>().join(", ")
     }
 
     /// Returns how often a model was asked, for people: `no model call`.

@@ -4,6 +4,8 @@ mod act;
 mod check;
 mod flow;
 mod http;
+mod options;
+mod parallel;
 mod process;
 mod rows;
 #[cfg(test)]
@@ -13,15 +15,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use handsight_actions::{Device, DeviceError, PixelPoint, Screenshot};
-use handsight_agent::{CancelFlag, SettleOptions, with_source};
+use handsight_actions::{DeviceError, PixelPoint, Screenshot};
+use handsight_agent::{CancelFlag, with_source};
 use serde_json::{Value, json};
 
+pub use self::options::{AnchorMode, RunControls, RunObserver, RunOptions};
+use self::parallel::Beside;
+pub use self::parallel::NamedDevice;
 use self::process::Processes;
 use crate::anchor::{Anchor, AnchorError, AnchorKey, Anchors};
-use crate::eyes::{Eyes, EyesError};
+use crate::eyes::EyesError;
 use crate::files::short_digest;
-use crate::report::pictures::{Picture, PictureFolder};
+use crate::report::pictures::Picture;
 use crate::result::{FoundBy, ScenarioResult, Status, StepResult};
 use crate::scenario::Scenario;
 use crate::scenario::random::is_drawn;
@@ -30,83 +35,6 @@ use crate::scenario::template::{Variables, fill, fill_drawing};
 
 /// The most time that teardown may take.
 const TEARDOWN: Duration = Duration::from_secs(120);
-
-/// What becomes of anchors.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum AnchorMode {
-    /// Targets are found by anchors; the model finds those that have none or have changed.
-    #[default]
-    Use,
-    /// The model finds every target, and all anchors are made anew.
-    Refresh,
-    /// A target that its anchor does not find is a failure; no model is asked for it.
-    Strict,
-    /// There are no anchors.
-    Off,
-}
-
-/// How a scenario is run.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// What becomes of anchors.
-    pub anchors: AnchorMode,
-    /// How long to wait for a still screen before acting or looking.
-    pub settle: SettleOptions,
-    /// How long a target may take to appear before the model is asked, and a check to hold.
-    pub patience: Duration,
-    /// What draws values, instead of the file's own seed.
-    pub seed: Option<u64>,
-    /// Steps with one of these tags are left out.
-    pub skip_tags: BTreeSet<String>,
-    /// Variables that replace those of the file.
-    pub vars: BTreeMap<String, Value>,
-    /// The environment: what scenarios see as `env`, and what programs they start are given.
-    pub env: BTreeMap<String, String>,
-}
-
-impl Default for RunOptions {
-    fn default() -> Self {
-        Self {
-            anchors: AnchorMode::default(),
-            settle: SettleOptions::default(),
-            patience: Duration::from_secs(3),
-            seed: None,
-            skip_tags: BTreeSet::new(),
-            vars: BTreeMap::new(),
-            env: BTreeMap::new(),
-        }
-    }
-}
-
-/// Is told of a run as it happens.
-pub trait RunObserver {
-    /// A step begins; `depth` is how many steps it is within.
-    fn step_started(&mut self, title: &str, depth: usize);
-
-    /// A step ended.
-    fn step_ended(&mut self, result: &StepResult, depth: usize);
-}
-
-/// Is told of nothing.
-impl RunObserver for () {
-    fn step_started(&mut self, _: &str, _: usize) {}
-
-    fn step_ended(&mut self, _: &StepResult, _: usize) {}
-}
-
-/// What a scenario acts on, asks and heeds.
-pub struct RunControls<'a> {
-    /// The device.
-    pub device: &'a mut dyn Device,
-    /// The model, for what anchors and checks cannot tell.
-    pub eyes: &'a mut dyn Eyes,
-    /// Is told of every step.
-    pub observer: &'a mut dyn RunObserver,
-    /// Where screenshots are kept, if they are.
-    pub pictures: Option<&'a mut PictureFolder>,
-    /// Ends the run soon after it is set; teardown runs all the same.
-    pub cancel: &'a CancelFlag,
-}
 
 /// Runs a scenario.
 ///
@@ -122,17 +50,35 @@ pub fn run_scenario(
     options: &RunOptions,
     controls: RunControls<'_>,
 ) -> Result<ScenarioResult, AnchorError> {
-    let folder = Anchors::folder_of(&scenario.path);
-    let mut anchors = match options.anchors {
-        AnchorMode::Use | AnchorMode::Strict => Anchors::open(folder)?,
-        AnchorMode::Refresh | AnchorMode::Off => Anchors::empty(folder),
-    };
+    run_scenario_with(scenario, options, controls, Vec::new())
+}
+
+/// Runs a scenario that has [devices](Scenario::devices) beside its own; `others` are these.
+///
+/// # Errors
+///
+/// As [`run_scenario`].
+pub fn run_scenario_with<'c>(
+    scenario: &Scenario,
+    options: &RunOptions,
+    controls: RunControls<'c>,
+    others: Vec<NamedDevice<'c>>,
+) -> Result<ScenarioResult, AnchorError> {
+    let mut anchors = options.anchors.open(Anchors::folder_of(&scenario.path))?;
+    let mut beside = BTreeMap::new();
+    for other in others {
+        let other = Beside::open(other, scenario, options)?;
+        beside.insert(other.name().to_owned(), other);
+    }
     let device = controls.device.info().name;
-    let conditions = conditions(scenario, options, &anchors, &device);
+    let conditions = conditions(scenario, options, (&anchors, &device), &beside);
+    let devices = beside.iter().map(|(name, other)| (name.clone(), other.device())).collect();
     let start = Instant::now();
     let run = Run {
         options,
+        cancel: controls.cancel.clone(),
         controls,
+        beside,
         anchors: &mut anchors,
         renewed: Vec::new(),
         seen: BTreeMap::new(),
@@ -149,22 +95,16 @@ pub fn run_scenario(
         model_calls: 0,
         in_teardown: false,
     };
-    let Whole { status, steps, model_calls, seed, drawn } = run.whole(scenario);
-    if options.anchors == AnchorMode::Refresh
-        && !matches!(status, Status::Passed | Status::Healed)
-        && let Ok(others) = Anchors::open(Anchors::folder_of(&scenario.path))
-    {
-        // What it did not come to is as good as it was.
-        anchors.complete(others);
-    }
-    if anchors.is_changed() {
-        anchors.save()?;
+    let Whole { status, steps, model_calls, seed, drawn, others } = run.whole(scenario);
+    for anchors in others.into_iter().chain([anchors]) {
+        options.anchors.save(anchors, status)?;
     }
     Ok(ScenarioResult {
         scenario: scenario.title.clone(),
         file: scenario.path.clone(),
         tags: scenario.tags.clone(),
         device,
+        devices,
         run: 1,
         status,
         flaky: false,
@@ -181,9 +121,13 @@ pub fn run_scenario(
 fn conditions(
     scenario: &Scenario,
     options: &RunOptions,
-    anchors: &Anchors,
-    device: &str,
+    (anchors, device): (&Anchors, &str),
+    beside: &BTreeMap<String, Beside<'_>>,
 ) -> String {
+    let others: Vec<_> = beside
+        .iter()
+        .map(|(name, other)| json!([name, other.device(), other.anchors.fingerprint()]))
+        .collect();
     let given = json!([
         scenario.path,
         scenario.whole_text(),
@@ -193,6 +137,7 @@ fn conditions(
         format!("{:?}", options.anchors),
         anchors.fingerprint(),
         device,
+        others,
     ]);
     short_digest(given.to_string().as_bytes())
 }
@@ -201,6 +146,10 @@ fn conditions(
 struct Run<'a, 'c> {
     options: &'a RunOptions,
     controls: RunControls<'c>,
+    /// Ends what is under way; within a branch of `parallel`, when another has failed.
+    cancel: CancelFlag,
+    /// The devices that are free for branches of `parallel`, by their names.
+    beside: BTreeMap<String, Beside<'c>>,
     anchors: &'a mut Anchors,
     /// Anchors that are kept once something that is checked afterwards holds.
     renewed: Vec<Renewed>,
@@ -240,6 +189,8 @@ struct Whole {
     model_calls: u64,
     seed: u64,
     drawn: BTreeMap<String, Value>,
+    /// The anchors of other devices.
+    others: Vec<Anchors>,
 }
 
 /// Why a step did not pass.
@@ -302,6 +253,7 @@ impl<'a> Run<'a, '_> {
         self.processes.end();
         // What is gone holds nothing.
         let _ = self.controls.device.release_all();
+        self.beside.values_mut().for_each(Beside::release_all);
         let any = |status| self.steps.iter().any(|step| step.status == status);
         let status = match (done, torn_down) {
             (Err(StepError::Stopped), _) => Status::Stopped,
@@ -310,8 +262,9 @@ impl<'a> Run<'a, '_> {
             _ if any(Status::Healed) => Status::Healed,
             _ => Status::Passed,
         };
-        let Self { steps, model_calls, seed, drawn, .. } = self;
-        Whole { status, steps, model_calls, seed, drawn }
+        let Self { steps, model_calls, seed, drawn, beside, .. } = self;
+        let others = beside.into_values().map(|other| other.anchors).collect();
+        Whole { status, steps, model_calls, seed, drawn, others }
     }
 
     /// Gives variables their values and does what comes first.
@@ -323,6 +276,11 @@ impl<'a> Run<'a, '_> {
         {
             let error = StepError::failed(format!("the scenario has no variable `{name}`"));
             return self.outside(scenario, "vars", error);
+        }
+        if let Some(name) = scenario.devices.keys().find(|name| !self.beside.contains_key(*name)) {
+            let problem = format!("the scenario needs the device `{name}`, and there is none");
+            let hint = Some(format!("name it with `--with {name}=DEVICE`"));
+            return self.outside(scenario, "devices", StepError::Failed { problem, hint });
         }
         let mut vars = scenario.vars.clone();
         vars.extend(self.options.vars.clone());
@@ -487,7 +445,7 @@ impl<'a> Run<'a, '_> {
 
     /// Whether to stop; teardown is not stopped, for it puts right what was begun.
     fn is_cancelled(&self) -> bool {
-        !self.in_teardown && self.controls.cancel.is_cancelled()
+        !self.in_teardown && self.cancel.is_cancelled()
     }
 
     fn time_left(&self) -> Duration {
@@ -525,19 +483,34 @@ impl<'a> Run<'a, '_> {
 
     /// Keeps the anchors of what was found, or forgets them, as steps ended.
     fn settle_anchors<T, E>(&mut self, done: &Result<T, E>) {
-        if done.is_ok() { self.keep_renewed() } else { self.renewed.clear() }
+        if done.is_ok() {
+            self.keep_renewed();
+        } else {
+            self.renewed.clear();
+        }
+        self.beside.values_mut().for_each(|other| other.settle_anchors(done.is_ok()));
     }
 
     /// Forgets the anchors of what the step with this index found: it failed.
     fn forget_renewed(&mut self, index: usize) {
         self.renewed.retain(|renewed| renewed.begun <= index);
+        self.beside.values_mut().for_each(|other| other.forget_renewed(index));
     }
 
     /// Keeps the anchors of what was found again, since something that was checked holds.
     fn keep_renewed(&mut self) {
-        for Renewed { key, anchor, .. } in std::mem::take(&mut self.renewed) {
-            let seen = self.seen.entry(key.clone()).or_default();
-            seen.insert(self.anchors.put(key, anchor, seen));
-        }
+        keep(std::mem::take(&mut self.renewed), &mut self.seen, self.anchors);
+    }
+}
+
+/// Keeps anchors beside those that a run saw or made before.
+fn keep(
+    renewed: Vec<Renewed>,
+    seen: &mut BTreeMap<AnchorKey, BTreeSet<usize>>,
+    anchors: &mut Anchors,
+) {
+    for Renewed { key, anchor, .. } in renewed {
+        let seen = seen.entry(key.clone()).or_default();
+        seen.insert(anchors.put(key, anchor, seen));
     }
 }

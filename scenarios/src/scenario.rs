@@ -1,5 +1,6 @@
 //! Scenarios: what is done to a screen, and what must then be so, as a file that people read.
 
+mod branches;
 pub(crate) mod condition;
 mod error;
 pub mod file;
@@ -45,6 +46,8 @@ pub struct Scenario {
     pub path: PathBuf,
     /// The most time it may take.
     pub timeout: Duration,
+    /// Devices beside its own and those of files it includes, by their names, each as a user writes it.
+    pub devices: BTreeMap<String, String>,
     /// What its values are drawn by, unless something else is said.
     pub(crate) seed: u64,
     /// The text of its file.
@@ -79,6 +82,7 @@ impl Scenario {
             return Err(ScenarioError::TooDeep { path: path.to_owned(), limit: MAX_INCLUDES });
         }
         let mut scenario = Self::parse(&text, path)?;
+        branches::check(&scenario).map_err(|(at, problem)| scenario.syntax(at, problem))?;
         // What a file that is included uses may come from the one that includes it.
         if outer.is_empty() {
             names::check(&scenario).map_err(|(at, problem)| scenario.syntax(at, problem))?;
@@ -89,6 +93,9 @@ impl Scenario {
                 scenario.syntax((step.line, step.column), format!("{}: {problem}", step.id))
             })?;
             let included = Self::nested(&found, outer)?;
+            for (name, device) in &included.devices {
+                scenario.devices.entry(name.clone()).or_insert_with(|| device.clone());
+            }
             scenario.included.insert(name, included);
         }
         outer.pop();
@@ -119,12 +126,14 @@ impl Scenario {
                 format!("`timeout` is {seconds}, not from 0 to {MAX_TIMEOUT}"),
             ));
         }
+        branches::check_devices(file.devices.keys()).map_err(|problem| syntax(1, 1, problem))?;
         let mut reader = Reader::default();
         Ok(Self {
             title: file.scenario,
             tags: file.tags,
             path: path.to_owned(),
             timeout: Duration::from_secs_f64(seconds),
+            devices: file.devices,
             seed: file.seed.unwrap_or(0),
             text: text.to_owned(),
             vars: file.vars,
@@ -199,6 +208,7 @@ impl Task {
             Self::Loop { steps, .. } | Self::Each { steps, .. } | Self::Group { steps, .. } => {
                 Box::new(steps.iter())
             }
+            Self::Parallel { branches } => Box::new(branches.iter().map(|branch| &branch.step)),
             _ => Box::new(std::iter::empty()),
         }
     }

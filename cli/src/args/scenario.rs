@@ -119,6 +119,11 @@ pub(crate) struct ScenarioRunArgs {
           conflicts_with_all = ["device", "monitor", "window", "region"])]
     pub(crate) devices: Vec<Station>,
 
+    /// Another device of scenarios that have several, by the name that they have for it, such as
+    /// `phone=android:SERIAL`; it goes before what a scenario says.
+    #[arg(long, value_name = "NAME=DEVICE", value_parser = parse_named, conflicts_with = "devices")]
+    pub(crate) with: Vec<(String, Station)>,
+
     /// Run only one part of the suite, such as `2/3`, and the others on other machines.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
@@ -188,7 +193,7 @@ pub(crate) struct Station {
 }
 
 /// Reads `desktop`, `desktop:DISPLAY` or what `--device` takes.
-fn parse_station(text: &str) -> Result<Station, String> {
+pub(crate) fn parse_station(text: &str) -> Result<Station, String> {
     let name = text.to_owned();
     match text.strip_prefix("desktop:").filter(|display| !display.is_empty()) {
         Some(display) => {
@@ -199,6 +204,12 @@ fn parse_station(text: &str) -> Result<Station, String> {
             .map(|device| Station { name, device, display: None })
             .map_err(|expected| format!("{expected}, or `desktop:DISPLAY`")),
     }
+}
+
+/// Reads `phone=android:SERIAL`.
+fn parse_named(text: &str) -> Result<(String, Station), String> {
+    let (name, device) = text.split_once('=').ok_or("expected `NAME=DEVICE`")?;
+    Ok((name.to_owned(), parse_station(device)?))
 }
 
 /// What becomes of anchors, as it was typed.

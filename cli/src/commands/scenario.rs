@@ -5,6 +5,7 @@ mod files;
 mod merge;
 mod record;
 mod run;
+mod several;
 mod show;
 
 use handsight_agent::read_trace;

@@ -212,6 +212,11 @@ impl Anchors {
         Ok((AnchorKey { target: entry.target, nth: entry.nth }, anchor))
     }
 
+    /// Returns the folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Returns the looks of a target that are remembered.
     pub fn looks(&self, key: &AnchorKey) -> &[Anchor] {
         self.by_key.get(key).map_or(&[], Vec::as_slice)

@@ -82,7 +82,7 @@ fn junit(results: &[ScenarioResult]) -> Report {
         case.set_time(Duration::try_from_secs_f64(runs.seconds()).unwrap_or_default());
         case.add_property(Property::new("status", status.as_str()));
         case.add_property(Property::new("model_calls", runs.model_calls().to_string()));
-        case.add_property(Property::new("device", first.device.clone()));
+        case.add_property(Property::new("device", first.devices_line()));
         if let Some(seed) = first.seed {
             case.add_property(Property::new("seed", seed.to_string()));
         }

@@ -20,8 +20,7 @@ impl Run<'_, '_> {
     pub(super) fn look(&mut self) -> Result<Screenshot, StepError> {
         let mut settle = self.options.settle;
         settle.limit = settle.limit.min(self.time_left());
-        let cancel = self.controls.cancel;
-        let settled = observe_still(self.controls.device, &settle, cancel)?;
+        let settled = observe_still(self.controls.device, &settle, &self.cancel)?;
         if self.is_cancelled() {
             return Err(StepError::Stopped);
         }
@@ -171,7 +170,7 @@ impl Run<'_, '_> {
             if start.elapsed() >= patience {
                 return Ok((0, sightings.swap_remove(0)));
             }
-            pause(LOOK_AGAIN, self.controls.cancel);
+            pause(LOOK_AGAIN, &self.cancel);
             *screen = self.look()?;
         }
     }

@@ -56,7 +56,7 @@ impl Run<'_, '_> {
                 }
                 Verdict::Found(_) => {}
             }
-            if !pause(LOOK_AGAIN, self.controls.cancel) && self.is_cancelled() {
+            if !pause(LOOK_AGAIN, &self.cancel) && self.is_cancelled() {
                 return Err(StepError::Stopped);
             }
         }
@@ -266,7 +266,7 @@ impl Run<'_, '_> {
         };
         let folder = self.folder().to_owned();
         // Teardown is not interrupted.
-        let cancel = if self.in_teardown { None } else { Some(self.controls.cancel) };
+        let cancel = if self.in_teardown { None } else { Some(&self.cancel) };
         self.processes.run(&words, &folder, self.deadline, cancel)
     }
 

@@ -76,6 +76,7 @@ impl<'a> Run<'a, '_> {
             Task::Each { over, variable, steps } => self.each(over, variable, steps),
             Task::Include { file, vars } => self.include(file, vars),
             Task::Group { steps, .. } => self.all(steps),
+            Task::Parallel { branches } => self.parallel(branches),
         }
     }
 
@@ -94,7 +95,7 @@ impl<'a> Run<'a, '_> {
         if time > self.time_left() {
             return Err(StepError::failed("there is less time left than it is to wait"));
         }
-        if !pause(time, self.controls.cancel) && self.is_cancelled() {
+        if !pause(time, &self.cancel) && self.is_cancelled() {
             return Err(StepError::Stopped);
         }
         Ok(())
@@ -176,7 +177,7 @@ impl<'a> Run<'a, '_> {
         });
         if done.is_err() {
             // A check of the teardown says nothing of what was clicked before something failed.
-            self.renewed.clear();
+            self.settle_anchors(&done);
         }
         // What was begun is put right whatever happened.
         let torn_down = self.all(&included.teardown);

@@ -114,6 +114,11 @@ impl Processes {
         Ok(Output { code: status.code(), stdout: text(stdout), stderr: text(stderr) })
     }
 
+    /// Takes over what others have started.
+    pub(super) fn take_over(&mut self, mut others: Self) {
+        self.started.append(&mut others.started);
+    }
+
     /// Ends all that were started.
     pub(super) fn end(&mut self) {
         for mut child in self.started.drain(..).rev() {

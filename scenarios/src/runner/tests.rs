@@ -10,12 +10,12 @@ use image::RgbImage;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::eyes::{Found, Pursued};
+use crate::eyes::{Eyes, Found, Pursued};
 use crate::scenario::ScenarioError;
 
 /// A model that knows where everything is; a test tool.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     places: BTreeMap<&'static str, PixelPoint>,
     /// What it was asked.
     asked: Vec<String>,
@@ -55,23 +55,23 @@ fn button(x: i32) -> Rect {
 }
 
 /// A form whose button is at `x`, and the screen it leads to.
-fn form(x: i32) -> FakeDevice {
+pub(super) fn form(x: i32) -> FakeDevice {
     let form = FakeScreen::new("form")
         .field("name", Rect { x: 20, y: 20, width: 200, height: 24 })
         .button("OK", button(x), Some("done"));
     FakeDevice::new(SCREEN, vec![form, FakeScreen::new("done")])
 }
 
-fn eyes(x: i32) -> Known {
+pub(super) fn eyes(x: i32) -> Known {
     let places = [("name", PixelPoint { x: 60, y: 32 }), ("OK", button(x).center())];
     Known { places: places.into(), asked: Vec::new() }
 }
 
 /// A folder with files, and a scenario among them.
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(pub(super) tempfile::TempDir);
 
 impl Folder {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = folder.path().join(name);
@@ -81,7 +81,7 @@ impl Folder {
         Self(folder)
     }
 
-    fn open(&self) -> Result<Scenario, ScenarioError> {
+    pub(super) fn open(&self) -> Result<Scenario, ScenarioError> {
         Scenario::open(&self.0.path().join("main.yaml"))
     }
 
@@ -91,16 +91,21 @@ impl Folder {
         eyes: &mut dyn Eyes,
         mode: AnchorMode,
     ) -> ScenarioResult {
-        let options = RunOptions {
-            anchors: mode,
-            settle: SettleOptions::immediate(),
-            patience: Duration::from_millis(50),
-            ..RunOptions::default()
-        };
+        let options = quick(mode);
         let cancel = CancelFlag::default();
         let controls =
             RunControls { device, eyes, observer: &mut (), pictures: None, cancel: &cancel };
         run_scenario(&self.open().unwrap(), &options, controls).unwrap()
+    }
+}
+
+/// How a scenario is run that never has to wait.
+pub(super) fn quick(anchors: AnchorMode) -> RunOptions {
+    RunOptions {
+        anchors,
+        settle: SettleOptions::immediate(),
+        patience: Duration::from_millis(50),
+        ..RunOptions::default()
     }
 }
 

@@ -25,6 +25,10 @@ pub struct ScenarioFile {
     /// Variables that steps can use as `{{ name }}`; `--var name=value` replaces them.
     #[serde(default)]
     pub vars: BTreeMap<String, Value>,
+    /// Devices beside its own, by the names that branches of `parallel` have for them, each as `--device` takes
+    /// it; `--with NAME=DEVICE` replaces one.
+    #[serde(default)]
+    pub devices: BTreeMap<String, String>,
     /// What `random_int`, `random_choice`, `random_letters` and `random_digits` in `vars` draw by; 0 if
     /// nothing is said. `--seed` replaces it.
     #[serde(default)]
@@ -135,6 +139,8 @@ pub struct StepFields {
     pub include: Option<IncludeFile>,
     /// Verb: does `steps`, as one.
     pub group: Option<String>,
+    /// Verb: does the steps of several branches at once, each on a device of its own.
+    pub parallel: Option<Vec<BranchFile>>,
 
     /// Of `if`: what is done if it holds.
     #[serde(rename = "then")]
@@ -256,6 +262,17 @@ pub enum EachFile {
 pub struct EachFrom {
     /// A `.csv` file, whose first row has the names, or a `.json` file with a list; beside the scenario.
     pub file: String,
+}
+
+/// Steps on one of several devices.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BranchFile {
+    /// One of the `devices`; the scenario's own, if nothing is said.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// What is done on it.
+    pub steps: Vec<StepFile>,
 }
 
 /// Another file whose steps are done.

@@ -85,9 +85,11 @@ fn used(step: &Step) -> Vec<String> {
             Each::Values(list) => list.iter().flat_map(values).collect(),
             other => other.names(),
         },
-        Task::Scroll { over: None, .. } | Task::Button(_) | Task::Wait(_) | Task::Group { .. } => {
-            Vec::new()
-        }
+        Task::Scroll { over: None, .. }
+        | Task::Button(_)
+        | Task::Wait(_)
+        | Task::Group { .. }
+        | Task::Parallel { .. } => Vec::new(),
     }
 }
 

@@ -25,6 +25,9 @@ pub(crate) const NOTCHES: u32 = 5;
 /// How long a long press takes if nothing is said, in seconds.
 pub(crate) const LONG_PRESS: f64 = 1.0;
 
+/// What the device is called that `--device` names, where there are others.
+const OWN_DEVICE: &str = "the scenario's own device";
+
 /// One step.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -67,6 +70,16 @@ pub(crate) enum Task {
     Each { over: Each, variable: String, steps: Vec<Step> },
     Include { file: String, vars: BTreeMap<String, Value> },
     Group { title: String, steps: Vec<Step> },
+    Parallel { branches: Vec<Branch> },
+}
+
+/// Steps on one of several devices.
+#[derive(Clone, Debug)]
+pub(crate) struct Branch {
+    /// Which of the named devices; the scenario's own, if none.
+    pub(crate) device: Option<String>,
+    /// Its steps, as one group.
+    pub(crate) step: Step,
 }
 
 /// What a step acts on.
@@ -115,6 +128,7 @@ impl Reader {
             then: self.list(fields.then_steps.as_deref(), &id, "then")?,
             otherwise: self.list(fields.else_steps.as_deref(), &id, "else")?,
             steps: self.list(fields.steps.as_deref(), &id, "steps")?,
+            branches: self.branches(fields.parallel.as_deref(), (&id, file.at))?,
         };
         let retry = fields.retry.unwrap_or(0);
         if retry > MAX_RETRIES {
@@ -140,6 +154,33 @@ impl Reader {
         name: &str,
     ) -> Result<Option<Vec<Step>>, StepProblem> {
         files.map(|files| self.steps(files, &format!("{id}.{name}"))).transpose()
+    }
+
+    /// Reads branches, each as a group of steps.
+    fn branches(
+        &mut self,
+        files: Option<&[file::BranchFile]>,
+        (id, at): (&str, serde_saphyr::Location),
+    ) -> Result<Vec<Branch>, StepProblem> {
+        let numbered = files.unwrap_or_default().iter().enumerate();
+        let branch = |(index, file): (usize, &file::BranchFile)| {
+            let id = format!("{id}.parallel[{index}]");
+            let steps = self.steps(&file.steps, &format!("{id}.steps"))?;
+            let title = format!("on {}", file.device.as_deref().unwrap_or(OWN_DEVICE));
+            let step = Step {
+                id,
+                line: steps.first().map_or(at.line(), |step| step.line),
+                column: steps.first().map_or(at.column(), |step| step.column),
+                name: None,
+                tags: Vec::new(),
+                timeout: None,
+                retry: 0,
+                continue_on_error: false,
+                task: Task::Group { title, steps },
+            };
+            Ok(Branch { device: file.device.clone(), step })
+        };
+        numbered.map(branch).collect()
     }
 
     fn task(&mut self, fields: &StepFields, mut inner: Inner) -> Result<Task, String> {
@@ -264,6 +305,10 @@ impl Reader {
         verbs.put("group", f.group.as_ref(), |title| {
             let steps = inner.steps.take().ok_or("`group` needs `steps:`")?;
             Ok(Task::Group { title: title.clone(), steps })
+        })?;
+        verbs.put("parallel", f.parallel.as_ref(), |_| match std::mem::take(&mut inner.branches) {
+            branches if branches.is_empty() => Err("`parallel` needs a branch".to_owned()),
+            branches => Ok(Task::Parallel { branches }),
         })
     }
 
@@ -302,6 +347,7 @@ struct Inner {
     then: Option<Vec<Step>>,
     otherwise: Option<Vec<Step>>,
     steps: Option<Vec<Step>>,
+    branches: Vec<Branch>,
 }
 
 impl Inner {
@@ -413,6 +459,11 @@ impl Task {
             Self::Each { variable, .. } => format!("for each {variable}"),
             Self::Include { file, .. } => format!("include {file}"),
             Self::Group { title, .. } => title.clone(),
+            Self::Parallel { branches } => {
+                let titles: Vec<_> =
+                    branches.iter().map(|branch| branch.step.task.title()).collect();
+                format!("at once {}", titles.join(" and "))
+            }
         }
     }
 }

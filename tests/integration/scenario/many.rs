@@ -3,6 +3,7 @@
 
 mod checks;
 mod report;
+mod together;
 
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;

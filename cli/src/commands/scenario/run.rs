@@ -1,23 +1,24 @@
 //! `scenario run`: on one device or several, in part or whole, once or several times.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use fs_err as fs;
-use handsight_actions::{Device as _, SafetyPolicy, Secrets, is_wayland};
+use handsight_actions::{Device as _, Guard, SafetyPolicy, Secrets, is_wayland};
+use handsight_agent::SettleOptions;
 use handsight_scenarios::report::film::{Film, write_film};
 use handsight_scenarios::report::suite::{PICTURES, write_suite};
 use handsight_scenarios::suite::{
     DeviceResult, Ran, RunOn, Seat, SharedOut, SuiteResult, digest_of, share_out,
 };
 use handsight_scenarios::{
-    AnchorError, PictureFolder, RunControls, RunOptions, Scenario, ScenarioResult, Status,
-    run_scenario,
+    PictureFolder, RunControls, RunOptions, Scenario, ScenarioResult, Status, run_scenario_with,
 };
 
 use super::eyes::{LazyEyes, LazyModel};
+use super::several::Several;
 use super::show::Show;
-use super::{exit, files, value};
+use super::{exit, files, several, value};
 use crate::args::{DesktopArgs, DeviceArg, ScenarioRunArgs, Station, TargetArgs};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -33,6 +34,7 @@ pub(super) fn run(
     check_devices(&args.devices)?;
     // All are read before the first is run: a mistake in the last must not cost an hour.
     let scenarios = chosen(args)?;
+    several::check(args, &scenarios, &name_of(&args.target.device))?;
     let suite = digest_of(&scenarios);
     let scenarios = match args.shard {
         Some(shard) => shard.part(scenarios),
@@ -105,89 +107,125 @@ fn chosen(args: &ScenarioRunArgs) -> Result<Vec<Scenario>, Failure> {
 }
 
 /// What all devices of a run have in common.
-struct Fleet<'a> {
-    args: &'a ScenarioRunArgs,
+pub(super) struct Fleet<'a> {
+    pub(super) args: &'a ScenarioRunArgs,
     rules: (SafetyPolicy, Secrets),
     model: &'a LazyModel<'a>,
+}
+
+/// A device that is open, with what it takes to run steps on it.
+pub(super) struct Hand<'a> {
+    pub(super) device: Guard,
+    pub(super) eyes: LazyEyes<'a>,
+    pub(super) settle: SettleOptions,
+    pub(super) pictures: Option<PictureFolder>,
+    /// A variable by which programs that a scenario starts find the same device.
+    pub(super) env: BTreeMap<String, String>,
 }
 
 impl<'a> Fleet<'a> {
     /// The one device of `--device`.
     fn only(&'a self) -> Seat<'a, Failure> {
-        let open = || self.open(&self.args.target, self.model.environment, None, None);
-        Seat { name: name_of(&self.args.target.device), open: Box::new(open) }
+        let target = &self.args.target;
+        let open = move || Ok(self.open(self.hand(target, self.model.environment, None)?, None));
+        Seat { name: name_of(&target.device), open: Box::new(open) }
     }
 
     /// One of several devices.
     fn seat(&'a self, station: &'a Station) -> Seat<'a, Failure> {
         let open = move || {
-            let mut environment = self.model.environment.clone();
-            let mut own = None;
-            if let Some(display) = &station.display {
-                let (x11, wayland) = if is_wayland(display) {
-                    (None, Some(display.clone()))
-                } else {
-                    (Some(display.clone()), None)
-                };
-                let variable = if x11.is_some() { "DISPLAY" } else { "WAYLAND_DISPLAY" };
-                (environment.display, environment.wayland) = (x11, wayland);
-                own = Some((variable, display.clone()));
-            }
-            if let DeviceArg::Android(Some(serial)) = &station.device {
-                own = Some(("ANDROID_SERIAL", serial.clone()));
-            }
-            let desktop = DesktopArgs::default();
-            let target = TargetArgs { device: station.device.clone(), desktop };
-            self.open(&target, &environment, Some(&station.name), own)
+            let (target, environment, own) = self.place(station);
+            Ok(self.open(self.hand(&target, &environment, own)?, Some(&station.name)))
         };
         Seat { name: station.name.clone(), open: Box::new(open) }
     }
 
-    /// Opens a device and returns what runs scenarios on it; `own` is a variable by which programs
-    /// that a scenario starts find the same device.
-    fn open(
+    /// Returns where a device is, and the variable by which other programs find it.
+    pub(super) fn place(
+        &self,
+        station: &Station,
+    ) -> (TargetArgs, Environment, Option<(&'static str, String)>) {
+        let mut environment = self.model.environment.clone();
+        let mut own = None;
+        if let Some(display) = &station.display {
+            let (x11, wayland) = if is_wayland(display) {
+                (None, Some(display.clone()))
+            } else {
+                (Some(display.clone()), None)
+            };
+            let variable = if x11.is_some() { "DISPLAY" } else { "WAYLAND_DISPLAY" };
+            (environment.display, environment.wayland) = (x11, wayland);
+            own = Some((variable, display.clone()));
+        }
+        if let DeviceArg::Android(Some(serial)) = &station.device {
+            own = Some(("ANDROID_SERIAL", serial.clone()));
+        }
+        let desktop = DesktopArgs::default();
+        (TargetArgs { device: station.device.clone(), desktop }, environment, own)
+    }
+
+    /// Opens a device.
+    pub(super) fn hand(
         &'a self,
         target: &TargetArgs,
         environment: &Environment,
-        label: Option<&'a str>,
         own: Option<(&str, String)>,
-    ) -> Result<RunOn<'a>, Failure> {
+    ) -> Result<Hand<'a>, Failure> {
         let LazyModel { printer, interrupt, .. } = *self.model;
-        let mut device =
-            open::guarded(target, self.rules.clone(), printer, environment, interrupt)?;
+        let device = open::guarded(target, self.rules.clone(), printer, environment, interrupt)?;
         let settle = open::settle(&target.device);
-        let mut eyes = LazyEyes::new(self.model, device.info().kind, settle);
+        let eyes = LazyEyes::new(self.model, device.info().kind, settle);
+        let pictures = self.args.report.as_ref().map(|folder| folder.join(PICTURES));
+        let pictures = pictures.map(PictureFolder::new);
+        let env = own.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+        Ok(Hand { device, eyes, settle, pictures, env })
+    }
+
+    /// Returns what runs scenarios on a device.
+    fn open(&'a self, mut hand: Hand<'a>, label: Option<&'a str>) -> RunOn<'a> {
+        let LazyModel { printer, interrupt, .. } = *self.model;
         let mut env = settings::harmless_variables();
-        env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        env.extend(hand.env.clone());
         let options = RunOptions {
             anchors: self.args.anchors.into(),
-            settle,
+            settle: hand.settle,
             seed: self.args.seed,
             skip_tags: self.args.tags.skip_tags.iter().cloned().collect(),
             vars: self.args.vars.iter().cloned().collect(),
             env,
             ..RunOptions::default()
         };
-        let pictures = self.args.report.as_ref().map(|folder| folder.join(PICTURES));
-        let mut pictures = pictures.map(PictureFolder::new);
         let repeat = self.args.repeat;
-        Ok(Box::new(move |scenario, run| {
-            let mut show = Show::new(printer, scenario, label, (run, repeat));
+        let own_name = name_of(&self.args.target.device);
+        let mut several = Several::default();
+        Box::new(move |scenario, run| {
+            let stations = match several.open(self, scenario) {
+                Ok(stations) => stations,
+                Err(failure) => return Ran { result: failed(scenario, failure), lost: None },
+            };
+            // Lines of one device among those of others have to say whose they are.
+            let own = (!stations.is_empty()).then_some(own_name.as_str());
+            let mut show = Show::new(printer, scenario, label.or(own), (run, repeat));
+            let mut shows = several.shows(&stations, printer);
             let controls = RunControls {
-                device: &mut device,
-                eyes: &mut eyes,
+                device: &mut hand.device,
+                eyes: &mut hand.eyes,
                 observer: &mut show,
-                pictures: pictures.as_mut(),
+                pictures: hand.pictures.as_mut(),
                 cancel: &interrupt.cancel,
             };
-            let result = run_scenario(scenario, &options, controls)
-                .unwrap_or_else(|error| unusable(scenario, error));
+            let others = several.hands(&stations, &mut shows);
+            let result = run_scenario_with(scenario, &options, controls, others)
+                .unwrap_or_else(|error| failed(scenario, Failure::from(error)));
             show.ended(&result);
-            let failed = result.status == Status::Failed;
-            let lost = if failed { device.observe().err() } else { None };
+            let mut lost = None;
+            if result.status == Status::Failed {
+                several.drop_lost();
+                lost = hand.device.observe().err();
+            }
             let lost = lost.filter(handsight_actions::DeviceError::is_fatal);
             Ran { result, lost: lost.map(|error| Failure::from(error).messages().join(": ")) }
-        }))
+        })
     }
 
     /// Says what became of the devices; fails if none could be opened.
@@ -233,8 +271,8 @@ fn name_of(device: &DeviceArg) -> String {
     }
 }
 
-/// The result of a scenario whose anchors cannot be read or written: others are run all the same.
-fn unusable(scenario: &Scenario, error: AnchorError) -> ScenarioResult {
-    let failure = Failure::from(error);
+/// The result of a scenario that cannot be run, for its anchors or one of its devices: others are run all the
+/// same.
+fn failed(scenario: &Scenario, failure: Failure) -> ScenarioResult {
     ScenarioResult::not_begun(scenario, failure.messages().join(": "), failure.hint)
 }

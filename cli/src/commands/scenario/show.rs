@@ -32,6 +32,11 @@ impl<'a> Show<'a> {
         show
     }
 
+    /// Shows a device that a scenario has beside its own, by the name that it has for it.
+    pub(super) fn beside(printer: &'a Printer, name: &'a str) -> Self {
+        Self { printer, spinner: None, device: Some(name) }
+    }
+
     fn line(&self, text: &str) {
         match self.device {
             Some(device) => {

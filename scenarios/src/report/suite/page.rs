@@ -175,7 +175,7 @@ fn badge(status: Status) -> String {
 
 /// Returns where a run was, how long it took and how often it asked.
 fn figures(run: &ScenarioResult) -> String {
-    format!("{} · {:.1} s · {}", escape(&run.device), run.seconds, run.calls_line())
+    format!("{} · {:.1} s · {}", escape(&run.devices_line()), run.seconds, run.calls_line())
 }
 
 fn steps(run: &ScenarioResult, pictures: &Pictures, id: &str) -> String {
