@@ -6,7 +6,7 @@ SHELL := /bin/bash
 DEMO_PACKAGES := xvfb openbox zenity fonts-dejavu-core fonts-liberation
 TEST_PACKAGES := $(DEMO_PACKAGES) adb xterm chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg python3 python3-venv \
 	dbus gnome-keyring libsecret-tools xclip x11-utils x11-xserver-utils xserver-xorg-core xserver-xorg-video-dummy \
-	sway xwayland foot wev grim weston mousepad galculator pcmanfm
+	sway xwayland foot wev grim weston xdg-desktop-portal mousepad galculator pcmanfm
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -91,6 +91,11 @@ test-adbd: ## Test the Android device on AOSP's own adbd, built for Linux (fetch
 	HANDSIGHT_ADBD=$$(realpath $(ADBD)/adbd) cargo test --package handsight-tests --test integration -- \
 	  --ignored android::adbd
 
+GNOME_PACKAGES := $(TEST_PACKAGES) gnome-shell xdg-desktop-portal-gnome pipewire wireplumber
+test-gnome: ## Test the desktop device in GNOME, through its portal (installs GNOME Shell)
+	@$(MAKE) --no-print-directory install PACKAGES="$(GNOME_PACKAGES)"
+	cargo test --package handsight-tests --test integration -- --ignored desktop::gnome
+
 eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_eval
 	cargo run --release --quiet --package handsight-tests --example embedded_episodes
@@ -132,4 +137,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test test-adbd test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release benchmark
+.PHONY: help demo test test-adbd test-gnome test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release benchmark

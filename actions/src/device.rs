@@ -11,6 +11,7 @@ mod area_fault;
 pub mod desktop;
 pub mod fake;
 pub(crate) mod pause;
+mod portal_fault;
 pub mod relay;
 pub mod still;
 
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use self::area_fault::AreaFault;
+pub use self::portal_fault::PortalFault;
 use crate::action::{Action, ActionSpace, InvalidAction, Verb};
 use crate::fact::{Fact, FactSaid};
 use crate::geometry::{PixelPoint, Size};
@@ -258,6 +260,19 @@ pub enum DeviceError {
         display: String,
         /// What it lacks.
         missing: Vec<MissingProtocol>,
+        /// Why the desktop portal does not stand in for it, if that was looked for.
+        #[source]
+        portal: Option<PortalFault>,
+    },
+
+    /// The desktop is to be used through its portal, which does not let this program.
+    #[error("Wayland display `{display}` cannot be used through its desktop portal")]
+    Portal {
+        /// The display's name.
+        display: String,
+        /// Why.
+        #[source]
+        source: PortalFault,
     },
 
     /// Nothing tells what the user does on the display.
@@ -417,6 +432,15 @@ pub enum DeviceError {
         character: char,
     },
 
+    /// Not all layouts of the keyboard have a key for this character; nothing was typed.
+    #[error("not every layout of the keyboard of device `{device}` has a key for {character:?}")]
+    NotOnLayout {
+        /// The device's name.
+        device: String,
+        /// The first character that cannot be written.
+        character: char,
+    },
+
     /// Every key of the keyboard is in use, and input needs one that is not.
     #[error("every key of display `{display}` is in use, and input needs an unused one")]
     KeyboardFull {
@@ -460,7 +484,9 @@ impl DeviceError {
                 "log in to an X11 session (often called “on Xorg”), or start a virtual display with \
                  `Xvfb :99 -screen 0 1280x720x24` and name it with DISPLAY"
             }
-            Self::MissingProtocols { .. } => {
+            Self::MissingProtocols { portal: Some(portal), .. } => portal.hint(),
+            Self::Portal { source, .. } => source.hint(),
+            Self::MissingProtocols { portal: None, .. } => {
                 "use sway, Hyprland, river or another compositor of the wlroots family; on GNOME and \
                  KDE log in to an X11 session (often called “on Xorg”), or start a virtual display \
                  with `Xvfb :99 -screen 0 1280x720x24` and name it with DISPLAY"
@@ -473,6 +499,10 @@ impl DeviceError {
                 "allow this program to control the computer in the system's privacy settings"
             }
             Self::NoSuchKey { .. } => "choose a keyboard layout that has the key",
+            Self::NotOnLayout { .. } => {
+                "add a keyboard layout that has the character, or take one of several away; which of \
+                 them is in use, the desktop does not tell"
+            }
             Self::NoSpareKey { .. } | Self::KeyboardFull { .. } => {
                 "another program has remapped every unused key; `setxkbmap us` restores the layout"
             }
@@ -498,7 +528,8 @@ impl DeviceError {
             Self::Invalid { .. }
             | Self::Unsupported { .. }
             | Self::NoSuchKey { .. }
-            | Self::NoSpareKey { .. } => true,
+            | Self::NoSpareKey { .. }
+            | Self::NotOnLayout { .. } => true,
             #[cfg(feature = "android")]
             Self::Android(error) => error.nothing_was_done(),
             _ => false,
@@ -527,6 +558,7 @@ impl DeviceError {
             Self::NoDisplay { .. }
                 | Self::Wayland { .. }
                 | Self::MissingProtocols { .. }
+                | Self::Portal { .. }
                 | Self::MissingExtension { .. }
                 | Self::KeyboardFull { .. }
                 | Self::Lost { .. }

@@ -57,15 +57,17 @@ pub use device::android::{
 };
 #[cfg(any(feature = "desktop", all(feature = "x11", target_os = "linux")))]
 pub use device::desktop::{
-    DesktopDevice, DesktopOptions, DesktopWindow, Monitor, MonitorChoice, Scope, WatchOptions,
-    WindowChoice, is_wayland, monitors, session_display, windows,
+    DesktopDevice, DesktopOptions, DesktopWindow, Monitor, MonitorChoice, PortalOptions, Scope,
+    WatchOptions, WindowChoice, is_wayland, monitors, session_display, windows,
 };
 #[cfg(all(feature = "x11", target_os = "linux"))]
 pub use device::desktop::{DesktopListener, Rescue, keep_clipboard};
 pub use device::fake::{FakeDevice, FakeFault, FakeScreen};
 pub use device::relay::{RelayDevice, RelayOptions, Seen};
 pub use device::still::StillDevice;
-pub use device::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind, MissingProtocol};
+pub use device::{
+    AreaFault, Device, DeviceError, DeviceInfo, DeviceKind, MissingProtocol, PortalFault,
+};
 pub use fact::{Fact, FactSaid, ViewSaid};
 pub use geometry::{
     Area, DesktopPoint, Frame, Grid, ModelBox, ModelPoint, MonitorLayout, MonitorPoint, PixelPoint,

@@ -14,8 +14,8 @@ use std::path::Path;
 
 use handsight_actions::{
     AdbAddress, AndroidDevice, AndroidOptions, BadAdbAddress, DesktopDevice, DesktopOptions,
-    Device, DeviceError, DeviceKind, Guard, Halt, Observation, Rect, SafetyPolicy, Scope,
-    SecretHand, Secrets, StillDevice, WatchOptions, is_wayland, session_display,
+    Device, DeviceError, DeviceKind, Guard, Halt, Observation, PortalOptions, Rect, SafetyPolicy,
+    Scope, SecretHand, Secrets, StillDevice, WatchOptions, is_wayland, session_display,
 };
 use handsight_agent::{
     Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, SettleOptions,
@@ -114,6 +114,12 @@ pub(crate) fn display(environment: &Environment) -> Option<String> {
     session_display(environment.display.as_deref(), environment.wayland.as_deref())
 }
 
+/// Returns how the desktop portal is used: what the user allowed once is kept.
+pub(crate) fn portal(environment: &Environment) -> PortalOptions {
+    let memory = environment.state.as_ref().map(|state| state.join("portal"));
+    PortalOptions { bus: None, memory }
+}
+
 /// Opens a monitor or a window of the desktop.
 pub(crate) fn desktop(
     scope: Scope,
@@ -123,7 +129,8 @@ pub(crate) fn desktop(
     halt: &Halt,
 ) -> Result<Box<dyn Device>, Failure> {
     let display = display(environment);
-    let options = DesktopOptions { scope, region, display: display.clone() };
+    let portal = portal(environment);
+    let options = DesktopOptions { scope, region, display: display.clone(), portal };
     let device = DesktopDevice::open(&options).map_err(|error| no_desktop(error, environment))?;
     let mut device = device.heeding(halt.clone());
     #[cfg(target_os = "linux")]

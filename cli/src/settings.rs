@@ -27,6 +27,8 @@ pub(crate) struct Environment {
     pub(crate) cache: Option<PathBuf>,
     /// The folder for what lives as long as the user's session: sockets of runs under way.
     pub(crate) runtime: Option<PathBuf>,
+    /// The folder for what is kept though nobody wrote it: `handsight` in the user's state folder.
+    pub(crate) state: Option<PathBuf>,
     /// This program's own file.
     pub(crate) program: Option<PathBuf>,
     /// The folder for what the user wrote: `handsight` in their configuration folder.
@@ -98,6 +100,7 @@ impl Environment {
             hub: hub(),
             cache: user_caches().map(|caches| caches.join("handsight")),
             runtime: runtime(),
+            state: user_state().map(|folder| folder.join("handsight")),
             program: std::env::current_exe().ok(),
             config: user_configuration().map(|folder| folder.join("handsight")),
             keys: Keys { handsight: key("HANDSIGHT_API_KEY"), openai: key("OPENAI_API_KEY") },
@@ -171,6 +174,12 @@ fn seconds(name: &str) -> Option<Duration> {
 /// Returns the user's cache folder: `XDG_CACHE_HOME`, else `.cache` in the home folder.
 fn user_caches() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+}
+
+/// Returns the user's state folder: `XDG_STATE_HOME`, else `.local/state` in the home folder.
+fn user_state() -> Option<PathBuf> {
+    let at_home = || std::env::home_dir().map(|home| home.join(".local/state"));
+    folder("XDG_STATE_HOME").or_else(at_home)
 }
 
 /// Returns the folder for sockets: in `XDG_RUNTIME_DIR`, else beside what is cached.

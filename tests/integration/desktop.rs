@@ -3,6 +3,8 @@
 
 mod area;
 mod calibrate;
+mod gnome;
+mod portal;
 mod wayland;
 
 use std::time::Duration;

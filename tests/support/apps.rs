@@ -87,7 +87,7 @@ impl Terminal {
     /// # Errors
     ///
     /// Fails if foot is not installed or does not show its window.
-    pub fn open_foot(session: &Wayland) -> Result<Self> {
+    pub fn open_foot(session: &impl Desktop) -> Result<Self> {
         let mut command = session.command("foot");
         Self::start(session, command.args(["--config=/dev/null", "--title=Terminal"]))
     }

@@ -9,10 +9,12 @@ pub mod event_window;
 pub mod fake_server;
 #[path = "../fuzz/targets.rs"]
 pub mod fuzz;
+pub mod gnome;
 pub mod golden;
 pub mod http;
 pub mod hub_server;
 pub mod page;
+pub mod portal;
 pub mod program;
 pub mod random_checkpoint;
 pub mod suite;

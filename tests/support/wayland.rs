@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use crate::page::Desktop;
 use crate::program::Program;
 use crate::wait::{ANSWERING, STARTING, wait_for, wait_until};
+use crate::xserver::XServer;
 
 /// The user without rights, whom the compositor runs as when the tests run as root: it refuses to.
 const NOBODY: u32 = 65534;
@@ -95,6 +96,27 @@ impl Wayland {
         let dir = TempDir::new()?;
         let mut command = as_user("weston", dir.path())?;
         command.args(["--backend=headless-backend.so", "--socket=wayland-9", "--idle-time=0"]);
+        Self::started(command, dir)
+    }
+
+    /// Starts weston in a window of an X server, whose keyboard it has: one output of 1024 by 640 units with
+    /// so many pixels to each.
+    ///
+    /// # Errors
+    ///
+    /// Fails if weston is not installed or does not start.
+    pub fn start_weston_on(server: &XServer, scale: u32) -> Result<Self> {
+        let dir = TempDir::new()?;
+        let mut command = as_user("weston", dir.path())?;
+        command.args(["--backend=x11-backend.so", "--use-pixman", "--idle-time=0"]);
+        command.args(["--width=1024", "--height=640", "--socket=wayland-9"]);
+        command.arg(format!("--scale={scale}"));
+        server.adopt(&mut command);
+        Self::started(command, dir)
+    }
+
+    /// Starts weston, and waits until programs can connect.
+    fn started(mut command: Command, dir: TempDir) -> Result<Self> {
         let weston = Program::start_group(&mut command)?;
         let socket = dir.path().join("wayland-9");
         wait_until("the compositor did not start", STARTING, || Ok(socket.exists()))?;
@@ -134,7 +156,7 @@ impl Wayland {
     pub fn device(&self, monitor: usize) -> Result<DesktopDevice> {
         let scope = Scope::Monitor(MonitorChoice::Index(monitor));
         let display = Some(self.socket.clone());
-        Ok(DesktopDevice::open(&DesktopOptions { scope, region: None, display })?)
+        Ok(DesktopDevice::open(&DesktopOptions { scope, display, ..DesktopOptions::default() })?)
     }
 
     /// Gives sway a command, such as `output HEADLESS-1 scale 2`.

@@ -264,7 +264,7 @@ impl XServer {
     pub fn monitor(&self, index: usize) -> Result<DesktopDevice> {
         let display = Some(self.display.clone());
         let scope = Scope::Monitor(MonitorChoice::Index(index));
-        Ok(DesktopDevice::open(&DesktopOptions { scope, region: None, display })?)
+        Ok(DesktopDevice::open(&DesktopOptions { scope, display, ..DesktopOptions::default() })?)
     }
 
     /// Connects the device under test to one window of this display, named by its title.
@@ -274,7 +274,12 @@ impl XServer {
     /// Fails if the device cannot be opened.
     pub fn window(&self, title: &str, region: Option<Rect>) -> Result<DesktopDevice> {
         let (display, scope) = (Some(self.display.clone()), Scope::Window(title.parse()?));
-        Ok(DesktopDevice::open(&DesktopOptions { scope, region, display })?)
+        Ok(DesktopDevice::open(&DesktopOptions {
+            scope,
+            region,
+            display,
+            ..DesktopOptions::default()
+        })?)
     }
 
     /// Ends the server, as if the display had been pulled out.

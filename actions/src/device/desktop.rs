@@ -3,7 +3,8 @@
 //! What differs between systems is how a monitor is captured and how input is sent, so that is one
 //! module for each way to a desktop, behind the traits of `backend`: `x11` speaks to the X server
 //! itself (shared-memory capture is ten times faster than xcap there, and enigo corrupts text) and
-//! leaves it the mouse to enigo; `wayland` speaks to compositors of the wlroots family; `native` uses
+//! leaves it the mouse to enigo; `wayland` speaks to compositors of the wlroots family and to the desktop
+//! portal of the others; `native` uses
 //! xcap and enigo on macOS and Windows.
 
 mod backend;
@@ -16,6 +17,7 @@ mod native;
 mod paste;
 #[cfg(target_os = "linux")]
 mod pixels;
+mod portal_options;
 #[cfg(target_os = "linux")]
 mod rescue;
 mod view;
@@ -34,6 +36,7 @@ pub use self::choice::{MonitorChoice, Scope, WindowChoice};
 use self::mouse::Mouse;
 #[cfg(not(target_os = "linux"))]
 use self::native::connect;
+pub use self::portal_options::PortalOptions;
 #[cfg(target_os = "linux")]
 pub use self::rescue::Rescue;
 use self::view::{View, monitor_under};
@@ -59,6 +62,8 @@ pub struct DesktopOptions {
     /// The X11 display, such as `:0`, or the path of a Wayland compositor's socket; the X11 display the
     /// environment names, if absent. Other systems have but one.
     pub display: Option<String>,
+    /// How the desktop portal is used, where it takes that.
+    pub portal: PortalOptions,
 }
 
 /// What a device that is watched does when the user takes over.
@@ -90,10 +95,14 @@ pub fn is_wayland(display: &str) -> bool {
 
 /// Connects to a Wayland compositor or an X server.
 #[cfg(target_os = "linux")]
-fn connect(display: Option<&str>) -> Result<Box<dyn Screen>, DeviceError> {
+fn connect(
+    display: Option<&str>,
+    #[cfg_attr(not(feature = "wayland"), expect(unused_variables, reason = "X11 has no portal"))]
+    portal: &PortalOptions,
+) -> Result<Box<dyn Screen>, DeviceError> {
     #[cfg(feature = "wayland")]
     if let Some(socket) = display.filter(|display| is_wayland(display)) {
-        return Ok(Box::new(wayland::WaylandScreen::open(socket)?));
+        return wayland::open(socket, portal);
     }
     Ok(Box::new(x11::X11Screen::open(display)?))
 }
@@ -121,7 +130,7 @@ pub fn session_display(x11: Option<&str>, wayland: Option<&str>) -> Option<Strin
 /// # Errors
 /// [`DeviceError::NoDisplay`] where there is none.
 pub fn monitors(display: Option<&str>) -> Result<Vec<Monitor>, DeviceError> {
-    let screen = connect(display)?;
+    let screen = connect(display, &PortalOptions::default())?;
     let display = screen.display().to_owned();
     screen.monitors().map_err(|failure| failure.while_asked(&display, "list its monitors"))
 }
@@ -147,7 +156,7 @@ pub struct DesktopWindow {
 /// [`DeviceError::NoDisplay`] where there is no desktop, [`DeviceError::Area`] where the system
 /// does not say which windows there are.
 pub fn windows(display: Option<&str>) -> Result<Vec<DesktopWindow>, DeviceError> {
-    let screen = connect(display)?;
+    let screen = connect(display, &PortalOptions::default())?;
     let list = || {
         let monitors = screen.monitors()?;
         let found = screen.windows()?;
@@ -178,10 +187,16 @@ enum Failure {
     NoSuchKey(Key),
     /// The keyboard cannot write the character and has no unused key to teach it to.
     NoSpareKey(char),
+    /// No key of the keyboard writes the character in all of its layouts, and it can be taught to none.
+    #[cfg(all(feature = "portal", target_os = "linux"))]
+    NotOnLayout(char),
     /// The keyboard has no unused key at all.
     KeyboardFull,
     /// What was chosen cannot be observed, or not any more.
     Area(AreaFault),
+    /// The desktop portal does not let us.
+    #[cfg(all(feature = "portal", target_os = "linux"))]
+    Portal(super::PortalFault),
 }
 
 impl From<AreaFault> for Failure {
@@ -208,8 +223,12 @@ impl Failure {
             Self::Refused(source) => DeviceError::Capture { device, source },
             Self::NoSuchKey(key) => DeviceError::NoSuchKey { device, key },
             Self::NoSpareKey(character) => DeviceError::NoSpareKey { device, character },
+            #[cfg(all(feature = "portal", target_os = "linux"))]
+            Self::NotOnLayout(character) => DeviceError::NotOnLayout { device, character },
             Self::KeyboardFull => DeviceError::KeyboardFull { display: device },
             Self::Area(source) => DeviceError::Area { device, source },
+            #[cfg(all(feature = "portal", target_os = "linux"))]
+            Self::Portal(source) => DeviceError::Portal { display: device, source },
         }
     }
 }
@@ -244,7 +263,7 @@ impl DesktopDevice {
     /// # Errors
     /// Says what is missing: the display, an extension of it, the monitor, window or region.
     pub fn open(options: &DesktopOptions) -> Result<Self, DeviceError> {
-        let screen = connect(options.display.as_deref())?;
+        let screen = connect(options.display.as_deref(), &options.portal)?;
         let display = screen.display().to_owned();
         let view = View::choose(&*screen, options).map_err(|failure| {
             failure.while_asked(&format!("desktop {display}"), "find what was chosen")

@@ -142,6 +142,7 @@ impl<D: Device> SecretHand<D> {
         match error {
             DeviceError::NoSuchKey { .. }
             | DeviceError::NoSpareKey { .. }
+            | DeviceError::NotOnLayout { .. }
             | DeviceError::Invalid { .. } => {
                 self.refused(SecretRefusal::Untypable { name: name.clone() })
             }

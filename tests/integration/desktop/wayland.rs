@@ -332,7 +332,8 @@ fn what_a_session_lacks_is_said() {
         "the compositor of Wayland display `wayland-9` lacks zwlr_screencopy_manager_v1 (to see the screen)",
         "zwlr_virtual_pointer_manager_v1 (to use the pointer)",
         "zwp_virtual_keyboard_manager_v1 (to type)",
-        "hint: use sway, Hyprland",
+        "caused by: the session's message bus, on which its desktop portal would be, cannot be reached",
+        "hint: run this from within the desktop session",
     ];
     fails(&|command| weston.adopt(command), &lacks);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fs_err as fs;
 use handsight_actions::{
     Action, DesktopDevice, DesktopOptions, Device as _, FakeAndroid, FakeAndroidOptions, Key,
-    PixelPoint, Scope,
+    PixelPoint,
 };
 use handsight_agent::CancelFlag;
 use handsight_agent::settle::pause;
@@ -31,7 +31,7 @@ struct Person(DesktopDevice);
 impl Person {
     fn at(server: &XServer) -> Self {
         let display = Some(server.display().to_owned());
-        let options = DesktopOptions { scope: Scope::default(), region: None, display };
+        let options = DesktopOptions { display, ..DesktopOptions::default() };
         Self(DesktopDevice::open(&options).unwrap())
     }
 

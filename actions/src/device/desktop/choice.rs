@@ -6,7 +6,7 @@ use std::str::FromStr;
 use regex::Regex;
 
 use super::view::no_monitor;
-use super::{DesktopOptions, Failure, Monitor, View, connect};
+use super::{DesktopOptions, Failure, Monitor, PortalOptions, View, connect};
 use crate::device::{AreaFault, DeviceError};
 
 /// A monitor, or a single window.
@@ -104,7 +104,7 @@ impl MonitorChoice {
     /// [`DeviceError::NoDisplay`] where there is no desktop, [`DeviceError::Area`] where there is
     /// no such monitor on it.
     pub fn find(&self, display: Option<&str>) -> Result<Monitor, DeviceError> {
-        let screen = connect(display)?;
+        let screen = connect(display, &PortalOptions::default())?;
         let scope = Scope::Monitor(self.clone());
         let options = DesktopOptions { scope, ..DesktopOptions::default() };
         let view = View::choose(&*screen, &options).map_err(|failure: Failure| {

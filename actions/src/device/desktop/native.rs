@@ -19,7 +19,10 @@ use crate::key::{Key, NamedKey};
 struct NativeScreen;
 
 /// Checks that there is a desktop; there is but one, whatever name is asked for.
-pub(super) fn connect(_: Option<&str>) -> Result<Box<dyn Screen>, DeviceError> {
+pub(super) fn connect(
+    _: Option<&str>,
+    _: &super::PortalOptions,
+) -> Result<Box<dyn Screen>, DeviceError> {
     let no_display = |err: xcap::XCapError| DeviceError::NoDisplay {
         display: "default".to_owned(),
         source: err.into(),

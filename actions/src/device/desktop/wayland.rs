@@ -7,7 +7,8 @@
 //! Coordinates of outputs are logical, a whole number of them for what may be several pixels; so the
 //! pointer is not placed by them but by the pixel of the output.
 //!
-//! GNOME and KDE have none of these protocols. Which are missing is said when a session is opened.
+//! GNOME and KDE have none of these protocols, but a desktop portal (see `portal`). Which are missing, and
+//! what the portal lacks, is said when a session is opened.
 
 mod capture;
 mod input_method;
@@ -15,6 +16,8 @@ mod keyboard;
 mod keymap;
 mod output;
 mod pointer;
+#[cfg(feature = "portal")]
+mod portal;
 mod rescue;
 mod session;
 mod toplevel;
@@ -28,7 +31,7 @@ use self::pointer::WaylandHand;
 pub(super) use self::rescue::WaylandRescue;
 use self::session::Session;
 use super::backend::{Hand, Keyboard, Screen, Shown};
-use super::{Failure, Monitor};
+use super::{Failure, Monitor, PortalOptions};
 use crate::device::{DeviceError, Source};
 use crate::geometry::{Area, DesktopPoint};
 
@@ -42,13 +45,21 @@ pub(super) struct WaylandScreen {
     session: Shared,
 }
 
-impl WaylandScreen {
-    /// Connects to the compositor that listens on a socket.
-    pub(super) fn open(socket: &str) -> Result<Self, DeviceError> {
-        let session = Session::open(socket)?;
-        let display = session.display().to_owned();
-        Ok(Self { display, session: Arc::new(Mutex::new(session)) })
+/// Connects to the compositor that listens on a socket, and where it does not let programs in by itself, to
+/// the desktop's portal.
+pub(super) fn open(
+    socket: &str,
+    #[cfg_attr(not(feature = "portal"), expect(unused_variables, reason = "there is none"))]
+    portal: &PortalOptions,
+) -> Result<Box<dyn Screen>, DeviceError> {
+    let session = Session::connect(socket)?;
+    #[cfg(feature = "portal")]
+    if !session.missing().is_empty() {
+        return Ok(Box::new(portal::PortalScreen::open(session, portal)?));
     }
+    let session = session.with_tools()?;
+    let display = session.display().to_owned();
+    Ok(Box::new(WaylandScreen { display, session: Arc::new(Mutex::new(session)) }))
 }
 
 impl Screen for WaylandScreen {

@@ -76,6 +76,7 @@ fn listen(
                 scope: args.target.desktop.scope(),
                 region: args.target.desktop.region,
                 display: open::display(environment),
+                portal: open::portal(environment),
             };
             let mut device = DesktopDevice::open(&options)
                 .map_err(|error| open::no_desktop(error, environment))?;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use fs_err as fs;
-use handsight_actions::{Action, DesktopDevice, DesktopOptions, Device as _, Key, Scope};
+use handsight_actions::{Action, DesktopDevice, DesktopOptions, Device as _, Key};
 use handsight_tests::binary::Binary;
 use handsight_tests::page::{Page, dom_of};
 use handsight_tests::xserver::XServer;
@@ -69,7 +69,7 @@ fn keys_walk_through_a_report() {
     let page =
         Page::open(&server, &(text[..start].to_owned() + &text[end..]), [1000, 700]).unwrap();
     let display = Some(server.display().to_owned());
-    let options = DesktopOptions { scope: Scope::default(), region: None, display };
+    let options = DesktopOptions { display, ..DesktopOptions::default() };
     let mut device = DesktopDevice::open(&options).unwrap();
     let mut press = |keys: &str| {
         device.perform(&Action::Key { keys: Key::parse_chord(keys).unwrap() }).unwrap();

@@ -144,7 +144,7 @@ impl Hand for WaylandHand {
 /// The kernel's numbers for the buttons that are pressed: left, right and middle.
 pub(super) const BUTTONS: [u32; 3] = [0x110, 0x111, 0x112];
 
-fn code(button: Button) -> Option<u32> {
+pub(super) fn code(button: Button) -> Option<u32> {
     let [left, right, middle] = BUTTONS;
     match button {
         Button::Left => Some(left),

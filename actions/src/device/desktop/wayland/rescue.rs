@@ -23,7 +23,12 @@ impl WaylandRescue {
 
     /// Lets go of every button, which any pointer can do for another.
     pub(in crate::device::desktop) fn clean_up(&self) -> Result<(), DeviceError> {
-        let mut session = Session::open(&self.socket)?;
+        let session = Session::connect(&self.socket)?;
+        // What was pressed through the desktop portal is let go of with its connection.
+        if cfg!(feature = "portal") && !session.missing().is_empty() {
+            return Ok(());
+        }
+        let mut session = session.with_tools()?;
         let mut release = || {
             let pointer = session.introduce(Capability::Pointer, |tools, handle| {
                 Ok(tools.pointers.create_virtual_pointer(Some(&tools.seat), handle, ()))

@@ -39,13 +39,16 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// without a screen of its own has none: what they have not asked for does not reach them.
 const NOTICING: Duration = Duration::from_millis(300);
 
-/// A connection, and what the compositor told on it.
-pub(super) struct Session {
+/// A connection, and what the compositor told on it; with what it can be asked for, where it has that.
+pub(super) struct Session<T = Tools> {
     display: String,
     connection: Connection,
     queue: EventQueue<State>,
+    registry: WlRegistry,
     state: State,
-    tools: Tools,
+    /// What tells where outputs lie.
+    places: Option<ZxdgOutputManagerV1>,
+    tools: T,
     /// The serial of the last question whether all was done.
     asked: u32,
     /// The memory that screenshots come through.
@@ -56,7 +59,6 @@ pub(super) struct Session {
 pub(super) struct Tools {
     pub(super) seat: WlSeat,
     pub(super) shm: WlShm,
-    pub(super) outputs: ZxdgOutputManagerV1,
     pub(super) screencopy: ZwlrScreencopyManagerV1,
     pub(super) pointers: ZwlrVirtualPointerManagerV1,
     pub(super) keyboards: ZwpVirtualKeyboardManagerV1,
@@ -73,6 +75,9 @@ pub(super) struct State {
     pub(super) toplevels: Vec<Toplevel>,
     pub(super) frame: Frame,
     pub(super) method: Method,
+    /// The keymap of the seat's keyboard, in the format of XKB.
+    #[cfg(feature = "portal")]
+    pub(super) keymap: Option<super::portal::KeymapText>,
 }
 
 /// Something that can be asked for, by the number it goes by.
@@ -82,9 +87,9 @@ struct Global {
     version: u32,
 }
 
-impl Session {
-    /// Connects to the compositor that listens on a socket.
-    pub(super) fn open(socket: &str) -> Result<Self, DeviceError> {
+impl Session<()> {
+    /// Connects to the compositor that listens on a socket, whatever it can be asked for.
+    pub(super) fn connect(socket: &str) -> Result<Self, DeviceError> {
         let file = Path::new(socket).file_name().map(|name| name.to_string_lossy().into_owned());
         let display = file.unwrap_or_else(|| socket.to_owned());
         let no_display =
@@ -102,23 +107,73 @@ impl Session {
             toplevels: Vec::new(),
             frame: Frame::default(),
             method: Method::default(),
+            #[cfg(feature = "portal")]
+            keymap: None,
         };
         let mut asked = 0;
         sync(&connection, &mut queue, &mut state, &mut asked)
             .map_err(|failure| no_display(failure.into_source()))?;
-        let tools = Tools::bind(&state, &registry, &queue.handle(), &display)?;
-        let mut session = Self { display, connection, queue, state, tools, asked, memory: None };
+        let places = state.bind(&registry, &queue.handle(), 3);
+        let (tools, memory) = ((), None);
+        let mut session =
+            Self { display, connection, queue, registry, state, places, tools, asked, memory };
         session.refresh().map_err(|failure| no_display(failure.into_source()))?;
         Ok(session)
     }
 
+    /// Returns what is missing of all that it takes to be used by the protocols of wlroots.
+    pub(super) fn missing(&self) -> Vec<MissingProtocol> {
+        let mut missing = Vec::new();
+        let mut need = |interface: &'static str, version, needed_for| {
+            if !self.state.globals.iter().any(|global| global.is(interface, version)) {
+                missing.push(MissingProtocol { protocol: interface, needed_for });
+            }
+        };
+        let (see, point, type_on) = ("to see the screen", "to use the pointer", "to type");
+        need(WlShm::interface().name, 1, see);
+        need(ZwlrScreencopyManagerV1::interface().name, 1, see);
+        need(ZxdgOutputManagerV1::interface().name, 2, "to place the outputs");
+        need(WlSeat::interface().name, 1, point);
+        need(ZwlrVirtualPointerManagerV1::interface().name, 2, point);
+        need(ZwpVirtualKeyboardManagerV1::interface().name, 1, type_on);
+        missing
+    }
+
+    /// Returns it with all that can be asked for, if nothing is missing.
+    pub(super) fn with_tools(self) -> Result<Session, DeviceError> {
+        let missing = self.missing();
+        if !missing.is_empty() {
+            return Err(DeviceError::MissingProtocols {
+                display: self.display,
+                missing,
+                portal: None,
+            });
+        }
+        let (state, registry, handle) = (&self.state, &self.registry, &self.queue.handle());
+        let tools = Tools {
+            seat: state.bind(registry, handle, 5).expect("it is there"),
+            shm: state.bind(registry, handle, 1).expect("it is there"),
+            screencopy: state.bind(registry, handle, 3).expect("it is there"),
+            pointers: state.bind(registry, handle, 2).expect("it is there"),
+            keyboards: state.bind(registry, handle, 1).expect("it is there"),
+            methods: state.bind(registry, handle, 1),
+            toplevels: state.bind(registry, handle, 2),
+        };
+        let Self { display, connection, queue, registry, state, places, asked, memory, .. } = self;
+        let mut session =
+            Session { display, connection, queue, registry, state, places, tools, asked, memory };
+        session.sync().map_err(|failure| DeviceError::NoDisplay {
+            display: session.display.clone(),
+            source: failure.into_source(),
+        })?;
+        Ok(session)
+    }
+}
+
+impl<T> Session<T> {
     /// Returns the name of its socket, such as `wayland-1`.
     pub(super) fn display(&self) -> &str {
         &self.display
-    }
-
-    pub(super) fn tools(&self) -> &Tools {
-        &self.tools
     }
 
     pub(super) fn state(&mut self) -> &mut State {
@@ -145,14 +200,35 @@ impl Session {
         let handle = self.handle();
         let mut is_new = false;
         for output in &mut self.state.outputs {
-            is_new |= output.ask_for_place(&self.tools.outputs, &handle);
+            if let Some(places) = &self.places {
+                is_new |= output.ask_for_place(places, &handle);
+            }
         }
         if is_new { self.sync() } else { Ok(()) }
+    }
+
+    /// Returns the seat.
+    #[cfg(feature = "portal")]
+    pub(super) fn seat(&self) -> Option<WlSeat> {
+        self.state.bind(&self.registry, &self.handle(), 5)
+    }
+
+    /// Returns which kinds of input the seat has.
+    #[cfg(feature = "portal")]
+    pub(super) fn capabilities(&self) -> Capability {
+        self.state.capabilities
     }
 
     /// Returns the outputs that are in use, as they were last looked at.
     pub(super) fn outputs(&self) -> impl Iterator<Item = Placed<'_>> {
         self.state.outputs.iter().filter_map(Output::placed)
+    }
+}
+
+impl Session {
+    /// Returns what the compositor can be asked for.
+    pub(super) fn tools(&self) -> &Tools {
+        &self.tools
     }
 
     /// Whether the compositor tells of windows.
@@ -246,43 +322,6 @@ fn wait_for(
 impl From<DispatchError> for Failure {
     fn from(error: DispatchError) -> Self {
         Self::Lost(error.into())
-    }
-}
-
-impl Tools {
-    /// Binds all that is needed, or says what of it is missing.
-    fn bind(
-        state: &State,
-        registry: &WlRegistry,
-        handle: &QueueHandle<State>,
-        display: &str,
-    ) -> Result<Self, DeviceError> {
-        let mut missing = Vec::new();
-        let mut need = |interface: &'static str, version, needed_for| {
-            if !state.globals.iter().any(|global| global.is(interface, version)) {
-                missing.push(MissingProtocol { protocol: interface, needed_for });
-            }
-        };
-        let (see, point, type_on) = ("to see the screen", "to use the pointer", "to type");
-        need(WlShm::interface().name, 1, see);
-        need(ZwlrScreencopyManagerV1::interface().name, 1, see);
-        need(ZxdgOutputManagerV1::interface().name, 2, "to place the outputs");
-        need(WlSeat::interface().name, 1, point);
-        need(ZwlrVirtualPointerManagerV1::interface().name, 2, point);
-        need(ZwpVirtualKeyboardManagerV1::interface().name, 1, type_on);
-        if !missing.is_empty() {
-            return Err(DeviceError::MissingProtocols { display: display.to_owned(), missing });
-        }
-        Ok(Self {
-            seat: state.bind(registry, handle, 5).expect("it is there"),
-            shm: state.bind(registry, handle, 1).expect("it is there"),
-            outputs: state.bind(registry, handle, 3).expect("it is there"),
-            screencopy: state.bind(registry, handle, 3).expect("it is there"),
-            pointers: state.bind(registry, handle, 2).expect("it is there"),
-            keyboards: state.bind(registry, handle, 1).expect("it is there"),
-            methods: state.bind(registry, handle, 1),
-            toplevels: state.bind(registry, handle, 2),
-        })
     }
 }
 
