@@ -80,7 +80,13 @@ impl Stage {
             Self::Desktop(server) => Some(("DISPLAY".to_owned(), server.display().to_owned())),
             Self::Android(_) => None,
         };
-        display.into_iter().chain([("LC_ALL".to_owned(), "C.UTF-8".to_owned())]).collect()
+        // Anchors are pixels: programs have the fonts they were made with, whatever else there is.
+        let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/suites/fonts.conf");
+        let always = [
+            ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),
+            ("FONTCONFIG_FILE".to_owned(), fonts.display().to_string()),
+        ];
+        display.into_iter().chain(always).collect()
     }
 
     /// Returns what knows where everything is, for a scenario by the name of its file.
