@@ -19,7 +19,7 @@ use handsight_scenarios::{
 use image::RgbImage;
 use serde_json::Value;
 
-use crate::xserver::XServer;
+use crate::xserver::{XServer, fonts};
 
 /// The display the anchors for desktops were made on.
 pub const SCREEN: &str = "1024x768x24";
@@ -80,11 +80,9 @@ impl Stage {
             Self::Desktop(server) => Some(("DISPLAY".to_owned(), server.display().to_owned())),
             Self::Android(_) => None,
         };
-        // Anchors are pixels: programs have the fonts they were made with, whatever else there is.
-        let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/suites/fonts.conf");
         let always = [
             ("LC_ALL".to_owned(), "C.UTF-8".to_owned()),
-            ("FONTCONFIG_FILE".to_owned(), fonts.display().to_string()),
+            ("FONTCONFIG_FILE".to_owned(), fonts().display().to_string()),
         ];
         display.into_iter().chain(always).collect()
     }

@@ -1,6 +1,7 @@
 //! A virtual X server of one test, and what the server itself says of its screen and its keys.
 
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
@@ -191,6 +192,7 @@ impl XServer {
         }
         command.env("DISPLAY", &self.display).env("LC_ALL", "C.UTF-8").env("GDK_BACKEND", "x11");
         command.env("GTK_IM_MODULE", "gtk-im-context-simple").env("NO_AT_BRIDGE", "1");
+        command.env("FONTCONFIG_FILE", fonts());
     }
 
     /// Divides the screen into monitors of these names.
@@ -460,6 +462,11 @@ impl Desktop for XServer {
     fn touch(&self, x: i32, y: i32) -> Result<()> {
         self.warp_pointer(x.try_into()?, y.try_into()?)
     }
+}
+
+/// Returns what says which fonts programs have: anchors are pixels, and a machine may have others, too.
+pub fn fonts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fonts.conf")
 }
 
 /// Returns one component of a pixel, from 0 to 255.
