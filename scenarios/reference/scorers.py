@@ -2,13 +2,13 @@
 
     python scorers.py --screenspot-pro DIR --vlmevalkit DIR --lmms-eval DIR --clawgui DIR --google-research DIR
 
-Each DIR is a checkout of that repository: likaixin2000/ScreenSpot-Pro-GUI-Grounding 588f1f2, open-compass/VLMEvalKit
-055911d, EvolvingLMMs-Lab/lmms-eval 6c3e853, ZJU-REAL/ClawGUI 4dee5c1, google-research/google-research 1d49f2c. Functions are taken out of their files
+Each DIR is a checkout of that repository, at the revision UPSTREAM names. Functions are taken out of their files
 and run as they are; only what those files import of models, progress bars and pictures is stood in for. Needs numpy.
 """
 import argparse
 import ast
 import collections
+import hashlib
 import itertools
 import json
 import os
@@ -20,6 +20,10 @@ import typing
 import numpy as np
 
 sys.stdout, OUT = open(os.devnull, "w"), sys.stdout
+UPSTREAM = [
+    "likaixin2000/ScreenSpot-Pro-GUI-Grounding 588f1f2", "open-compass/VLMEvalKit 055911d", "EvolvingLMMs-Lab/lmms-eval 6c3e853",
+    "ZJU-REAL/ClawGUI 4dee5c1", "google-research/google-research 1d49f2c",
+]
 SIZES = [(1280, 720), (1920, 1080), (2560, 1440), (1080, 2400), (640, 480)]
 PLATFORMS = ["mobile", "desktop", "web"]
 
@@ -193,10 +197,14 @@ def main():
         aitw=aitw(a.google_research, r),
     )
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    path = f"{root}/tests/golden/benchmark/scorers.json"
-    with open(path, "w") as f:
-        json.dump(table, f, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        f.write("\n")
+    folder = f"{root}/tests/golden/benchmark"
+    text = json.dumps(table, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n"
+    with open(f"{folder}/scorers.json", "w") as f:
+        f.write(text)
+    with open(f"{folder}/MANIFEST.toml", "w") as f:
+        f.write("# Written by scenarios/reference/scorers.py; one table per golden beside this file.\n\n"
+                f'[golden."scorers.json"]\nscript = "scenarios/reference/scorers.py"\nupstream = "{", ".join(UPSTREAM)}"\n'
+                f'sha256 = "{hashlib.sha256(text.encode()).hexdigest()}"\n')
     print(len(items), "answers and", len(table["aitw"]), "steps judged", file=OUT)
 
 

@@ -15,6 +15,7 @@ mod text;
 mod yarn;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use fs_err as fs;
@@ -24,26 +25,36 @@ use image::RgbImage;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Goldens and their manifest name each other, and the hashes are right.
+/// Goldens and their manifests name each other, and the hashes are right.
 #[test]
 fn every_golden_is_in_the_manifest_with_its_hash() {
-    let manifest = fs::read_to_string(golden_dir().join("MANIFEST.toml")).unwrap();
+    agree(&golden_dir(), "transformers ", "renew goldens and manifest together with `make golden`");
+    let scorers = "renew golden and manifest together with `scenarios/reference/scorers.py`";
+    agree(&golden_dir().join("benchmark"), "likaixin2000/ScreenSpot-Pro", scorers);
+}
+
+/// Compares the goldens of a folder with the manifest in it; `upstream` is what each was made from.
+fn agree(folder: &Path, upstream: &str, hint: &str) {
+    let manifest = fs::read_to_string(folder.join("MANIFEST.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
     let entries = manifest["golden"].as_table().unwrap();
-    let files = fs::read_dir(golden_dir()).unwrap().map(|file| file.unwrap().file_name());
-    let files: BTreeSet<_> = files.map(|name| name.into_string().unwrap()).collect();
-    let files: Vec<_> = files.into_iter().filter(|name| name != "MANIFEST.toml").collect();
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    // A folder in it has a manifest of its own.
+    let files = files
+        .filter(|file| file.is_file())
+        .map(|file| file.file_name().and_then(|name| name.to_str()).map(str::to_owned).unwrap());
+    let files: BTreeSet<_> = files.filter(|name| name != "MANIFEST.toml").collect();
     let mut named: Vec<_> = entries.keys().cloned().collect();
     named.sort_unstable();
-    assert_eq!(files, named, "renew goldens and manifest together with `make golden`");
+    assert_eq!(files.into_iter().collect::<Vec<_>>(), named, "{hint}");
 
     let root = golden_dir().join("../..");
     for (name, entry) in entries {
-        let hash = sha256(&fs::read(golden_dir().join(name)).unwrap());
-        assert_eq!(entry["sha256"].as_str(), Some(hash.as_str()), "{name}: run `make golden`");
+        let hash = sha256(&fs::read(folder.join(name)).unwrap());
+        assert_eq!(entry["sha256"].as_str(), Some(hash.as_str()), "{name}: {hint}");
         let script = entry["script"].as_str().unwrap();
         assert!(root.join(script).is_file(), "{name} is made by `{script}`, which does not exist");
-        assert!(entry["upstream"].as_str().unwrap().starts_with("transformers "), "{name}");
+        assert!(entry["upstream"].as_str().unwrap().starts_with(upstream), "{name}");
     }
 }
 
