@@ -9,9 +9,7 @@ mod window;
 use std::path::PathBuf;
 
 use handsight_actions::{DesktopDevice, DesktopOptions, Device};
-use handsight_agent::{
-    Controls, Episode, EpisodeOptions, ModelOptions, ModelPolicy, TraceRecorder, run_episode,
-};
+use handsight_agent::{Controls, Episode, EpisodeOptions, TraceRecorder, run_episode};
 use handsight_scenarios::{CheckResult, write_report};
 use serde_json::json;
 
@@ -34,10 +32,8 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
-    let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
-    profile.check_acts()?;
-    let images_in_history = profile.images_in_history();
-    let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());
+    let (mut policy, images_in_history) =
+        open::desktop_policy(&args.model, printer, environment, &interrupt.cancel)?;
     let case = window::case(args.window);
     let stage = Stage::set(args, printer, environment, &interrupt)?;
     let display = Some(stage.display.clone());

@@ -18,8 +18,8 @@ use handsight_actions::{
     Scope, SecretHand, Secrets, StillDevice, WatchOptions, is_wayland, session_display,
 };
 use handsight_agent::{
-    Address, CancelFlag, PromptProfile, RemoteModel, RemoteOptions, SchemaForm, SettleOptions,
-    VisionModel,
+    Address, CancelFlag, ModelOptions, ModelPolicy, PromptProfile, RemoteModel, RemoteOptions,
+    SchemaForm, SettleOptions, VisionModel,
 };
 use handsight_model::{DeviceMap, Engine, EngineOptions};
 
@@ -214,6 +214,20 @@ pub(crate) fn model(
     };
     let profile = family::profile(&args.talk, &names, model.card().prompt_profile.as_deref())?;
     Ok((model, profile))
+}
+
+/// Loads the model that was named to pursue goals on a desktop, and says how many earlier screenshots it is best
+/// shown.
+pub(crate) fn desktop_policy(
+    args: &ModelArgs,
+    printer: &Printer,
+    environment: &Environment,
+    cancel: &CancelFlag,
+) -> Result<(ModelPolicy, usize), Failure> {
+    let (model, profile) = model(args, printer, environment, cancel)?;
+    profile.check_acts()?;
+    let images_in_history = profile.images_in_history();
+    Ok((ModelPolicy::new(model, profile, ModelOptions::default()), images_in_history))
 }
 
 /// Loads the model that was named to act on a device of a kind: families know phones from desktops.

@@ -121,7 +121,7 @@ impl ImportError {
 ///
 /// # Errors
 ///
-/// [`ImportError`]; nothing is written then.
+/// [`ImportError`]; no dataset is written then, though pictures that came with the records may be.
 pub fn import(
     sources: &[PathBuf],
     out: Option<&Path>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use handsight_actions::Size;
 use serde::{Deserialize, Serialize};
 
-use super::region::{Box2, area_of, is_finite};
+use super::region::{Box2, area_of, bounds, is_finite};
 
 /// One question, a line of `items.jsonl`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -135,6 +135,15 @@ impl Target {
             Self::Box([left, top, right, bottom]) => (right - left) * (bottom - top),
             Self::Polygon(corners) => area_of(corners),
             Self::Refusal | Self::Step(_) => 0.0,
+        }
+    }
+
+    /// Returns the smallest box around it; nothing around what has no place.
+    pub fn bounds(&self) -> Option<Box2> {
+        match self {
+            Self::Box(area) => Some(*area),
+            Self::Polygon(corners) => bounds(corners),
+            Self::Refusal | Self::Step(_) => None,
         }
     }
 

@@ -131,7 +131,7 @@ impl Scorer {
     /// Returns the share of points, drawn evenly from the picture, that it would call right.
     pub fn random_floor(self, item: &Item, boxes: BoxForm) -> f64 {
         match &item.target {
-            Target::Step(step) => steps::random_floor(self, step, item.size),
+            Target::Step(step) => steps::random_floor(self, step),
             _ => grounding::random_floor(self, item, boxes),
         }
     }

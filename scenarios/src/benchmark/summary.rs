@@ -209,7 +209,10 @@ pub fn summarize(
         .filter(|scorer| items.iter().any(|item| scorer.takes(&item.target)))
         .map(|scorer| all.scores(*scorer))
         .collect();
-    let strict = all.judged(Scorer::Strict);
+    let strict = match scores.iter().find(|scores| scores.scorer == Scorer::Strict) {
+        Some(scores) => scores.judged.clone(),
+        None => all.judged(Scorer::Strict),
+    };
     let zoomed = predictions.values().any(|prediction| prediction.looks.len() > 1);
     let first = Judging { asked: Asked { first_look_only: true, ..asked }, ..all };
     Summary {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use handsight_actions::{DesktopDevice, DesktopOptions, Device};
 use handsight_agent::settle::pause;
 use handsight_agent::{
-    Controls, EpisodeObserver, EpisodeOptions, ModelOptions, ModelPolicy, Policy, StopReason,
-    TraceRecorder, run_episode, with_source,
+    Controls, EpisodeObserver, EpisodeOptions, Policy, StopReason, TraceRecorder, run_episode,
+    with_source,
 };
 use handsight_scenarios::live::{Family, LiveEpisode, LiveReport, LiveTask};
 
@@ -41,10 +41,8 @@ pub(super) fn run(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen(printer)?;
-    let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
-    profile.check_acts()?;
-    let images_in_history = profile.images_in_history();
-    let mut policy = ModelPolicy::new(model, profile, ModelOptions::default());
+    let (mut policy, images_in_history) =
+        open::desktop_policy(&args.model, printer, environment, &interrupt.cancel)?;
     let options = EpisodeOptions {
         max_steps: args.max_steps,
         timeout: TIMEOUT,

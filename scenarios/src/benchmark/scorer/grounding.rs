@@ -9,7 +9,7 @@ use crate::benchmark::answer::{Place, read_place};
 use crate::benchmark::dataset::BoxForm;
 use crate::benchmark::item::{Item, Target};
 use crate::benchmark::prediction::{Click, Look, Prediction};
-use crate::benchmark::region::{Box2, bounds, distance_to_box, in_box, in_polygon};
+use crate::benchmark::region::{Box2, distance_to_box, in_box, in_polygon};
 
 /// What a scorer reads out of an answer.
 enum Read {
@@ -46,12 +46,8 @@ pub(super) fn judge(scorer: Scorer, item: &Item, prediction: &Prediction, asked:
         _ => in_box(point, unit_box(scorer, item, asked.boxes)),
     };
     let outcome = if right { Outcome::Correct } else { Outcome::Wrong };
-    let around = match &item.target {
-        Target::Box(area) => Some(*area),
-        Target::Polygon(corners) => bounds(corners),
-        Target::Refusal | Target::Step(_) => None,
-    };
-    let distance = around.map(|area| if right { 0.0 } else { distance_to_box(pixel, area) });
+    let distance = item.target.bounds();
+    let distance = distance.map(|area| if right { 0.0 } else { distance_to_box(pixel, area) });
     Judged { outcome, left_out, point: Some(pixel), distance, detail: None }
 }
 
@@ -169,8 +165,7 @@ fn read_look(scorer: Scorer, item: &Item, look: &Look, asked: Asked) -> Read {
 fn clawgui(item: &Item, look: &Look, shown: Size, counts: Counts) -> Read {
     let with_refusals = item.tags.contains_key("target") || !matches!(item.target, Target::Box(_));
     let [width, height] = sides(shown);
-    let from = |part: Option<Rect>| part.map_or([0.0; 2], |part| [part.x.into(), part.y.into()]);
-    let [left, top] = from(look.part);
+    let [left, top] = look.part.map_or([0.0; 2], |part| [part.x.into(), part.y.into()]);
     match readers::clawgui(&look.raw, with_refusals) {
         None => Read::Nothing,
         Some(Claw::Refusal) => Read::Nowhere,

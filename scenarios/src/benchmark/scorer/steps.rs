@@ -25,11 +25,11 @@ const NEAREST_BOXES: usize = 5;
 
 /// What a step that was decided comes to.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Decided {
-    pub(super) kind: StepKind,
-    pub(super) touch: Option<[f64; 2]>,
-    pub(super) lift: Option<[f64; 2]>,
-    pub(super) text: Option<String>,
+struct Decided {
+    kind: StepKind,
+    touch: Option<[f64; 2]>,
+    lift: Option<[f64; 2]>,
+    text: Option<String>,
 }
 
 pub(super) fn judge(
@@ -61,7 +61,7 @@ pub(super) fn judge(
 
 /// Returns the share of points that a scorer would call right, were they drawn evenly; of the middles of
 /// a fine grid.
-pub(super) fn random_floor(scorer: Scorer, step: &Step, _screen: Size) -> f64 {
+pub(super) fn random_floor(scorer: Scorer, step: &Step) -> f64 {
     const CELLS: u32 = 64;
     if step.kind != StepKind::Click {
         return 0.0;
@@ -151,12 +151,7 @@ fn qwen(step: &Step, decided: &Decided, on_android_control: bool) -> (bool, bool
             };
             boxes.iter().any(|area| in_box(said, *area)) || distance(said, is) <= near
         }
-        StepKind::Scroll => {
-            let direction = |ends: (Option<[f64; 2]>, Option<[f64; 2]>)| {
-                ends.0.zip(ends.1).and_then(|(from, to)| direction(from, to))
-            };
-            direction((decided.touch, decided.lift)) == direction((step.touch, step.lift))
-        }
+        StepKind::Scroll => same_direction(step, decided),
         StepKind::Type => either_contains(step, decided),
         StepKind::Press | StepKind::Open => step.text == decided.text,
         StepKind::Stop | StepKind::Wait => true,
@@ -170,6 +165,14 @@ fn grow([left, top, right, bottom]: Box2, by: f64) -> Box2 {
     let (width, height) = (right - left, bottom - top);
     let (x, y) = ((left - width * by / 2.0).max(0.0), (top - height * by / 2.0).max(0.0));
     [x, y, x + (width + width * by).min(1.0), y + (height + height * by).min(1.0)]
+}
+
+/// Whether two movements go the same way.
+fn same_direction(step: &Step, decided: &Decided) -> bool {
+    let way = |from: Option<[f64; 2]>, to: Option<[f64; 2]>| {
+        from.zip(to).and_then(|(from, to)| direction(from, to))
+    };
+    way(step.touch, step.lift) == way(decided.touch, decided.lift)
 }
 
 /// Returns the direction whose cosine with a movement is largest; the first of them on a tie.
@@ -210,12 +213,7 @@ fn os_atlas(step: &Step, decided: &Decided) -> (bool, bool) {
             };
             step.text == decided.text || first(&step.text) == first(&decided.text)
         }
-        StepKind::Scroll => {
-            let way = |from: Option<[f64; 2]>, to: Option<[f64; 2]>| {
-                from.zip(to).and_then(|(from, to)| direction(from, to))
-            };
-            way(step.touch, step.lift) == way(decided.touch, decided.lift)
-        }
+        StepKind::Scroll => same_direction(step, decided),
         StepKind::Press => step.text == decided.text,
         StepKind::Wait | StepKind::Stop => true,
     };

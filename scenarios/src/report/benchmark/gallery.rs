@@ -11,7 +11,6 @@ use image::codecs::jpeg::JpegEncoder;
 
 use super::Reported;
 use crate::benchmark::item::{Item, Target};
-use crate::benchmark::region::{bounds, distance};
 use crate::benchmark::scorer::{Asked, Judged, Outcome, Scorer};
 use crate::report::html::text::escape;
 
@@ -68,17 +67,16 @@ impl FailureClass {
             Outcome::FormatError => return Some(Self::Format),
             Outcome::Wrong => {}
         }
-        let around = match &item.target {
+        match &item.target {
             Target::Step(_) => return Some(Self::WrongStep),
             Target::Refusal => return Some(Self::MissedRefusal),
-            Target::Box(area) => *area,
-            Target::Polygon(corners) => bounds(corners)?,
-        };
+            Target::Box(_) | Target::Polygon(_) => {}
+        }
         let Some([x, y]) = judged.point else { return Some(Self::RefusedWrongly) };
         if is_right_in_another_frame(of, at, item) {
             return Some(Self::WrongFrame);
         }
-        let [left, top, right, bottom] = around;
+        let [left, top, right, bottom] = item.target.bounds()?;
         let target = (right - left).min(bottom - top);
         if judged.distance.is_some_and(|distance| distance < target) {
             return Some(Self::NearMiss);
@@ -271,10 +269,6 @@ fn answer(at: usize, item: &Item, shown: &Shown<'_>) -> String {
 
 /// Returns the width of a target, for distances in it.
 fn width_of(item: &Item) -> Option<f64> {
-    let [left, top, right, _] = match &item.target {
-        Target::Box(area) => *area,
-        Target::Polygon(corners) => bounds(corners)?,
-        Target::Refusal | Target::Step(_) => return None,
-    };
-    Some(distance([left, top], [right, top]).max(1.0))
+    let [left, _, right, _] = item.target.bounds()?;
+    Some((right - left).max(1.0))
 }
