@@ -472,6 +472,13 @@ impl DeviceError {
     /// What a person can do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::NoDisplay { .. } if cfg!(target_os = "macos") => {
+                "allow the terminal to see and to act, in System Settings → Privacy & Security: Screen \
+                 Recording and Accessibility; then start it anew"
+            }
+            Self::NoDisplay { .. } if cfg!(windows) => {
+                "run this in the session of a user who is logged in and sees the desktop"
+            }
             Self::NoDisplay { .. } => {
                 "start a desktop session, or a virtual one with `Xvfb :99 -screen 0 1280x720x24`, \
                  and name it with DISPLAY"

@@ -5,12 +5,16 @@
 //! what the run does now.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+#[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+#[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use handsight_actions::{Halt, HaltCause, HaltState};
+#[cfg(windows)]
+use uds_windows::{UnixListener, UnixStream};
 
 /// How long a run may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -92,10 +96,16 @@ impl ControlSocket {
             move |source| ControlError::Listen { path, source }
         };
         let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(dir).map_err(fail(dir))?;
-        let mode = fs_err::metadata(dir).map_err(fail(dir))?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(ControlError::Open { path: dir.to_owned(), mode });
+        #[cfg(unix)]
+        builder.mode(0o700);
+        builder.recursive(true).create(dir).map_err(fail(dir))?;
+        // On Windows it is in a folder of the user's, and is as closed to others as that is.
+        #[cfg(unix)]
+        {
+            let mode = fs_err::metadata(dir).map_err(fail(dir))?.permissions().mode() & 0o777;
+            if mode & 0o077 != 0 {
+                return Err(ControlError::Open { path: dir.to_owned(), mode });
+            }
         }
         let path = dir.join(format!("{}.sock", std::process::id()));
         // A process of the same number that was killed may have left its own.
@@ -205,7 +215,7 @@ fn ask(path: &Path, command: ControlCommand, said: Option<&str>) -> io::Result<S
     Ok(line.trim().to_owned())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

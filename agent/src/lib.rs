@@ -38,7 +38,6 @@
 pub mod agreement;
 pub mod annotate;
 pub mod benchmark_prompt;
-#[cfg(unix)]
 pub mod control;
 pub mod conversation;
 pub mod document;

@@ -4,7 +4,6 @@ mod act;
 mod ask;
 mod bench;
 mod chat;
-#[cfg(unix)]
 mod control;
 mod devices;
 mod doctor;
@@ -22,7 +21,6 @@ mod secrets;
 mod serve;
 mod trace;
 
-#[cfg(unix)]
 use handsight_agent::control::ControlCommand;
 
 pub(crate) use self::devices::listing;
@@ -49,23 +47,15 @@ pub(crate) fn dispatch(
         Command::Screenshot(args) => screenshot::run(&args, printer, environment),
         Command::Devices(args) => devices::run(&args, printer, environment),
         Command::Doctor(args) => doctor::run(&args, printer, environment),
-        #[cfg(unix)]
         Command::Stop(args) => {
             control::run(ControlCommand::Stop, (&args, None), printer, environment)
         }
-        #[cfg(unix)]
         Command::Pause(args) => {
             control::run(ControlCommand::Pause, (&args, None), printer, environment)
         }
-        #[cfg(unix)]
         Command::Resume(args) => {
             let wish = (&args.control, args.say.as_deref());
             control::run(ControlCommand::Resume, wish, printer, environment)
-        }
-        #[cfg(not(unix))]
-        Command::Stop(_) | Command::Pause(_) | Command::Resume(_) => {
-            Err(Failure::bad_input("runs cannot be reached on this system".to_owned())
-                .with_hint("press Ctrl-C where the run was started"))
         }
         #[cfg(target_os = "linux")]
         Command::Watchdog { display } => crate::watchdog::watch(&display),

@@ -5,7 +5,6 @@ use std::sync::Mutex;
 
 use handsight_actions::secret::SecretError;
 use handsight_actions::{AdbError, AndroidError, DeviceError, SafetyPolicyError};
-#[cfg(unix)]
 use handsight_agent::control::ControlError;
 use handsight_agent::{
     AnswerError, BenchmarkPromptError, EpisodeError, FamilyError, GroundingError, PolicyError,
@@ -238,7 +237,6 @@ impl From<MergeError> for Failure {
     }
 }
 
-#[cfg(unix)]
 impl From<ControlError> for Failure {
     fn from(error: ControlError) -> Self {
         Self::new(Exit::Unavailable, error)

@@ -15,7 +15,6 @@ use handsight_actions::{
     Action, Device, DeviceError, DeviceInfo, Fact, FactSaid, Halt, HaltCause, HaltState,
     Observation, PixelPoint, Place, Secrets, WindowAt,
 };
-#[cfg(unix)]
 use handsight_agent::control::ControlSocket;
 use handsight_agent::settle::pause;
 use handsight_model::CancelFlag;
@@ -50,7 +49,6 @@ pub(crate) struct Interrupt {
     releases: Arc<Mutex<Vec<Task>>>,
     stop_file: Arc<Mutex<Option<PathBuf>>>,
     is_reachable: AtomicBool,
-    #[cfg(unix)]
     socket: Mutex<Option<ControlSocket>>,
     #[cfg(target_os = "linux")]
     watchdogs: Mutex<Vec<Watchdog>>,
@@ -65,7 +63,6 @@ impl Interrupt {
             releases: Arc::default(),
             stop_file: Arc::default(),
             is_reachable: AtomicBool::new(false),
-            #[cfg(unix)]
             socket: Mutex::default(),
             #[cfg(target_os = "linux")]
             watchdogs: Mutex::default(),
@@ -141,7 +138,6 @@ impl Interrupt {
         if environment.interactive {
             self.pause_on_ctrl_z();
         }
-        #[cfg(unix)]
         if let Some(dir) = &environment.runtime {
             match ControlSocket::listen(dir, &self.halt) {
                 Ok(socket) => *locked(&self.socket) = Some(socket),
@@ -151,8 +147,6 @@ impl Interrupt {
                 }
             }
         }
-        #[cfg(not(unix))]
-        let _ = (printer, environment);
     }
 
     /// Pauses input where a shell would suspend the process, which would leave everything as it is.
@@ -193,6 +187,10 @@ impl Interrupt {
         &self,
         device: Box<dyn Device>,
         display: Option<&str>,
+        #[cfg_attr(
+            not(target_os = "linux"),
+            expect(unused_variables, reason = "only Linux has a watchdog to start")
+        )]
         environment: &Environment,
     ) -> SharedDevice {
         let device = SharedDevice(Arc::new(Mutex::new(device)));
@@ -329,7 +327,8 @@ impl Force {
     }
 }
 
-/// Elsewhere the system lets go of what a process held when it ends.
+/// Elsewhere there is no second way to the keys: what is held when a process is killed stays held until
+/// it is pressed again.
 #[cfg(not(target_os = "linux"))]
 struct Force;
 
@@ -339,10 +338,10 @@ impl Force {
         Self
     }
 
+    #[expect(clippy::unused_self, reason = "on Linux there is something to let go of")]
     fn release(&self) {}
 }
 
-#[cfg(unix)]
 fn with_causes(error: &dyn std::error::Error) -> String {
     let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
     format!("{error}{cause}")
@@ -442,22 +441,36 @@ impl Signals {
     }
 }
 
-/// The signal that asks a process to stop.
-#[cfg(not(unix))]
-pub(crate) struct Signals;
+/// What asks a process to stop.
+#[cfg(windows)]
+pub(crate) struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+    interrupt_all: tokio::signal::windows::CtrlBreak,
+    close: tokio::signal::windows::CtrlClose,
+    log_off: tokio::signal::windows::CtrlLogoff,
+    shut_down: tokio::signal::windows::CtrlShutdown,
+}
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 impl Signals {
-    #[expect(clippy::unnecessary_wraps, reason = "it can fail on other systems")]
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self)
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+        Ok(Self {
+            interrupt: ctrl_c()?,
+            interrupt_all: ctrl_break()?,
+            close: ctrl_close()?,
+            log_off: ctrl_logoff()?,
+            shut_down: ctrl_shutdown()?,
+        })
     }
 
     pub(crate) async fn told(&mut self) -> Signal {
-        // Without a signal to wait for, waiting for ever is right.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.interrupt_all.recv() => Signal::End,
+            _ = self.close.recv() => Signal::End,
+            _ = self.log_off.recv() => Signal::End,
+            _ = self.shut_down.recv() => Signal::End,
         }
-        Signal::Interrupt
     }
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 use handsight_actions::{
     AdbAddress, AndroidDevice, AndroidOptions, BadAdbAddress, DesktopDevice, DesktopOptions,
     Device, DeviceError, DeviceKind, Guard, Halt, Observation, PortalOptions, Rect, SafetyPolicy,
-    Scope, SecretHand, Secrets, StillDevice, WatchOptions, is_wayland, session_display,
+    Scope, SecretHand, Secrets, StillDevice, WatchOptions, session_display,
 };
 use handsight_agent::{
     Address, CancelFlag, ModelOptions, ModelPolicy, PromptProfile, RemoteModel, RemoteOptions,
@@ -135,7 +135,7 @@ pub(crate) fn desktop(
     let mut device = device.heeding(halt.clone());
     #[cfg(target_os = "linux")]
     if let (Some(program), Some(display)) = (&environment.program, display)
-        && !is_wayland(&display)
+        && !handsight_actions::is_wayland(&display)
     {
         let keeper = crate::clipboard_keeper::keeper(program.clone(), display);
         device = device.keeping_clipboard(keeper);

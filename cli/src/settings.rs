@@ -30,6 +30,10 @@ pub(crate) struct Environment {
     /// The folder for what is kept though nobody wrote it: `handsight` in the user's state folder.
     pub(crate) state: Option<PathBuf>,
     /// This program's own file.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only Linux has a watchdog to start")
+    )]
     pub(crate) program: Option<PathBuf>,
     /// The folder for what the user wrote: `handsight` in their configuration folder.
     pub(crate) config: Option<PathBuf>,
@@ -95,7 +99,7 @@ impl Environment {
         Self {
             display: variable("DISPLAY").map(|name| name.to_string_lossy().into_owned()),
             wayland: wayland(),
-            color: terminal && !dumb && variable("NO_COLOR").is_none(),
+            color: terminal && !dumb && variable("NO_COLOR").is_none() && shows_color(),
             interactive: terminal && std::io::stdin().is_terminal(),
             hub: hub(),
             cache: user_caches().map(|caches| caches.join("handsight")),
@@ -125,14 +129,16 @@ fn adb() -> Adb {
         port.map(|port| ("ANDROID_ADB_SERVER_PORT", format!("{host}:{port}")))
     };
     let socket = text("ADB_SERVER_SOCKET").map(|socket| ("ADB_SERVER_SOCKET", socket));
-    let keys = std::env::home_dir().map(|home| home.join(".android"));
+    let keys = at_home(".android");
     Adb { server: socket.or_else(port), serial: text("ANDROID_SERIAL"), keys }
 }
 
 /// Returns what the environment says of the Hugging Face Hub, in the variables its own tools read.
 fn hub() -> HubOptions {
     let home = folder("HF_HOME");
-    let home = home.or_else(|| user_caches().map(|caches| caches.join("huggingface")));
+    // Its own tools keep it there on every system.
+    let caches = || folder("XDG_CACHE_HOME").or_else(|| at_home(".cache"));
+    let home = home.or_else(|| caches().map(|caches| caches.join("huggingface")));
     let in_home = |name| home.as_ref().map(|home: &PathBuf| home.join(name));
     let cache = folder("HF_HUB_CACHE").or_else(|| folder("HUGGINGFACE_HUB_CACHE"));
     let certificates = folder("REQUESTS_CA_BUNDLE").or_else(|| folder("SSL_CERT_FILE"));
@@ -171,26 +177,44 @@ fn seconds(name: &str) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.clamp(1.0, DAY)))
 }
 
-/// Returns the user's cache folder: `XDG_CACHE_HOME`, else `.cache` in the home folder.
-fn user_caches() -> Option<PathBuf> {
-    folder("XDG_CACHE_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+/// Returns a folder in the home folder.
+fn at_home(path: &str) -> Option<PathBuf> {
+    std::env::home_dir().map(|home| home.join(path))
 }
 
-/// Returns the user's state folder: `XDG_STATE_HOME`, else `.local/state` in the home folder.
+/// Returns the user's cache folder: `XDG_CACHE_HOME`, else `.cache` in the home folder; on Windows the
+/// folder for what stays on the machine.
+fn user_caches() -> Option<PathBuf> {
+    user_folder("XDG_CACHE_HOME", "LOCALAPPDATA", ".cache")
+}
+
+/// Returns the user's state folder: `XDG_STATE_HOME`, else `.local/state` in the home folder; on Windows
+/// the folder for what stays on the machine.
 fn user_state() -> Option<PathBuf> {
-    let at_home = || std::env::home_dir().map(|home| home.join(".local/state"));
-    folder("XDG_STATE_HOME").or_else(at_home)
+    user_folder("XDG_STATE_HOME", "LOCALAPPDATA", ".local/state")
 }
 
 /// Returns the folder for sockets: in `XDG_RUNTIME_DIR`, else beside what is cached.
 fn runtime() -> Option<PathBuf> {
-    let cached = || user_caches().map(|caches| caches.join("handsight/run"));
+    let cached = || user_caches().map(|caches| caches.join("handsight").join("run"));
     folder("XDG_RUNTIME_DIR").map(|folder| folder.join("handsight")).or_else(cached)
 }
 
-/// Returns the user's configuration folder: `XDG_CONFIG_HOME`, else `.config` in the home folder.
+/// Returns the user's configuration folder: `XDG_CONFIG_HOME`, else `.config` in the home folder; on
+/// Windows the folder that goes where the user logs in.
 fn user_configuration() -> Option<PathBuf> {
-    folder("XDG_CONFIG_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".config")))
+    user_folder("XDG_CONFIG_HOME", "APPDATA", ".config")
+}
+
+/// Returns the folder that a variable of the XDG specification names, else the system's own.
+fn user_folder(xdg: &str, windows: &str, home: &str) -> Option<PathBuf> {
+    let own = if cfg!(windows) { folder(windows) } else { None };
+    folder(xdg).or(own).or_else(|| at_home(home))
+}
+
+/// Returns whether the terminal takes colours; a console of Windows is asked to.
+fn shows_color() -> bool {
+    anstyle_query::windows::enable_ansi_colors().unwrap_or(true)
 }
 
 /// Puts the home folder in the place of a leading `~`, which only shells replace.

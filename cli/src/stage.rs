@@ -31,7 +31,9 @@ pub(crate) fn virtual_display(interrupt: &Interrupt) -> Result<(String, Vec<Prog
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn virtual_display(_: &Interrupt) -> Result<(String, Vec<Program>), Failure> {
     let message = "there is no virtual display on this system".to_owned();
-    Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message)))
+    Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message)).with_hint(
+        "it takes an X server, which Linux has; the desktop itself is there for the other commands",
+    ))
 }
 
 /// Returns a command that runs on a display, whatever session this is.

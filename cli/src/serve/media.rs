@@ -105,6 +105,8 @@ fn file(url: &str, policy: &MediaPolicy) -> Result<PathBuf, &'static str> {
     let Some(path) = path.and_then(percent_decoded) else {
         return Err("expected file:///absolute/path");
     };
+    // `/C:/folder` is how a URL writes `C:/folder`.
+    let path = if cfg!(windows) { path.trim_start_matches('/').to_owned() } else { path };
     // One answer for what is missing, what is elsewhere and what is no file: a client learns
     // nothing of what lies outside.
     let found = fs_err::canonicalize(path).ok();

@@ -48,6 +48,7 @@ impl Program {
     }
 
     /// Takes what the program writes; the first caller gets it.
+    #[cfg(target_os = "linux")]
     pub(crate) fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.stdout.take()
     }

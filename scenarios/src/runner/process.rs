@@ -22,6 +22,10 @@ const NAP: Duration = Duration::from_millis(5);
 /// hold its output open.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// `CREATE_NEW_PROCESS_GROUP`: Ctrl-C does not reach it.
+#[cfg(windows)]
+const NEW_PROCESS_GROUP: u32 = 0x200;
+
 /// The programs of a run.
 pub(super) struct Processes {
     env: BTreeMap<String, String>,
@@ -61,6 +65,8 @@ impl Processes {
         // What it starts in turn ends with it, and Ctrl-C is for us to pass on.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        #[cfg(windows)]
+        std::os::windows::process::CommandExt::creation_flags(&mut command, NEW_PROCESS_GROUP);
         command
     }
 
@@ -141,6 +147,14 @@ fn end(child: &mut Child) {
         use nix::sys::signal::{Signal, killpg};
         let _ = killpg(nix::unistd::Pid::from_raw(group), Signal::SIGKILL);
     }
+    // Whatever became of it, the program itself is ended below.
+    #[cfg(windows)]
+    let _ = Command::new("taskkill")
+        .args(["/t", "/f", "/pid", &child.id().to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     let _ = child.kill();
     let _ = child.wait();
 }

@@ -1,12 +1,11 @@
 //! macOS and Windows: capture through xcap, keyboard through enigo.
 //!
-//! Both systems take Unicode text directly, so enigo's typing is sound there. It has not been run
-//! on either system by us; the types follow the two crates' sources.
+//! Both systems take Unicode text directly, so enigo's typing is sound there.
 
 use enigo::{Direction as Press, Enigo, Keyboard as _, Settings};
 use image::RgbImage;
 
-use super::backend::{Hand, Keyboard, Screen};
+use super::backend::{Hand, Keyboard, Screen, Shown};
 use super::mouse::EnigoHand;
 use super::view::Found;
 use super::{Failure, Monitor};
@@ -27,12 +26,24 @@ pub(super) fn connect(
         display: "default".to_owned(),
         source: err.into(),
     };
+    // Without it macOS shows no windows but the wallpaper. It asks the user once.
+    #[cfg(target_os = "macos")]
+    if !objc2_core_graphics::CGPreflightScreenCaptureAccess()
+        && !objc2_core_graphics::CGRequestScreenCaptureAccess()
+    {
+        let source = "macOS does not let this program record the screen".into();
+        return Err(DeviceError::NoDisplay { display: "default".to_owned(), source });
+    }
+    // Until a process says that it knows of screens of high density, Windows tells it of smaller ones.
+    // It can be said but once; the second device finds that done.
+    #[cfg(windows)]
+    let _ = enigo::set_dpi_awareness();
     xcap::Monitor::all().map_err(no_display)?;
     Ok(Box::new(NativeScreen))
 }
 
 impl Screen for NativeScreen {
-    fn display(&self) -> &str {
+    fn display(&self) -> &'static str {
         "default"
     }
 
@@ -86,17 +97,23 @@ impl Screen for NativeScreen {
 
     /// Checks that keys reach a window.
     fn focus(&self, window: &Found) -> Result<(), Failure> {
-        let all = xcap::Window::all().map_err(refused)?;
-        let focused = all.iter().find(|window| window.is_focused().unwrap_or(false));
-        if focused.and_then(|window| window.id().ok()) == Some(window.id) {
+        if focused_window()?.is_some_and(|focused| focused.id == window.id) {
             return Ok(());
         }
         Err(AreaFault::Unfocused { window: window.title.clone() }.into())
     }
 
     fn foreground_app(&self) -> Option<String> {
-        let windows = xcap::Window::all().ok()?;
-        windows.iter().find(|window| window.is_focused().unwrap_or(false))?.app_name().ok()
+        focused_window().ok()?.map(|window| window.app)
+    }
+
+    /// Tells which window of Windows has the keyboard; macOS only tells the program. What is under a point
+    /// is not told: menus and tooltips are not on the list of windows.
+    fn window(&self, at: Option<DesktopPoint>) -> Option<Result<Option<Shown>, Failure>> {
+        if at.is_some() || !cfg!(windows) {
+            return None;
+        }
+        focused_window().transpose().map(|found| Ok(Some(found?.into())))
     }
 
     fn ping(&self) -> Result<(), Failure> {
@@ -112,6 +129,13 @@ impl Screen for NativeScreen {
         let enigo = Enigo::new(&settings).map_err(refused)?;
         Ok(Box::new(NativeKeyboard { enigo, held: Vec::new(), halt: Halt::default() }))
     }
+}
+
+/// Returns the window that has the keyboard, if it is one of those that are listed.
+fn focused_window() -> Result<Option<Found>, Failure> {
+    let all = xcap::Window::all().map_err(refused)?;
+    let focused = all.iter().find(|window| window.is_focused().unwrap_or(false));
+    Ok(focused.and_then(|window| describe_window(window).ok()))
 }
 
 /// Where a window is, in the units of the desktop.
@@ -182,7 +206,9 @@ impl Keyboard for NativeKeyboard {
     }
 
     fn write(&mut self, text: &str) -> Result<(), Failure> {
-        let mut rest = text;
+        // With a line feed it would begin two lines.
+        let text = text.replace('\r', "");
+        let mut rest = text.as_str();
         while let Some(at) = rest.find(['\n', '\t']) {
             let (plain, after) = rest.split_at(at);
             self.write_plain(plain)?;
@@ -217,7 +243,13 @@ fn refused(err: impl Into<Source>) -> Failure {
     Failure::Refused(err.into())
 }
 
-/// Returns enigo's name for a key; it has none for those that differ between the two systems.
+/// The key right of the space bar.
+#[cfg(windows)]
+const ALT_GR: enigo::Key = enigo::Key::RMenu;
+#[cfg(not(windows))]
+const ALT_GR: enigo::Key = enigo::Key::Alt;
+
+/// Returns enigo's name for a key, if the system has such a key.
 fn native_key(key: Key) -> Option<enigo::Key> {
     use enigo::Key as Native;
     Some(match key {
@@ -225,7 +257,8 @@ fn native_key(key: Key) -> Option<enigo::Key> {
         Key::Function(number) => function_key(number)?,
         Key::Named(name) => match name {
             NamedKey::Ctrl => Native::Control,
-            NamedKey::Alt | NamedKey::AltGr => Native::Alt,
+            NamedKey::Alt => Native::Alt,
+            NamedKey::AltGr => ALT_GR,
             NamedKey::Shift => Native::Shift,
             NamedKey::Meta => Native::Meta,
             NamedKey::Enter => Native::Return,
@@ -246,17 +279,30 @@ fn native_key(key: Key) -> Option<enigo::Key> {
             NamedKey::VolumeUp => Native::VolumeUp,
             NamedKey::VolumeDown => Native::VolumeDown,
             NamedKey::VolumeMute => Native::VolumeMute,
-            NamedKey::Insert
-            | NamedKey::NumLock
-            | NamedKey::ScrollLock
-            | NamedKey::PrintScreen
-            | NamedKey::Pause
-            | NamedKey::ContextMenu
-            | NamedKey::Power
-            | NamedKey::Camera
-            | NamedKey::Clear => return None,
+            other => return platform_key(other),
         },
     })
+}
+
+/// Returns enigo's name for a key that only one of the two systems has.
+#[cfg(windows)]
+fn platform_key(name: NamedKey) -> Option<enigo::Key> {
+    use enigo::Key as Native;
+    Some(match name {
+        NamedKey::Insert => Native::Insert,
+        NamedKey::NumLock => Native::Numlock,
+        NamedKey::ScrollLock => Native::Scroll,
+        NamedKey::PrintScreen => Native::PrintScr,
+        NamedKey::Pause => Native::Pause,
+        NamedKey::ContextMenu => Native::Apps,
+        NamedKey::Clear => Native::Clear,
+        _ => return None,
+    })
+}
+
+#[cfg(not(windows))]
+fn platform_key(name: NamedKey) -> Option<enigo::Key> {
+    (name == NamedKey::Power).then_some(enigo::Key::Power)
 }
 
 fn function_key(number: u8) -> Option<enigo::Key> {

@@ -22,6 +22,10 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const MAX_COMPLAINT_BYTES: u64 = 64 << 10;
 const MAX_COMPLAINT_CHARS: usize = 300;
 
+/// `CREATE_NEW_PROCESS_GROUP`: Ctrl-C does not reach it.
+#[cfg(windows)]
+const NEW_PROCESS_GROUP: u32 = 0x200;
+
 /// One video being read.
 pub(super) struct Job<'a> {
     pub(super) name: &'a str,
@@ -51,6 +55,8 @@ impl<T: Send + 'static> Running<T> {
         // In a group of its own, Ctrl-C reaches only us, and we end the program in our own order.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        #[cfg(windows)]
+        std::os::windows::process::CommandExt::creation_flags(&mut command, NEW_PROCESS_GROUP);
         let mut child = command.spawn().map_err(|source| MediaError::NoProgram {
             name: job.name.to_owned(),
             program: program.display().to_string(),
