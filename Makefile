@@ -9,7 +9,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) adb xterm chromium fonts-noto-cjk fonts-noto-c
 	sway xwayland foot wev grim weston xdg-desktop-portal mousepad galculator pcmanfm
 
 help: ## Say what each target does
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 27
 
 # The dev profile already optimises the model and all dependencies, and `make test` uses it too.
 demo: ## Watch the agent work: a real window, the embedded model, a report (installs what is missing)
@@ -72,6 +72,23 @@ bench-peers: ## Measure a step of an agent beside llama.cpp and transformers, wh
 	$(PEERS)/python/bin/python tests/peers/bench.py --bin $(or $(CARGO_TARGET_DIR),target)/release \
 		--work $(PEERS) --size $(SIZE) --transformers \
 		--llama-cpp $(PEERS)/llama_cpp_python-0.3.36 $(PEERS)/build/bin $(ARGS)
+
+# What other systems make of the code: nothing is linked or run. zig compiles the C in dependencies for all of them.
+ZIGBUILD := $(or $(CARGO_TARGET_DIR),target)/zigbuild
+$(ZIGBUILD)/installed:
+	python3 -m venv --clear $(ZIGBUILD)
+	$(ZIGBUILD)/bin/pip install --quiet --disable-pip-version-check cargo-zigbuild
+	touch $@
+
+check-windows: $(ZIGBUILD)/installed ## Compile for Windows without linking (fetches Rust's standard library for it)
+	rustup target add x86_64-pc-windows-gnu
+	PATH="$$(realpath $(ZIGBUILD))/bin:$$PATH" cargo-zigbuild clippy --target x86_64-pc-windows-gnu \
+	  --package handsight -- --deny warnings
+
+check-macos: $(ZIGBUILD)/installed ## Compile for macOS, Metal included, without linking (fetches Rust's standard library for it)
+	rustup target add aarch64-apple-darwin
+	PATH="$$(realpath $(ZIGBUILD))/bin:$$PATH" cargo-zigbuild clippy --target aarch64-apple-darwin \
+	  --package handsight --features metal -- --deny warnings
 
 # Its own workspace, with the versions of ours.
 fuzz: ## Search for inputs that break a reader: make fuzz TARGET=gguf (needs nightly and cargo-fuzz)
@@ -137,4 +154,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test test-adbd test-gnome test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release benchmark
+.PHONY: help demo test check-windows check-macos test-adbd test-gnome test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release benchmark
