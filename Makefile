@@ -131,7 +131,7 @@ eval-anchors: deps ## Measure what anchors find on screens that changed, and whe
 
 # Screens of Chromium and GTK made anew from a seed, and what drawing them takes.
 BENCHMARK := $(or $(CARGO_TARGET_DIR),target)/benchmark
-BENCHMARK_PACKAGES := chromium xvfb openbox python3-venv python3-gi gir1.2-gtk-3.0 wamerican fonts-dejavu-core \
+BENCHMARK_PACKAGES := chromium xvfb openbox python3-venv python3-gi gir1.2-gtk-3.0 at-spi2-core gir1.2-atspi-2.0 dbus wamerican fonts-dejavu-core \
   fonts-liberation fonts-noto-core fonts-roboto fonts-open-sans fonts-cantarell fonts-lato fonts-freefont-ttf fonts-inter
 benchmark: ## Make a benchmark of 540 screens, and measure the embedded checkpoint on it
 	@$(MAKE) --no-print-directory install PACKAGES="$(BENCHMARK_PACKAGES)"

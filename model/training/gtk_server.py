@@ -1,8 +1,12 @@
 """Shows GTK 3 windows described by JSON lines on stdin and answers with a screenshot and the boxes of widgets and words.
 
-Runs under the system's Python (PyGObject) on an X display with a window manager; started by render_gtk.py.
+Runs under the system's Python (PyGObject) on an X display with a window manager; started by render_gtk.py. With --tree it
+asks gtk_tree.py, too, what the accessibility tree says of each widget.
 """
+import fcntl
 import json
+import os
+import subprocess
 import sys
 import time
 
@@ -140,6 +144,41 @@ class Builder:
         raise ValueError(t)
 
 
+class Tree:
+    """what the accessibility tree says of this process's widgets, which are known in it by their descriptions"""
+
+    def __init__(self):
+        reader = os.path.join(os.path.dirname(os.path.abspath(__file__)), "gtk_tree.py")
+        self.p = subprocess.Popen([sys.executable, reader], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        fcntl.fcntl(self.p.stdout, fcntl.F_SETFL, os.O_NONBLOCK)
+
+    @staticmethod
+    def mark(widgets):
+        for kind, i, w, _ in widgets:
+            w.get_accessible().set_description(f"widget {i}")
+
+    def ask(self):
+        self.p.stdin.write(f"{os.getpid()}\n".encode())
+        self.p.stdin.flush()
+        got, end = b"", time.time() + 20
+        while not got.endswith(b"\n"):
+            if time.time() > end or self.p.poll() is not None:
+                raise RuntimeError("the accessibility tree does not answer")
+            pump(.002)                                                  # it asks this process in turn
+            got += self.p.stdout.read() or b""
+        return json.loads(got)
+
+    def boxes(self, widgets):
+        """the box of each widget by its id; a tab has no description of its own, but a name that is only its"""
+        nodes = self.ask()
+        known = {n["description"]: n["box"] for n in nodes}
+        tabs = {n["name"]: n["box"] for n in nodes if n["role"] == "page tab"}
+        return {i: tabs.get(w.get_text()) if kind == "tab" else known.get(f"widget {i}") for kind, i, w, _ in widgets}
+
+
+TREE = Tree() if "--tree" in sys.argv else None
+
+
 def descendants(w):
     yield w
     if isinstance(w, Gtk.Container):
@@ -198,6 +237,10 @@ def show(s):
     if s.get("focus") is not None and b.widgets:
         b.widgets[s["focus"] % len(b.widgets)][2].grab_focus()
     pump(.09)
+    tree = {}
+    if TREE:
+        TREE.mark(b.widgets)
+        tree = TREE.boxes(b.widgets)
     gw = win.get_window()
     _, ox, oy = gw.get_origin()
     fr = gw.get_frame_extents()
@@ -242,7 +285,8 @@ def show(s):
         x, y = origin(w)
         a = w.get_allocation()
         p = 5 if kind == "tab" else 0
-        out.append(dict(kind=kind, id=i, box=[x - 2 * p, y - p, x + a.width + 2 * p, y + a.height + p]))
+        grown = lambda x0, y0, x1, y1: [x0 - 2 * p, y0 - p, x1 + 2 * p, y1 + p]
+        out.append(dict(kind=kind, id=i, box=grown(x, y, x + a.width, y + a.height), tree=grown(*tree[i]) if tree.get(i) else None))
     root = SCREEN.get_root_window()
     pix = Gdk.pixbuf_get_from_window(root, 0, 0, SCREEN.get_width(), SCREEN.get_height())
     pix.savev(s["png"], "png", ["compression"], ["1"])

@@ -1,5 +1,5 @@
 """Makes a grounding benchmark of real-toolkit screens: Chromium pages with boxes from the DOM, GTK 3 windows with
-boxes from the toolkit. What is committed is this program and its seed; the pictures are made anew.
+boxes from the accessibility tree, compared with the toolkit's own. What is committed is this program and its seed; the pictures are made anew.
 
     python make_benchmark.py --out DIR                    # 540 screens, 3 046 targets, 195 names of nothing
     handsight eval import DIR/items.jsonl --as handsight --name widgets-v1 -o DIR/dataset
@@ -8,12 +8,13 @@ Tags: `group` known (words and themes of training, layouts of another seed), hel
 out of training), unknown (words it has no token for), absent (names nothing on the screen); `category` is the
 toolkit, `ui_type` the kind of widget. An instruction is the widget's label.
 
-Needs what render_chromium.py and render_gtk.py need (README.md), no torch.
+Needs what render_chromium.py and render_gtk.py need (README.md), at-spi2-core and gir1.2-atspi-2.0, no torch.
 """
 import argparse
 import json
 import os
 import random
+import sys
 
 from labels import LabelSource
 from render_chromium import Chromium
@@ -21,6 +22,8 @@ from render_gtk import Display
 from screens import candidates, picture
 from windows import strip
 
+# How far the boxes of the accessibility tree and of the toolkit may be apart, in pixels.
+APART = 1
 # Screens of each group, and the most targets on one.
 WANT = {"known": (220, 6), "held": (180, 6), "unknown": (140, 6)}
 
@@ -42,7 +45,7 @@ def main():
     a = ap.parse_args()
     os.makedirs(f"{a.out}/img", exist_ok=True)
     r = random.Random(a.seed)
-    chromium, display = Chromium(), Display(79)
+    chromium, display = Chromium(), Display(79, tree=True)
     items, kinds, n = [], {}, 0
     try:
         for group, (want, each) in WANT.items():
@@ -73,6 +76,10 @@ def main():
         for item in items:
             f.write(json.dumps(item, ensure_ascii=False) + "\n")
     print(n, "screens", len(items), "items", kinds)
+    there = [far for far in display.apart if far is not None]
+    print(len(there), "of", len(display.apart), "widgets of GTK are in the accessibility tree; its boxes and the toolkit's are at most", max(there, default=0), "px apart")
+    if not there or len(there) < len(display.apart) or max(there) > APART:
+        sys.exit("the accessibility tree and the toolkit disagree")
 
 
 if __name__ == "__main__":

@@ -22,23 +22,39 @@ HELD_PALETTES = [("#fdf6e3", "#586e75"), ("#002b36", "#93a1a1"), ("#ffe4ec", "#4
 
 
 class Display:
-    def __init__(self, number=77, size="700x560"):
+    """A virtual display with windows of GTK; tree: boxes are those of the accessibility tree, on a session bus of their own."""
+
+    def __init__(self, number=77, size="700x560", tree=False):
+        self.tree, self.apart = tree, []
         base = os.path.dirname(os.path.abspath(__file__))
         self.x = subprocess.Popen(["Xvfb", f":{number}", "-screen", "0", f"{size}x24"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(1)
         env = dict(os.environ, DISPLAY=f":{number}", GTK_CSD="0", NO_AT_BRIDGE="1", GDK_BACKEND="x11")
         self.wm = subprocess.Popen(["openbox"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(.7)
-        self.s = subprocess.Popen(["/usr/bin/python3", os.path.join(base, "gtk_server.py")], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        server = ["/usr/bin/python3", os.path.join(base, "gtk_server.py")]
+        if tree:
+            del env["NO_AT_BRIDGE"]
+            server = ["dbus-run-session", "--", *server, "--tree"]
+        self.s = subprocess.Popen(server, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.png = f"/tmp/gtk-{number}-{os.getpid()}.png"
 
     def show(self, spec):
         spec["png"] = self.png
         self.s.stdin.write(json.dumps(spec) + "\n")
         self.s.stdin.flush()
-        d = json.loads(self.s.stdout.readline())
+        answer = self.s.stdout.readline()
+        while answer and not answer.startswith("{"):                     # the accessibility bus says on it that it runs
+            answer = self.s.stdout.readline()
+        d = json.loads(answer)
         if "error" in d:
             raise RuntimeError(d["error"])
+        for q in d["widgets"]:
+            box = q.pop("tree")
+            if self.tree:
+                # How far the toolkit's own box is from it; nothing of what the tree does not have.
+                self.apart.append(max(abs(a - b) for a, b in zip(q["box"], box)) if box else None)
+                q["box"] = box or q["box"]
         return Image.open(self.png).convert("RGB"), d
 
     def close(self):
