@@ -33,6 +33,7 @@ const FILES: &[(&str, &str)] = &[
     ("qwen-guided.toml", include_str!("benchmark_prompt/qwen-guided.toml")),
     ("qwen-computer-use.toml", include_str!("benchmark_prompt/qwen-computer-use.toml")),
     ("qwen-mobile-use.toml", include_str!("benchmark_prompt/qwen-mobile-use.toml")),
+    ("agentnet.toml", include_str!("benchmark_prompt/agentnet.toml")),
     ("point.toml", include_str!("benchmark_prompt/point.toml")),
     ("bbox.toml", include_str!("benchmark_prompt/bbox.toml")),
     ("ui-tars.toml", include_str!("benchmark_prompt/ui-tars.toml")),
@@ -111,6 +112,8 @@ pub struct BenchmarkPrompt {
     system: Template,
     user: Template,
     text_first: bool,
+    between_steps: Option<String>,
+    no_steps: String,
     begin: Option<String>,
 }
 
@@ -252,8 +255,13 @@ impl BenchmarkPrompt {
         let plain = |text: &str| text.replace("<|", "< |");
         let instruction = plain(instruction);
         let steps = history.iter().enumerate();
-        let steps = steps.map(|(index, step)| format!("Step {}: {}; ", index + 1, plain(step)));
-        let steps: String = steps.collect();
+        let steps = steps.map(|(index, step)| format!("Step {}: {}", index + 1, plain(step)));
+        let steps: Vec<_> = steps.collect();
+        let steps = match &self.between_steps {
+            _ if steps.is_empty() => self.no_steps.clone(),
+            Some(between) => steps.join(between),
+            None => steps.join("; ") + "; ",
+        };
         let user = self.user.fill(|hole| match hole {
             Hole::Description => Cow::Borrowed(instruction.as_str()),
             Hole::Steps => Cow::Borrowed(steps.as_str()),
@@ -315,6 +323,27 @@ mod tests {
             "<image>Save\n<tool_call>\n{\"name\": \"computer_use\", \"arguments\": {\"action\": \
              \"left_click\", \"coordinate\": ["
         ));
+    }
+
+    #[test]
+    fn steps_so_far_are_told_as_each_prompt_tells_them() {
+        let told = |name: &str, history: &[&str]| {
+            let history: Vec<_> = history.iter().map(|&step| step.to_owned()).collect();
+            let prompt = BenchmarkPrompt::open(name).unwrap();
+            let messages = prompt.messages("Play it", &history, Size { width: 56, height: 28 });
+            let parts = messages.into_iter().flat_map(|message| message.content);
+            let words = parts.filter_map(|part| match part {
+                Part::Text { text } => Some(text),
+                _ => None,
+            });
+            words.collect::<Vec<_>>().pop().unwrap()
+        };
+        assert!(told("agentnet", &[]).ends_with("Previous actions:\nNone"));
+        let two = told("agentnet", &["Open it", "Press it"]);
+        assert!(two.ends_with("Previous actions:\nStep 1: Open it\nStep 2: Press it"), "{two}");
+        let two = told("qwen-mobile-use", &["Open it", "Press it"]);
+        assert!(two.ends_with(": Step 1: Open it; Step 2: Press it; "), "{two}");
+        assert!(told("qwen-mobile-use", &[]).ends_with(": "));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 """Judges made-up answers with the published scorers' own code and writes down what they say.
 
-    python scorers.py --screenspot-pro DIR --vlmevalkit DIR --lmms-eval DIR --clawgui DIR --google-research DIR
+    python scorers.py --screenspot-pro DIR --vlmevalkit DIR --lmms-eval DIR --clawgui DIR --google-research DIR \
+        --opencua DIR --opencua-paper DIR
 
 Each DIR is a checkout of that repository, at the revision UPSTREAM names. Functions are taken out of their files
 and run as they are; only what those files import of models, progress bars and pictures is stood in for. Needs numpy.
@@ -8,9 +9,11 @@ and run as they are; only what those files import of models, progress bars and p
 import argparse
 import ast
 import collections
+import copy
 import hashlib
 import itertools
 import json
+import math
 import os
 import random
 import re
@@ -22,7 +25,7 @@ import numpy as np
 sys.stdout, OUT = open(os.devnull, "w"), sys.stdout
 UPSTREAM = [
     "likaixin2000/ScreenSpot-Pro-GUI-Grounding 588f1f2", "open-compass/VLMEvalKit 055911d", "EvolvingLMMs-Lab/lmms-eval 6c3e853",
-    "ZJU-REAL/ClawGUI 4dee5c1", "google-research/google-research 1d49f2c",
+    "ZJU-REAL/ClawGUI 4dee5c1", "google-research/google-research 1d49f2c", "xlang-ai/OpenCUA 60da8b9", "xlang-ai/OpenCUA 913e21e",
 ]
 SIZES = [(1280, 720), (1920, 1080), (2560, 1440), (1080, 2400), (640, 480)]
 PLATFORMS = ["mobile", "desktop", "web"]
@@ -169,9 +172,100 @@ def aitw(root, r):
     return cases
 
 
+def desktop_step(r, at):
+    """a step of AgentNetBench, in its own form"""
+    share = lambda: round(r.uniform(0.02, 0.98), 4)
+
+    def placed(kind):
+        x, y, boxes = share(), share(), []
+        if r.random() < .7:
+            w, h = r.uniform(.005, .2), r.uniform(.005, .1)
+            boxes = [dict(category_id=1, rel_bbox=[x - w * r.random(), y - h * r.random(), w, h])]
+        return dict(type=kind, params=dict(position=dict(x=x, y=y)), metadata=dict(bboxes=boxes))
+
+    keys = lambda kind, keys: dict(type=kind, params=dict(keys=keys), metadata={})
+    text = lambda: dict(type="write", params={r.choice(["text", "content"]): r.choice(["SPOTIFY", "help me polish this", "a=1, b=2", "don't", "x"])}, metadata={})
+    way = lambda: r.choice([
+        lambda: [placed("click")], lambda: [placed("click")], lambda: [placed("click")], lambda: [placed(r.choice(["doubleClick", "rightClick", "tripleClick"]))],
+        lambda: [placed("moveTo"), placed("dragTo")], lambda: [placed("moveTo"), dict(type="scroll", params=dict(amount=r.choice([-54, -5, 5])))],
+        lambda: [dict(type="scroll", params=dict(direction=r.choice(["up", "down"])), metadata={})], lambda: [text()],
+        lambda: [text(), keys(r.choice(["press", "hotkey"]), [r.choice(["enter", "Return", "tab"])])],
+        lambda: [keys("hotkey", r.choice([["ctrl", "c"], ["ctrl", "shift", "t"]]))], lambda: [keys("press", r.choice([["enter"], ["down", "down"]]))],
+        lambda: [dict(type="terminate", params=dict(status=r.choice(["success", "failure"])))],
+    ])()
+    return dict(step_num=at, image="screen.png", milestone=False, inner_monologue=dict(low_level_instruction=f"Do {at}."),
+                ground_truth_actions=way(), alternative_options=[way()] if r.random() < .3 else [])
+
+
+def desktop_answer(r, step):
+    """calls of computer_use that do what the step does, nearly, or something like it"""
+    call = lambda **a: "<tool_call>\n" + json.dumps(dict(name=r.choice(["computer_use"] * 12 + ["mobile_use"]), arguments=a)) + "\n</tool_call>"
+    calls = []
+    for action in r.choice([step["ground_truth_actions"]] * 4 + step["alternative_options"]):
+        kind, params = action["type"], action["params"]
+        if "position" in params:
+            off = r.choice([0, 0, .008, .02, .3])
+            at = [round((params["position"][a] + r.uniform(-off, off)) * side) for a, side in (("x", 1024), ("y", 768))]
+            named = dict(click="left_click", doubleClick="double_click", rightClick="right_click", tripleClick="triple_click", moveTo="mouse_move", dragTo="left_click_drag")[kind]
+            calls.append(call(action=r.choice([named] * 5 + ["left_click"]), coordinate=r.choice([at] * 12 + [at + at, [str(a) for a in at]])))
+        elif kind == "write":
+            words = params.get("text", params.get("content"))
+            calls.append(call(action="type", text=r.choice([words, words, words.lower(), words[:-1], words[1:4], words + "!?!", words + "\n", 'say "it"', "a\nb", "keys=[a]", 5])))
+        elif kind in ("press", "hotkey"):
+            keys = params["keys"]
+            calls.append(call(action="key", keys=r.choice([keys, keys, keys[::-1], keys[:1], ["cmd", "c"], [str(keys)], str(keys), "+".join(keys), ["keys=[" + keys[0], keys[-1] + "]"], [k.upper() for k in keys], []])))
+        elif kind == "scroll":
+            calls.append(call(action="scroll", pixels=r.choice([params.get("amount", -5), 3, -3, 0, 7.5, "-5"])))
+        else:
+            calls.append(call(action="terminate", status=params["status"]))
+    if r.random() < .15:
+        calls.append(r.choice([call(action="wait", time=1), call(action="left_click", coordinate=[5, 5]), call(action="type"), call(action="scroll", pixels=-5), "<tool_call>{</tool_call>", "<tool_call>[1]</tool_call>"]))
+    joined = r.choice(["\n", "\nThought: then\n"]).join(calls)
+    bare = joined.replace("<tool_call>\n", "").replace("\n</tool_call>", "")
+    return r.choice([joined] * 8 + [bare, "Thought: so\nAction: click it\n" + bare, "I am done.", ""])
+
+
+def agentnet(now, paper, r):
+    """both revisions' scores of the same answers, read by its agent for Qwen2.5-VL; what `run.py` does between the two is done here"""
+    quiet = type("Logger", (), {n: staticmethod(lambda *a: None) for n in ("warning", "error")})
+    agent = functions(f"{paper}/AgentNetBench/agent/qwen25vl.py", {"Qwen25VL"}, BaseAgent=object, logger=quiet)["Qwen25VL"]()
+    distance = functions(f"{now}/evaluation/agentnetbench/eval.py", {"ActionEvaluator"}, math=math, defaultdict=collections.defaultdict, editdistance=None)["ActionEvaluator"]().edit_distance
+    scorers = dict(
+        agentnet=functions(f"{now}/evaluation/agentnetbench/eval.py", {"ActionEvaluator"}, math=math, defaultdict=collections.defaultdict, editdistance=None)["ActionEvaluator"](),
+        agentnet_paper=functions(f"{paper}/AgentNetBench/eval.py", {"ActionEvaluator"}, math=math, defaultdict=collections.defaultdict,
+                                 editdistance=type("E", (), dict(eval=staticmethod(distance))))["ActionEvaluator"](),
+    )
+    episodes = [dict(task_id=f"e{k}", high_level_task_description="Play the song", steps=[desktop_step(r, at) for at in range(40)]) for k in range(10)]
+    raws = [[desktop_answer(r, step) for step in episode["steps"]] for episode in episodes]
+    table = dict(episodes=episodes, raws=raws)
+    for name, scorer in scorers.items():
+        scores, kinds, others = [], collections.defaultdict(list), 0
+        for episode, answers in zip(episodes, raws):
+            for step, raw in zip(episode["steps"], answers):
+                best = dict(total=0, actions={})
+                try:
+                    said = agent.extract_actions(agent.parse_response(raw))
+                except Exception:
+                    said = []
+                if said:
+                    best = scorer.evaluate_action(copy.deepcopy(dict(ground_truth_actions=step["ground_truth_actions"], predicted_actions=said)))
+                    used = step["ground_truth_actions"]
+                    for way in step["alternative_options"] if best["total"] < 1.0 else []:
+                        score = scorer.evaluate_action(copy.deepcopy(dict(ground_truth_actions=way, predicted_actions=said)))
+                        if score["total"] > best["total"]:
+                            best, used = score, way
+                    others += used != step["ground_truth_actions"]
+                scores.append(best["total"])
+                for kind, score in best["actions"].items():
+                    kinds[kind].append(score)
+        table[name] = dict(scores=scores, totals=dict(total_trajectories=len(episodes), total_steps=len(scores), average_score=sum(scores) / len(scores), alternative_matches=others,
+                           alternative_match_percentage=others / len(scores) * 100, action_type_scores={k: sum(v) / len(v) for k, v in kinds.items()}))
+    return table
+
+
 def main():
     ap = argparse.ArgumentParser()
-    for name in ("screenspot-pro", "vlmevalkit", "lmms-eval", "clawgui", "google-research"):
+    for name in ("screenspot-pro", "vlmevalkit", "lmms-eval", "clawgui", "google-research", "opencua", "opencua-paper"):
         ap.add_argument(f"--{name}", required=True)
     a = ap.parse_args()
     r = random.Random(611)
@@ -195,6 +289,7 @@ def main():
         lmms_pro=lmms(a.lmms_eval, items, "screenspot_pro"),
         clawgui=clawgui(a.clawgui, items),
         aitw=aitw(a.google_research, r),
+        agentnet=agentnet(a.opencua, a.opencua_paper, r),
     )
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     folder = f"{root}/tests/golden/benchmark"
@@ -205,7 +300,7 @@ def main():
         f.write("# Written by scenarios/reference/scorers.py; one table per golden beside this file.\n\n"
                 f'[golden."scorers.json"]\nscript = "scenarios/reference/scorers.py"\nupstream = "{", ".join(UPSTREAM)}"\n'
                 f'sha256 = "{hashlib.sha256(text.encode()).hexdigest()}"\n')
-    print(len(items), "answers and", len(table["aitw"]), "steps judged", file=OUT)
+    print(len(items), "answers,", len(table["aitw"]), "steps and", len(table["agentnet"]["agentnet"]["scores"]), "at a desktop judged", file=OUT)
 
 
 if __name__ == "__main__":

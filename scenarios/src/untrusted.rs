@@ -8,6 +8,7 @@ use handsight_actions::Size;
 use serde_json::{Map, Value};
 
 use crate::benchmark::import::schema::SCHEMAS;
+use crate::benchmark::import::{Example, Level, Splits, TfRecords, control, wild};
 use crate::benchmark::{Item, Prediction};
 use crate::report::suite::texts;
 use crate::suite::SuiteResult;
@@ -41,6 +42,30 @@ pub fn annotation(json: &[u8]) -> Result<usize, String> {
     let size = Size { width: 1280, height: 720 };
     let targets = SCHEMAS.iter().filter_map(|schema| schema.target(&fields, size).ok());
     Ok(targets.filter(|target| target.problem().is_none()).count())
+}
+
+/// Reads a file of TFRecords, packed or not, and returns how many records it has.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn tfrecords(bytes: &[u8]) -> Result<usize, String> {
+    let file = std::io::Cursor::new(bytes.to_vec());
+    let records = TfRecords::new(file).map_err(|error| error.to_string())?;
+    records.map(|record| tfrecord(&record?)).sum()
+}
+
+/// Reads a record of such a file as every set that is published in them, and returns how many items it has.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn tfrecord(bytes: &[u8]) -> Result<usize, String> {
+    let example = Example::read(bytes)?;
+    let file = Path::new("general-00000-of-00001");
+    let steps = wild(&example, file, "").map(|step| vec![step]);
+    let steps = steps.or_else(|_| control(&example, Level::High, &Splits::default(), ""))?;
+    Ok(steps.len())
 }
 
 /// Reads a line of a dataset and a line of predictions.

@@ -3,6 +3,7 @@
 Run as `python3 tests/fuzz/seeds.py`. What the fuzzer found lies beside them and is left alone.
 """
 
+import gzip
 import json
 import pathlib
 import struct
@@ -217,6 +218,12 @@ for number, template in enumerate([
     save("template", f"program-{number}", template)
 
 # Answers, in the forms models write them: those of the families' makers, and near misses.
+
+for shard in (FIXTURES.parent / "golden/tfrecords").glob("*-of-*"):
+    records = gzip.decompress(shard.read_bytes())
+    save("tfrecord", shard.name, records)
+    length = struct.unpack("<Q", records[:8])[0]
+    save("tfrecord", f"{shard.name}-record", records[12:12 + length])
 
 CALL = '<tool_call>\n{"name": "click", "arguments": {"x": 1, "y": [2.5, null]}}\n</tool_call>'
 save("tool_calls", "one", f"I click.\n{CALL}")

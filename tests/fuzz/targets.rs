@@ -63,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "result", run: result, mutations: 3000, memory_mib: 64 },
     Target { name: "getevent", run: getevent, mutations: 4000, memory_mib: 64 },
     Target { name: "annotation", run: annotation, mutations: 4000, memory_mib: 64 },
+    Target { name: "tfrecord", run: tfrecord, mutations: 4000, memory_mib: 64 },
     Target { name: "raw_answer", run: raw_answer, mutations: 2000, memory_mib: 64 },
     Target { name: "grammar", run: grammar, mutations: 300, memory_mib: 512 },
     Target { name: "image", run: image, mutations: 3000, memory_mib: 256 },
@@ -282,6 +283,12 @@ pub fn annotation(bytes: &[u8]) {
     if let Ok((item, prediction)) = scenarios::lines(item, prediction) {
         judge(&item, &prediction);
     }
+}
+
+/// A file of TFRecords, with its checksums, and each input as a record by itself, which has none.
+pub fn tfrecord(bytes: &[u8]) {
+    let _ = scenarios::tfrecords(bytes);
+    let _ = scenarios::tfrecord(bytes);
 }
 
 /// An answer as a model wrote it, which every scorer reads in its own way.

@@ -1,6 +1,7 @@
 //! Benchmarks: what is imported, asked, judged and reported, and that it is the same however it is done.
 
 mod asking;
+mod episodes;
 mod import;
 mod report;
 mod run;

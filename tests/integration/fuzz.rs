@@ -54,7 +54,7 @@ macro_rules! targets {
 }
 
 targets! {
-    gguf safetensors config tokenizer template tool_calls action places document family reply listing result getevent annotation raw_answer
+    gguf safetensors config tokenizer template tool_calls action places document family reply listing result getevent annotation tfrecord raw_answer
     grammar
     image gif
 }

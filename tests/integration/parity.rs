@@ -31,6 +31,8 @@ fn every_golden_is_in_the_manifest_with_its_hash() {
     agree(&golden_dir(), "transformers ", "renew goldens and manifest together with `make golden`");
     let scorers = "renew golden and manifest together with `scenarios/reference/scorers.py`";
     agree(&golden_dir().join("benchmark"), "likaixin2000/ScreenSpot-Pro", scorers);
+    let records = "renew goldens and manifest together with `scenarios/reference/tfrecords.py`";
+    agree(&golden_dir().join("tfrecords"), "tfrecord ", records);
 }
 
 /// Compares the goldens of a folder with the manifest in it; `upstream` is what each was made from.

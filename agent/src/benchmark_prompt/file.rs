@@ -27,6 +27,11 @@ struct File {
     /// Whether the words stand before the picture.
     #[serde(default)]
     text_first: bool,
+    /// What stands between the steps so far, `Step 1: …` each; by default each ends with a semicolon.
+    between_steps: Option<String>,
+    /// What stands there if there are none.
+    #[serde(default)]
+    no_steps: String,
     /// What the answer is made to begin with.
     begin: Option<String>,
 }
@@ -62,6 +67,8 @@ pub(super) fn read(text: &str, origin: &str) -> Result<BenchmarkPrompt, Benchmar
         system,
         user,
         text_first: file.text_first,
+        between_steps: file.between_steps,
+        no_steps: file.no_steps,
         begin: file.begin,
     })
 }

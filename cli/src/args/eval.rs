@@ -46,7 +46,7 @@ pub(crate) enum EvalCommand {
 /// `eval import`.
 #[derive(Debug, Args)]
 pub(crate) struct EvalImportArgs {
-    /// The annotations: .json, .jsonl, .tsv or .parquet files (.gz, too), or a folder of them.
+    /// The annotations: .json, .jsonl, .tsv or .parquet files (.gz, too), TFRecords, or a folder of them.
     #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) sources: Vec<PathBuf>,
 
@@ -74,6 +74,10 @@ pub(crate) struct EvalImportArgs {
     /// Leave out items that cannot be judged; the dataset names them.
     #[arg(long)]
     pub(crate) drop_broken: bool,
+
+    /// Only items with this tag, such as `split=test`; of subsets, those that are in it at all.
+    #[arg(long, value_name = "TAG=VALUE", value_parser = parse_tag)]
+    pub(crate) only: Option<(String, String)>,
 }
 
 /// `eval infer`.
@@ -292,6 +296,11 @@ fn parse_schema(name: &str) -> Result<&'static Schema, String> {
         format!("there is no schema `{name}`; they are {}", names.join(", "))
     })
 }
+fn parse_tag(text: &str) -> Result<(String, String), String> {
+    let (tag, value) = text.split_once('=').ok_or("write a tag and its value: `split=test`")?;
+    Ok((tag.to_owned(), value.to_owned()))
+}
+
 
 fn number_within(text: &str, low: f64, high: f64) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;

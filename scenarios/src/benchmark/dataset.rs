@@ -42,6 +42,9 @@ pub struct DatasetInfo {
     pub name: String,
     /// What its annotations were read as.
     pub schema: String,
+    /// The tag and the value that its items have, if not all were imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
     /// How they write a box.
     pub boxes: BoxForm,
     /// The folder of the pictures; relative to this one, if it is.

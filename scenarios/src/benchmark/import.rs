@@ -1,23 +1,30 @@
 //! From what a set is published as to a [`Dataset`](super::Dataset): every record becomes an item or a
 //! problem with its place, and nothing is left out in silence.
 
+mod agentnet;
+mod android;
 pub mod check;
+mod episodes;
 mod pictures;
 mod records;
 pub mod schema;
 mod step;
+mod tfrecord;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use handsight_agent::CancelFlag;
 
+pub(crate) use self::android::{Level, Splits, control, wild};
 use self::check::Check;
 pub use self::check::Finding;
+use self::episodes::Episodes;
 use self::pictures::Pictures;
 use self::records::Records;
 use self::schema::Schema;
 pub(super) use self::step::TAP;
+pub(crate) use self::tfrecord::{Example, TfRecords};
 use super::dataset::{Dataset, DatasetError, DatasetInfo};
 
 /// How many folders deep annotations are looked for.
@@ -37,6 +44,8 @@ pub struct ImportOptions {
     pub images: Option<PathBuf>,
     /// Whether items that cannot be judged are left out, and named, instead of ending the import.
     pub drop_broken: bool,
+    /// A tag and its value: only items with that are imported.
+    pub only: Option<(String, String)>,
 }
 
 /// Why a set was not imported.
@@ -93,7 +102,7 @@ impl ImportError {
         match self {
             Self::Dataset(error) => error.hint(),
             Self::Nothing { .. } => Some(
-                "name .json, .jsonl, .tsv or .parquet files (.gz too), or a folder with them"
+                "name .json, .jsonl, .tsv or .parquet files (.gz too), TFRecords, or a folder with them"
                     .to_owned(),
             ),
             Self::Broken { .. } => Some(
@@ -121,7 +130,7 @@ impl ImportError {
 ///
 /// # Errors
 ///
-/// [`ImportError`]; no dataset is written then, though pictures that came with the records may be.
+/// [`ImportError`]; nothing is written then.
 pub fn import(
     sources: &[PathBuf],
     out: Option<&Path>,
@@ -130,36 +139,49 @@ pub fn import(
     on_item: &mut dyn FnMut(usize),
 ) -> Result<Check, ImportError> {
     let schema = options.schema;
-    let files = annotation_files(sources)?;
+    let files = annotation_files(sources, schema)?;
     let beside = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
-    let images = options.images.clone().unwrap_or_else(|| beside.to_owned());
+    let images = options.images.clone().unwrap_or_else(|| schema.images_beside(beside));
     let mut pictures = Pictures::new(images, out.map(Path::to_owned));
+    let episodes = Episodes::of(schema, beside)?;
     let mut check = Check::new(schema);
     let mut items = Vec::new();
     let mut ids = HashSet::new();
     for file in &files {
-        for (number, record) in Records::open(file)?.enumerate() {
+        let mut number = 0;
+        for record in Records::open(file, schema.has_a_file_each())? {
             if cancel.is_cancelled() {
                 return Err(ImportError::Cancelled);
             }
             let record = record?;
             let place = record.place.clone();
-            match schema.item(record, file, number, &mut pictures) {
-                Err(problem) => check.broken(place, None, problem),
-                Ok(item) => {
-                    let problem = item.problem().or_else(|| {
-                        let twice = !ids.insert(item.id.clone());
-                        twice.then(|| "another item has the same id".to_owned())
-                    });
-                    if let Some(problem) = problem {
-                        check.broken(place, Some(item.id), problem);
-                    } else {
-                        check.item(&place, &item);
-                        items.push(item);
+            let records = episodes.items(record, file).unwrap_or_else(|problem| {
+                check.broken(place, None, problem);
+                Vec::new()
+            });
+            for record in records {
+                let place = record.place.clone();
+                let item =
+                    schema.item(record, (file, number), options.only.as_ref(), &mut pictures);
+                number += 1;
+                match item {
+                    Err(problem) => check.broken(place, None, problem),
+                    Ok(None) => {}
+                    Ok(Some(item)) => {
+                        let problem = item.problem().or_else(|| {
+                            let twice = !ids.insert(item.id.clone());
+                            twice.then(|| "another item has the same id".to_owned())
+                        });
+                        if let Some(problem) = problem {
+                            check.broken(place, Some(item.id), problem);
+                        } else {
+                            check.item(&place, &item);
+                            items.push(item);
+                        }
                     }
                 }
+                on_item(items.len());
             }
-            on_item(items.len());
         }
     }
     let check = check.finish();
@@ -177,6 +199,7 @@ pub fn import(
             format: 0,
             name: options.name.clone().unwrap_or_else(|| schema.name.to_owned()),
             schema: schema.name.to_owned(),
+            only: options.only.as_ref().map(|(tag, value)| format!("{tag}={value}")),
             boxes: schema.boxes.form(),
             images: pictures.root(),
             items: 0,
@@ -184,12 +207,13 @@ pub fn import(
             dropped,
         };
         Dataset::write(out, info, &items)?;
+        pictures.stay();
     }
     Ok(check)
 }
 
 /// Returns the files with annotations, those of folders and of what lies in them in the order of their names.
-fn annotation_files(sources: &[PathBuf]) -> Result<Vec<PathBuf>, ImportError> {
+fn annotation_files(sources: &[PathBuf], schema: &Schema) -> Result<Vec<PathBuf>, ImportError> {
     let mut files = Vec::new();
     for source in sources {
         if !source.is_dir() {
@@ -198,7 +222,7 @@ fn annotation_files(sources: &[PathBuf]) -> Result<Vec<PathBuf>, ImportError> {
             continue;
         }
         let mut found = Vec::new();
-        search(source, DEEPEST, &mut found)?;
+        search(source, schema, DEEPEST, &mut found)?;
         if found.is_empty() {
             let what = "annotations";
             return Err(ImportError::Nothing { path: source.clone(), what });
@@ -210,15 +234,21 @@ fn annotation_files(sources: &[PathBuf]) -> Result<Vec<PathBuf>, ImportError> {
 }
 
 /// Looks for annotations in a folder; datasets and runs of ours are none.
-fn search(folder: &Path, deeper: u32, found: &mut Vec<PathBuf>) -> Result<(), ImportError> {
+fn search(
+    folder: &Path,
+    schema: &Schema,
+    deeper: u32,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), ImportError> {
     if ["dataset.json", "run.json"].iter().any(|name| folder.join(name).exists()) {
         return Ok(());
     }
     for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() && deeper > 0 {
-            search(&path, deeper - 1, found)?;
-        } else if path.is_file() && records::Kind::of(&path).is_some() {
+            search(&path, schema, deeper - 1, found)?;
+        } else if path.is_file() && records::Kind::of(&path).is_some_and(|kind| schema.is_in(kind))
+        {
             found.push(path);
         }
     }

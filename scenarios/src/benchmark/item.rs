@@ -43,6 +43,31 @@ pub enum Target {
     Refusal,
     /// The next step of an episode.
     Step(Step),
+    /// The next step at a desktop: what a person did, first, and then other ways that are as good.
+    Desktop(Vec<Vec<DesktopAction>>),
+}
+
+/// One thing that was done at a desktop.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DesktopAction {
+    /// What kind, as the set calls it, in lower case: `click`, `moveto`, `write`, `hotkey` and so on.
+    pub kind: String,
+    /// Where, (x, y) in shares of the screen's sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<[f64; 2]>,
+    /// Boxes in which any place is as good: left, top, right, bottom, in shares of its sides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boxes: Vec<Box2>,
+    /// What was typed, how it ended, or which way was scrolled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Which keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<String>>,
+    /// How far was scrolled; up, if positive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<f64>,
 }
 
 /// The step a person took.
@@ -126,6 +151,10 @@ impl Target {
             }
             Self::Polygon(_) | Self::Refusal => None,
             Self::Step(step) => step.problem(),
+            Self::Desktop(ways) if ways.iter().any(Vec::is_empty) || ways.is_empty() => {
+                Some("nothing was done in the step, or in another way to do it".to_owned())
+            }
+            Self::Desktop(ways) => ways.iter().flatten().find_map(DesktopAction::problem),
         }
     }
 
@@ -134,7 +163,7 @@ impl Target {
         match self {
             Self::Box([left, top, right, bottom]) => (right - left) * (bottom - top),
             Self::Polygon(corners) => area_of(corners),
-            Self::Refusal | Self::Step(_) => 0.0,
+            Self::Refusal | Self::Step(_) | Self::Desktop(_) => 0.0,
         }
     }
 
@@ -143,22 +172,48 @@ impl Target {
         match self {
             Self::Box(area) => Some(*area),
             Self::Polygon(corners) => bounds(corners),
-            Self::Refusal | Self::Step(_) => None,
+            Self::Refusal | Self::Step(_) | Self::Desktop(_) => None,
         }
     }
 
     /// Returns its kind, as tables have it.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &str {
         match self {
             Self::Box(_) => "bbox",
             Self::Polygon(_) => "polygon",
             Self::Refusal => "refusal",
             Self::Step(step) => step.kind.as_str(),
+            // A movement alone leads to what comes after it.
+            Self::Desktop(ways) => {
+                let done = ways.first().and_then(|way| way.last());
+                done.map_or("none", |action| action.kind.as_str())
+            }
         }
+    }
+
+    /// Whether an answer to it is a place on the picture, or that there is none.
+    pub fn is_place(&self) -> bool {
+        matches!(self, Self::Box(_) | Self::Polygon(_) | Self::Refusal)
+    }
+}
+
+impl DesktopAction {
+    fn problem(&self) -> Option<String> {
+        let numbers = self.at.iter().flatten().chain(self.boxes.iter().flatten());
+        if !numbers.chain(&self.amount).all(|number| number.is_finite()) {
+            return Some(format!("the {} has a number that is not finite", self.kind));
+        }
+        let placed = self.kind.ends_with("click") || self.kind.ends_with("to");
+        (placed && self.at.is_none()).then(|| format!("the {} does not say where", self.kind))
     }
 }
 
 impl Step {
+    /// Returns a step of a kind that says nothing more.
+    pub fn of(kind: StepKind) -> Self {
+        Self { kind, touch: None, lift: None, text: None, boxes: Vec::new() }
+    }
+
     fn problem(&self) -> Option<String> {
         let numbers = self.touch.iter().chain(&self.lift).flatten();
         if !numbers.chain(self.boxes.iter().flatten()).all(|number| number.is_finite()) {

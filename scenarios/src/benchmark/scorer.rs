@@ -3,6 +3,7 @@
 //! The same raw answers get the figure that each of them would print. Which rule made a figure is
 //! therefore part of it.
 
+mod agentnet;
 mod grounding;
 mod readers;
 mod steps;
@@ -47,11 +48,15 @@ pub enum Scorer {
     OsAtlas14,
     /// AITW's own matching of actions.
     Aitw,
+    /// AgentNetBench, by the rules it has now.
+    Agentnet,
+    /// AgentNetBench, by the rules of the figures that were published with it.
+    AgentnetPaper,
 }
 
 impl Scorer {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Strict,
         Self::Sspro,
         Self::SeeclickMacro,
@@ -62,6 +67,8 @@ impl Scorer {
         Self::Aitz,
         Self::OsAtlas14,
         Self::Aitw,
+        Self::Agentnet,
+        Self::AgentnetPaper,
     ];
 
     /// Returns its name.
@@ -77,6 +84,8 @@ impl Scorer {
             Self::Aitz => "aitz",
             Self::OsAtlas14 => "os-atlas-14",
             Self::Aitw => "aitw",
+            Self::Agentnet => "agentnet",
+            Self::AgentnetPaper => "agentnet-paper",
         }
     }
 
@@ -97,18 +106,29 @@ impl Scorer {
             Self::Aitz => "Qwen on AITZ: 0.14 of the screen or the boxes around",
             Self::OsAtlas14 => "OS-Atlas on AndroidControl: 0.14 of the screen, first words",
             Self::Aitw => "AITW: boxes 2.4 times as large or 0.14, drags by their axis",
+            Self::Agentnet => {
+                "AgentNetBench: a score from 0 to 1, extra actions and the way of a scroll count"
+            }
+            Self::AgentnetPaper => "AgentNetBench as published: any scroll, keys in any order",
         }
     }
 
     /// Whether it judges steps of episodes, and not places.
     pub fn judges_steps(self) -> bool {
-        matches!(self, Self::QwenAc | Self::Aitz | Self::OsAtlas14 | Self::Aitw)
+        self.scores_desktops()
+            || matches!(self, Self::QwenAc | Self::Aitz | Self::OsAtlas14 | Self::Aitw)
+    }
+
+    /// Whether it judges steps at a desktop, by a score.
+    fn scores_desktops(self) -> bool {
+        matches!(self, Self::Agentnet | Self::AgentnetPaper)
     }
 
     /// Whether it can judge answers to such a target.
     pub fn takes(self, target: &Target) -> bool {
         match target {
-            Target::Step(_) => self.judges_steps(),
+            Target::Desktop(_) => self.scores_desktops(),
+            Target::Step(_) => self.judges_steps() && !self.scores_desktops(),
             Target::Box(_) => !self.judges_steps(),
             // The others know of neither, and would judge them by a box that is not there.
             Target::Polygon(_) | Target::Refusal => {
@@ -124,6 +144,7 @@ impl Scorer {
         }
         match &item.target {
             Target::Step(step) => steps::judge(self, step, item.size, prediction, asked),
+            Target::Desktop(ways) => agentnet::judge(self, ways, item.size, prediction, asked),
             _ => grounding::judge(self, item, prediction, asked),
         }
     }
@@ -132,6 +153,7 @@ impl Scorer {
     pub fn random_floor(self, item: &Item, boxes: BoxForm) -> f64 {
         match &item.target {
             Target::Step(step) => steps::random_floor(self, step),
+            Target::Desktop(ways) => agentnet::random_floor(ways),
             _ => grounding::random_floor(self, item, boxes),
         }
     }
@@ -222,7 +244,8 @@ pub struct Judged {
     /// How far that is from the target, in pixels; 0 inside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<f64>,
-    /// What else the scorer's own table is made of: `type_match`, for steps.
+    /// What else the scorer's own table is made of: `type_match` for steps, `score` at a
+    /// desktop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Value>,
 }

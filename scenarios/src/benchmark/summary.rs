@@ -27,8 +27,8 @@ const SIDES: [(&str, f64); 5] =
     [("<16", 16.0), ("16–32", 32.0), ("32–64", 64.0), ("64–128", 128.0), ("≥128", f64::INFINITY)];
 
 /// The tags that every figure is broken down by, if the set has them.
-const BREAKDOWNS: [&str; 7] =
-    ["platform", "ui_type", "group", "application", "category", "target", "data_source"];
+const BREAKDOWNS: [&str; 8] =
+    ["platform", "ui_type", "group", "application", "category", "target", "data_source", "subset"];
 
 /// The most values a tag may have to break a figure down.
 const MAX_VALUES: usize = 60;
@@ -75,7 +75,8 @@ pub struct Scores {
     pub outcomes: BTreeMap<&'static str, usize>,
     /// All items together: the micro average.
     pub overall: Cell,
-    /// The figure that the scorer itself puts first: SeeClick the mean of its cells, others the micro average.
+    /// The figure that the scorer itself puts first: SeeClick the mean of its cells, AgentNetBench the mean
+    /// score, others the micro average.
     pub headline: f64,
     /// The interval of the micro average if pictures, and not items, were drawn.
     pub by_picture: Option<(f64, f64)>,
@@ -202,8 +203,7 @@ pub fn summarize(
     let items = &dataset.items[..manifest.dataset.items.min(dataset.items.len())];
     let asked = Asked::of(manifest, &dataset.info);
     let all = Judging { items, predictions, asked };
-    let is_place = |item: &Item| !matches!(item.target, Target::Step(_));
-    let has_places = items.iter().any(is_place);
+    let has_places = items.iter().any(|item| item.target.is_place());
     let scores: Vec<Scores> = scorers
         .iter()
         .filter(|scorer| items.iter().any(|item| scorer.takes(&item.target)))
@@ -284,7 +284,9 @@ impl<'a> Judging<'a> {
         }
         let pictures: Vec<_> = pictures.into_values().collect();
         let totals = totals(scorer, &rows);
-        let headline = totals["average"].as_f64().unwrap_or_else(|| overall.share());
+        let headline =
+            ["average", "average_score"].into_iter().find_map(|name| totals[name].as_f64());
+        let headline = headline.unwrap_or_else(|| overall.share());
         Scores {
             headline,
             scorer,
@@ -381,7 +383,8 @@ fn breakdown(rows: &[(&Item, &Judged)]) -> BTreeMap<String, Vec<Cell>> {
     for tag in BREAKDOWNS {
         let mut cells: BTreeMap<&str, Rate> = BTreeMap::new();
         for (item, judged) in rows.iter().filter(|(_, judged)| !judged.left_out) {
-            if let Some(value) = item.tag(tag) {
+            // An episode may belong to several subsets.
+            for value in item.tag(tag).into_iter().flat_map(|value| parts_of(tag, value)) {
                 cells.entry(value).or_default().add(judged.outcome == Outcome::Correct);
             }
         }
@@ -408,3 +411,8 @@ fn by_size(items: &[Item], strict: &[Option<Judged>]) -> Vec<Cell> {
         .map(|((name, _), rate)| Cell::new(*name, rate))
         .collect()
 }
+/// Returns the values that a tag has: one, but of subsets all.
+fn parts_of<'a>(tag: &str, value: &'a str) -> std::str::Split<'a, char> {
+    value.split(if tag == "subset" { '+' } else { '\0' })
+}
+

@@ -87,6 +87,7 @@ fn asked(
     };
     let out = folder.path().join("dataset");
     import(&[file], Some(&out), &options, &CancelFlag::default(), &mut |_| {}).unwrap();
+        only: None,
     let dataset = Dataset::open(&out).unwrap();
     let prompt = BenchmarkPrompt::open(prompt).unwrap();
     let asking = Asking::Published { prompt, options: AskOptions::default(), zoom };

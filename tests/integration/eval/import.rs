@@ -20,7 +20,7 @@ use super::{own_set, picture, write_json};
 
 fn options(schema: &str) -> ImportOptions {
     let schema = Schema::named(schema).unwrap();
-    ImportOptions { schema, name: None, images: None, drop_broken: false }
+    ImportOptions { schema, name: None, images: None, drop_broken: false, only: None }
 }
 
 /// Imports one file beside its pictures.
@@ -226,7 +226,7 @@ fn what_cannot_be_judged_is_named_with_its_place() {
         assert_eq!(error.to_string(), "1 of 2 items cannot be judged");
         let details = error.details().join("\n");
         assert!(details.contains(problem) && details.contains("set.json, record 2"), "{details}");
-        assert!(!folder.path().join("dataset").join("items.jsonl").exists());
+        assert!(!folder.path().join("dataset").exists());
 
         let options = ImportOptions { drop_broken: true, ..options("screenspot-pro") };
         let out = folder.path().join("rest");
@@ -262,7 +262,7 @@ fn odd_polygons_and_hostile_files_are_refused() {
     for (name, text, problem) in [
         ("object.json", "{}", "it is no list of records"),
         ("cut.json", "[{", "EOF while parsing"),
-        ("pickle.pkl", "", "it is no .json, .jsonl, .tsv or .parquet file"),
+        ("pickle.pkl", "", "it is no .json, .jsonl, .tsv, .parquet or .tfrecord file"),
         ("cut.parquet", "PAR1", "cannot be read"),
         ("empty.jsonl", "", "has no items"),
     ] {

@@ -108,7 +108,7 @@ impl Asking {
     }
 }
 
-fn prediction(raw: &str, shown: Size) -> Prediction {
+pub(super) fn prediction(raw: &str, shown: Size) -> Prediction {
     let look = Look { raw: raw.to_owned(), part: None, resized: shown, probability: None };
     Prediction {
         run: String::new(),
@@ -120,7 +120,7 @@ fn prediction(raw: &str, shown: Size) -> Prediction {
     }
 }
 
-const ASKED: Asked = Asked {
+pub(super) const ASKED: Asked = Asked {
     counts: Counts::ResizedPixels,
     boxes: BoxForm::Extent,
     calls: true,

@@ -18,6 +18,7 @@ pub(super) fn run(args: &EvalImportArgs, printer: &Printer) -> Result<Exit, Fail
         name: args.name.clone(),
         images: args.images.clone(),
         drop_broken: args.drop_broken,
+        only: args.only.clone(),
     };
     let spinner = printer.spinner("reading annotations");
     let mut on_item = |count: usize| {

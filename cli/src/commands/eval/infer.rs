@@ -8,7 +8,7 @@ use handsight_agent::{AskOptions, BenchmarkPrompt, PromptProfile, VisionModel};
 use handsight_model::DeviceMap;
 use handsight_scenarios::benchmark::infer::{Asking, InferOptions, Progress, infer};
 use handsight_scenarios::benchmark::run::{DatasetRef, ModelRef, OWN_PROMPT};
-use handsight_scenarios::benchmark::{Dataset, Prediction, Run, RunManifest, Target};
+use handsight_scenarios::benchmark::{Dataset, Prediction, Run, RunManifest};
 use serde_json::{Map, Value, json};
 
 use crate::args::EvalInferArgs;
@@ -68,14 +68,14 @@ pub(super) fn run(
 /// Refuses what would ask in vain.
 fn check(args: &EvalInferArgs, dataset: &Dataset, is_embedded: bool) -> Result<(), Failure> {
     let own = args.ask.as_deref().map_or(is_embedded, |name| name == OWN_PROMPT);
-    let steps = dataset.items.iter().any(|item| matches!(item.target, Target::Step(_)));
+    let steps = dataset.items.iter().any(|item| !item.target.is_place());
     let refuse = |problem: &str, hint: &str| {
         Err(Failure::bad_input(problem.to_owned()).with_hint(hint.to_owned()))
     };
     if steps && own {
         refuse(
             "`handsight` finds things, and these items are steps",
-            "name a prompt that asks for a step with `--ask`, such as `qwen-mobile-use`",
+            "name a prompt that asks for a step with `--ask`, such as `qwen-mobile-use` or `agentnet`",
         )
     } else if steps && args.zoom.is_some() {
         refuse("there is no closer look at a step", "leave out `--zoom`")

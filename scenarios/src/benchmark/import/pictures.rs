@@ -19,11 +19,22 @@ pub(super) struct Pictures {
     out: Option<PathBuf>,
     seen: HashMap<String, (Size, String)>,
     took_out: bool,
+    /// The folders and files that this import made, which go again if it comes to nothing.
+    made: Vec<PathBuf>,
+}
+
+impl Drop for Pictures {
+    fn drop(&mut self) {
+        for path in self.made.iter().rev() {
+            // A folder stays if there is something else in it.
+            let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+        }
+    }
 }
 
 impl Pictures {
     pub(super) fn new(root: PathBuf, out: Option<PathBuf>) -> Self {
-        Self { root, out, seen: HashMap::new(), took_out: false }
+        Self { root, out, seen: HashMap::new(), took_out: false, made: Vec::new() }
     }
 
     /// Returns the folder of the pictures as the dataset is to name it.
@@ -55,6 +66,11 @@ impl Pictures {
         Ok(known)
     }
 
+    /// Says that the import has come to a dataset, which its pictures are part of.
+    pub(super) fn stay(mut self) {
+        self.made.clear();
+    }
+
     /// Keeps a picture that came with the annotations and returns the name of its file, its size and the
     /// beginning of its hash.
     pub(super) fn keep(&mut self, bytes: &[u8]) -> Result<(String, Size, String), String> {
@@ -67,8 +83,15 @@ impl Pictures {
             && !self.seen.contains_key(&name)
         {
             let folder = out.join("images");
-            let written =
-                fs::create_dir_all(&folder).and_then(|()| replace(&folder.join(&name), bytes));
+            let file = folder.join(&name);
+            let missing = folder.ancestors().take_while(|folder| !folder.exists());
+            let mut missing: Vec<_> = missing.map(Path::to_owned).collect();
+            missing.reverse();
+            self.made.append(&mut missing);
+            if !file.exists() {
+                self.made.push(file.clone());
+            }
+            let written = fs::create_dir_all(&folder).and_then(|()| replace(&file, bytes));
             written.map_err(|error| error.to_string())?;
         }
         self.seen.insert(name.clone(), (size, digest.clone()));

@@ -1,4 +1,4 @@
-//! The records of a file, whatever its kind: JSON, JSON Lines, TSV or Parquet, packed by gzip or not.
+//! The records of a file, whatever its kind: JSON, JSON Lines, TSV, Parquet or TFRecord, packed by gzip or not.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
@@ -16,6 +16,7 @@ use parquet::record::reader::RowIter;
 use serde_json::{Map, Value};
 
 use super::ImportError;
+use super::tfrecord::{Example, TfRecords};
 use crate::benchmark::lines::Lines;
 
 /// The most bytes of a file that is read whole.
@@ -29,13 +30,15 @@ const SHORTEST_PICTURE: usize = 64;
 
 /// One record.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Where it stands, for people.
     pub(super) place: String,
     /// Its fields.
     pub(super) fields: Map<String, Value>,
     /// The picture, if it is in the file.
     pub(super) picture: Option<Vec<u8>>,
+    /// What a file of TFRecords has instead of fields.
+    pub(super) example: Option<Example>,
 }
 
 /// The kind of a file.
@@ -45,6 +48,7 @@ pub(super) enum Kind {
     Lines,
     Tsv,
     Parquet,
+    TfRecord,
 }
 
 impl Kind {
@@ -52,14 +56,26 @@ impl Kind {
     pub(super) fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
+        if is_part(name) {
+            return Some(Self::TfRecord);
+        }
         match name.rsplit_once('.')?.1 {
             "json" => Some(Self::Json),
             "jsonl" | "ndjson" => Some(Self::Lines),
             "tsv" => Some(Self::Tsv),
             "parquet" => Some(Self::Parquet),
+            "tfrecord" | "tfrecords" => Some(Self::TfRecord),
             _ => None,
         }
     }
+}
+
+/// Whether a name ends as those of the parts of a set in TFRecords do: `…-00000-of-00020`.
+fn is_part(name: &str) -> bool {
+    let mut words = name.rsplit('-');
+    let numbers = [words.next(), words.nth(1)];
+    let is_number = |word: &str| word.len() == 5 && word.bytes().all(|byte| byte.is_ascii_digit());
+    name.contains("-of-") && numbers.into_iter().all(|word| word.is_some_and(is_number))
 }
 
 /// The records of a file, one after another.
@@ -80,14 +96,21 @@ pub(super) enum Records {
         rows: Box<RowIter<'static>>,
         number: usize,
     },
+    Examples {
+        file: PathBuf,
+        records: std::iter::Enumerate<TfRecords>,
+    },
 }
 
 impl Records {
-    pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
+    /// Opens a file; `one` is that a file of JSON may be one record, and no list of them.
+    pub(super) fn open(path: &Path, one: bool) -> Result<Self, ImportError> {
         let unreadable =
             |problem: String| ImportError::Unreadable { path: path.to_owned(), problem };
         let Some(kind) = Kind::of(path) else {
-            return Err(unreadable("it is no .json, .jsonl, .tsv or .parquet file".to_owned()));
+            return Err(unreadable(
+                "it is no .json, .jsonl, .tsv, .parquet or .tfrecord file".to_owned(),
+            ));
         };
         let file = path.display().to_string();
         match kind {
@@ -99,8 +122,11 @@ impl Records {
                 }
                 let value: Value = serde_json::from_slice(&bytes)
                     .map_err(|error| unreadable(error.to_string()))?;
-                let Value::Array(values) = value else {
-                    return Err(unreadable("it is no list of records".to_owned()));
+                let values = match value {
+                    Value::Array(values) => values,
+                    // Of episodes, each has a file of its own.
+                    value if one => vec![value],
+                    _ => return Err(unreadable("it is no list of records".to_owned())),
                 };
                 Ok(Self::Whole { file, values: values.into_iter().enumerate() })
             }
@@ -120,6 +146,10 @@ impl Records {
                     return Err(unreadable("it counts its rows below zero".to_owned()));
                 }
                 Ok(Self::Parquet { file, rows: Box::new(rows.into_iter()), number: 0 })
+            }
+            Kind::TfRecord => {
+                let records = TfRecords::open(path)?.enumerate();
+                Ok(Self::Examples { file: path.to_owned(), records })
             }
         }
     }
@@ -186,7 +216,21 @@ impl Iterator for Records {
                         .into_iter()
                         .map(|(name, field)| (name, value_of(field, &mut picture)))
                         .collect();
-                    Record { place, fields, picture }
+                    Record { place, fields, picture, example: None }
+                }))
+            }
+            Self::Examples { file, records } => {
+                let (index, bytes) = records.next()?;
+                let example = bytes.and_then(|bytes| Example::read(&bytes));
+                let problem = |problem| ImportError::Unreadable {
+                    path: file.clone(),
+                    problem: format!("record {}: {problem}", index + 1),
+                };
+                Some(example.map_err(problem).map(|example| Record {
+                    place: format!("{}, record {}", file.display(), index + 1),
+                    fields: Map::new(),
+                    picture: None,
+                    example: Some(example),
                 }))
             }
         }
@@ -195,7 +239,7 @@ impl Iterator for Records {
 
 fn object(value: Value, place: String) -> Result<Record, ImportError> {
     match value {
-        Value::Object(fields) => Ok(Record { place, fields, picture: None }),
+        Value::Object(fields) => Ok(Record { place, fields, picture: None, example: None }),
         _ => Err(ImportError::Unreadable {
             path: PathBuf::from(place),
             problem: "it is no object".to_owned(),
@@ -229,7 +273,7 @@ fn cells(
             picture = Some(bytes);
         }
     }
-    Ok(Record { place, fields, picture })
+    Ok(Record { place, fields, picture, example: None })
 }
 
 /// Returns a cell of a Parquet file as JSON; the bytes in it are taken for the picture.

@@ -4,13 +4,14 @@
 //! misreads 61 of the 1272 boxes of ScreenSpot-v2.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use handsight_actions::Size;
 use serde_json::{Map, Value};
 
+use super::android::Level;
 use super::pictures::Pictures;
-use super::records::Record;
+use super::records::{Kind, Record};
 use super::step;
 use crate::benchmark::dataset::BoxForm;
 use crate::benchmark::item::{Item, Target};
@@ -27,6 +28,8 @@ pub struct Schema {
     /// How many there are of each kind of a tag, as published: tag, value, count.
     pub counts: &'static [(&'static str, &'static str, usize)],
     pub(super) boxes: Boxes,
+    /// What a record of a file holds.
+    pub(super) holds: Holds,
     image: &'static str,
     instruction: &'static str,
     id: Option<&'static str>,
@@ -35,6 +38,19 @@ pub struct Schema {
     tags: &'static [(&'static str, &'static str)],
     /// Whether the platform is in the name of the file.
     platform_of_file: bool,
+}
+
+/// What a record of a file holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Holds {
+    /// An item.
+    Item,
+    /// A step of AITW, in a file of TFRecords.
+    WildStep,
+    /// An episode of AndroidControl, in a file of TFRecords.
+    ControlEpisode(Level),
+    /// An episode of AgentNetBench, whose pictures lie in a folder `images`.
+    AgentnetEpisode,
 }
 
 /// What the target of a record is in.
@@ -87,6 +103,7 @@ const PLAIN: Schema = Schema {
     count: None,
     counts: &[],
     boxes: Boxes::Corners,
+    holds: Holds::Item,
     image: "img_filename",
     instruction: "instruction",
     id: None,
@@ -99,6 +116,8 @@ const PRO: Schema = Schema { id: Some("id"), size: Some("img_size"), tags: PRO_T
 
 const TSV: Schema =
     Schema { image: "image_path", instruction: "question", id: Some("index"), ..PLAIN };
+
+const OWN: Schema = Schema { boxes: Boxes::Own, image: "image", id: Some("id"), ..PLAIN };
 
 /// All schemas that are read.
 pub const SCHEMAS: &[Schema] = &[
@@ -230,12 +249,37 @@ pub const SCHEMAS: &[Schema] = &[
         ..PLAIN
     },
     Schema {
-        name: "handsight",
-        about: "our own: JSON Lines with id, image, instruction, target, tags",
-        boxes: Boxes::Own,
+        name: "aitw",
+        about: "AITW as published: files of TFRecords, a step in each record",
+        boxes: Boxes::Step,
+        holds: Holds::WildStep,
         image: "image",
         id: Some("id"),
+        tags: STEP_TAGS,
         ..PLAIN
+    },
+    Schema {
+        name: "android-control",
+        about: "AndroidControl as published: files of TFRecords, an episode in each record; asked with its goal",
+        holds: Holds::ControlEpisode(Level::High),
+        ..OWN
+    },
+    Schema {
+        name: "android-control-low",
+        about: "the same, each step asked with its own instruction",
+        holds: Holds::ControlEpisode(Level::Low),
+        ..OWN
+    },
+    Schema {
+        name: "agentnetbench",
+        about: "AgentNetBench: a .json file for each episode, pictures in `images`",
+        holds: Holds::AgentnetEpisode,
+        ..OWN
+    },
+    Schema {
+        name: "handsight",
+        about: "our own: JSON Lines with id, image, instruction, target, tags",
+        ..OWN
     },
 ];
 
@@ -245,15 +289,47 @@ impl Schema {
         SCHEMAS.iter().find(|schema| schema.name == name)
     }
 
-    /// Makes an item of a record, or says why it cannot.
+    /// Whether annotations in this schema are in files of that kind.
+    pub(super) fn is_in(&self, kind: Kind) -> bool {
+        let in_tfrecords = matches!(self.holds, Holds::WildStep | Holds::ControlEpisode(_));
+        in_tfrecords == (kind == Kind::TfRecord)
+    }
+
+    /// Whether a file of JSON is one record.
+    pub(super) fn has_a_file_each(&self) -> bool {
+        self.holds == Holds::AgentnetEpisode
+    }
+
+    /// Returns the folder of the pictures, by that of the annotations.
+    pub(super) fn images_beside(&self, folder: &Path) -> PathBuf {
+        let own = folder.join("images");
+        if self.has_a_file_each() && own.is_dir() { own } else { folder.to_owned() }
+    }
+
+    /// Makes an item of a record, or says why it cannot; nothing of one without the tag that was asked for.
+    /// `file` is the record's, and its number there.
     pub(super) fn item(
         &self,
         record: Record,
-        file: &Path,
-        number: usize,
+        (file, number): (&Path, usize),
+        only: Option<&(String, String)>,
         pictures: &mut Pictures,
-    ) -> Result<Item, String> {
+    ) -> Result<Option<Item>, String> {
         let Record { fields, picture, .. } = record;
+        let stem = stem(file);
+        let mut tags = self.tags(&fields)?;
+        // The platform may be in the name of the picture, too, which is known below.
+        if self.platform_of_file
+            && let Some(platform) = platform(&stem)
+        {
+            tags.insert("platform".to_owned(), platform.to_owned());
+        }
+        let has = |(tag, value): &(String, String)| {
+            tags.get(tag).is_some_and(|has| has.split('+').any(|part| part == value))
+        };
+        if only.is_some_and(|only| !has(only)) {
+            return Ok(None);
+        }
         let (image, size, image_sha256) = if let Some(bytes) = &picture {
             pictures.keep(bytes)?
         } else {
@@ -276,25 +352,18 @@ impl Schema {
         if let Some(field) = self.size {
             check_size(&fields, field, size)?;
         }
-        let stem = stem(file);
         let id = match self.id.and_then(|field| fields.get(field)) {
             Some(id) => plain(id).ok_or("its id is neither text nor a number")?,
             None => format!("{stem}-{number:04}"),
         };
-        let mut tags = BTreeMap::new();
-        for (tag, field) in self.tags {
-            if let Some(value) = fields.get(*field).and_then(plain) {
-                tags.insert((*tag).to_owned(), value);
-            }
-        }
         if self.platform_of_file
-            && let Some(platform) = platform(&stem).or_else(|| platform(&image))
+            && !tags.contains_key("platform")
+            && let Some(platform) = platform(&image)
         {
             tags.insert("platform".to_owned(), platform.to_owned());
         }
         let mut history = Vec::new();
         if self.boxes == Boxes::Own {
-            tags = own(&fields, "tags")?;
             history = own(&fields, "history")?;
         }
         if let Some(Value::Array(steps)) = fields.get("history") {
@@ -305,7 +374,17 @@ impl Schema {
             tags.insert("target".to_owned(), target.kind().to_owned());
         }
         let instruction = text(&fields, self.instruction)?;
-        Ok(Item { id, image, image_sha256, size, instruction, history, target, tags })
+        Ok(Some(Item { id, image, image_sha256, size, instruction, history, target, tags }))
+    }
+
+    /// Returns the tags that stand in a record.
+    fn tags(&self, fields: &Map<String, Value>) -> Result<BTreeMap<String, String>, String> {
+        if self.boxes == Boxes::Own {
+            return own(fields, "tags");
+        }
+        let value =
+            |(tag, field): &(&str, &str)| Some(((*tag).to_owned(), plain(fields.get(*field)?)?));
+        Ok(self.tags.iter().filter_map(value).collect())
     }
 
     pub(crate) fn target(&self, fields: &Map<String, Value>, size: Size) -> Result<Target, String> {
@@ -376,7 +455,7 @@ fn platform(name: &str) -> Option<&'static str> {
 }
 
 /// Returns a field that must be there, as text.
-fn text(fields: &Map<String, Value>, field: &str) -> Result<String, String> {
+pub(super) fn text(fields: &Map<String, Value>, field: &str) -> Result<String, String> {
     let value = fields.get(field).ok_or_else(|| {
         let known: Vec<_> = fields.keys().take(12).map(String::as_str).collect();
         format!("there is no `{field}`; the fields are {}", known.join(", "))

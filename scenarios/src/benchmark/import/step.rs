@@ -19,8 +19,7 @@ pub(super) fn read(fields: &Map<String, Value>) -> Result<Step, String> {
     let touch = point(fields, "result_touch_yx")?;
     let lift = point(fields, "result_lift_yx")?;
     let words = fields.get("result_action_text").and_then(Value::as_str).map(str::to_owned);
-    let step =
-        Step { kind: StepKind::Stop, touch: None, lift: None, text: None, boxes: Vec::new() };
+    let step = Step::of(StepKind::Stop);
     let press = |button: &str| Step {
         kind: StepKind::Press,
         text: Some(button.to_owned()),

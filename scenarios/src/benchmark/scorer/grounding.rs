@@ -80,7 +80,7 @@ fn unit_box(scorer: Scorer, item: &Item, form: BoxForm) -> Box2 {
             [first, second, ..] => [first[0], first[1], second[0], second[1]],
             _ => [0.0; 4],
         },
-        Target::Polygon(_) | Target::Refusal | Target::Step(_) => return [0.0; 4],
+        _ => return [0.0; 4],
     };
     let [left, top, right, bottom] = area;
     match (scorer, form) {

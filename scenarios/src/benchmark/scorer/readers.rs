@@ -6,7 +6,7 @@ use regex::Regex;
 use serde_json::Value;
 
 /// Compiles a pattern as it stands.
-fn exactly(text: &str) -> Regex {
+pub(super) fn exactly(text: &str) -> Regex {
     Regex::new(text).expect("the patterns of this crate are well-formed")
 }
 

@@ -22,6 +22,7 @@ pub fn totals(scorer: Scorer, rows: &[(&Item, &Judged)]) -> Value {
         Scorer::QwenAc | Scorer::Aitz => agent_cpm(rows),
         Scorer::OsAtlas14 => os_atlas(rows),
         Scorer::Aitw => json!({"partial_action_match": share(rows.iter().copied(), right)}),
+        Scorer::Agentnet | Scorer::AgentnetPaper => agentnet(rows),
     }
 }
 
@@ -251,5 +252,31 @@ fn os_atlas(rows: &[Row<'_>]) -> Value {
         "type_acc": share(rows.iter().copied(), kinds_match),
         "grounding_acc": share(clicks, right),
         "step_success_rate": share(rows.iter().copied(), right),
+    })
+}
+
+/// AgentNetBench's table, as `run.py` adds it up.
+fn agentnet(rows: &[Row<'_>]) -> Value {
+    let detail = |row: &Row<'_>| row.1.detail.clone().unwrap_or_default();
+    let mean = |sum: f64, count: usize| if count == 0 { 0.0 } else { sum / count as f64 };
+    let mut kinds: BTreeMap<String, (f64, usize)> = BTreeMap::new();
+    let (mut sum, mut other_ways) = (0.0, 0_u32);
+    for detail in rows.iter().map(detail) {
+        sum += detail["score"].as_f64().unwrap_or(0.0);
+        other_ways += u32::from(detail["other_way"].as_bool().unwrap_or(false));
+        for (kind, score) in detail["actions"].as_object().into_iter().flatten() {
+            let (sum, count) = kinds.entry(kind.clone()).or_default();
+            *sum += score.as_f64().unwrap_or(0.0);
+            *count += 1;
+        }
+    }
+    let kinds = kinds.into_iter().map(|(kind, (sum, count))| (kind, json!(mean(sum, count))));
+    json!({
+        "total_trajectories": values(rows, "episode").len(),
+        "total_steps": rows.len(),
+        "average_score": mean(sum, rows.len()),
+        "alternative_matches": other_ways,
+        "alternative_match_percentage": mean(f64::from(other_ways) * 100.0, rows.len()),
+        "action_type_scores": Value::Object(kinds.collect()),
     })
 }

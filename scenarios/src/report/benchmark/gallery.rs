@@ -68,7 +68,7 @@ impl FailureClass {
             Outcome::Wrong => {}
         }
         match &item.target {
-            Target::Step(_) => return Some(Self::WrongStep),
+            Target::Step(_) | Target::Desktop(_) => return Some(Self::WrongStep),
             Target::Refusal => return Some(Self::MissedRefusal),
             Target::Box(_) | Target::Polygon(_) => {}
         }
@@ -230,6 +230,19 @@ fn target_marks(item: &Item, unit: f64) -> String {
             });
             touch.unwrap_or_default() + &way.unwrap_or_default()
         }
+        Target::Desktop(ways) => {
+            let (width, height) = (f64::from(item.size.width), f64::from(item.size.height));
+            let boxes = ways.first().into_iter().flatten().flat_map(|action| &action.boxes);
+            let marks = boxes.map(|[left, top, right, bottom]| {
+                let (left, top, wide) = (left * width, top * height, (right - left) * width);
+                let high = bottom * height - top;
+                format!(
+                    "<rect class=\"target\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" \
+                     height=\"{high:.1}\"/>"
+                )
+            });
+            marks.collect()
+        }
         Target::Refusal => String::new(),
     }
 }
@@ -240,6 +253,15 @@ fn meant(target: &Target) -> String {
         Target::Step(step) => {
             let text = step.text.as_deref().map_or(String::new(), |text| format!(" “{text}”"));
             format!("meant: {}{text}", step.kind.as_str())
+        }
+        Target::Desktop(ways) => {
+            let done = ways.first().into_iter().flatten().map(|action| {
+                let keys = action.keys.as_ref().map(|keys| keys.join("+"));
+                let what =
+                    action.text.clone().or(keys).map_or(String::new(), |what| format!(" “{what}”"));
+                format!("{}{what}", action.kind)
+            });
+            format!("meant: {}", done.collect::<Vec<_>>().join(", "))
         }
         Target::Refusal => "meant: that there is none".to_owned(),
         Target::Box(_) | Target::Polygon(_) => String::new(),
