@@ -121,10 +121,9 @@ impl RunManifest {
     /// Returns the names of what two runs differ in.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let frames = self.frames != other.frames;
-        let dataset = self.dataset.sha256 != other.dataset.sha256
-            || self.dataset.items != other.dataset.items;
         [
-            ("dataset", dataset),
+            ("dataset", self.dataset.sha256 != other.dataset.sha256),
+            ("number of items", self.dataset.items != other.dataset.items),
             ("model", self.model != other.model),
             ("prompt", self.prompt != other.prompt),
             ("options of asking", self.ask != other.ask),

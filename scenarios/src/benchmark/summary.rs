@@ -1,7 +1,7 @@
 //! What a run comes to: every item counted once, broken down, with intervals, and beside it what tells a
 //! figure that means something from one that does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use handsight_agent::Counts;
 use serde::Serialize;
@@ -326,20 +326,17 @@ impl<'a> Judging<'a> {
             })
             .collect();
         answers.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let groups = answers.chunks(answers.len().div_ceil(CALIBRATION_GROUPS).max(1));
-        groups
-            .map(|group| {
-                let mut rate = Rate::default();
-                for (_, right) in group {
-                    rate.add(*right);
-                }
-                let said = group.iter().map(|(said, _)| said).sum::<f64>() / group.len() as f64;
-                let ends = group.first().zip(group.last()).map(|(low, high)| (low.0, high.0));
-                let (low, high) = ends.unwrap_or_default();
-                let name = format!("{:.1}–{:.1} %", low * 100.0, high * 100.0);
-                Calibrated { said, cell: Cell::new(name, rate) }
-            })
-            .collect()
+        let size = answers.len().div_ceil(CALIBRATION_GROUPS).max(1);
+        let groups: Vec<&[(f64, bool)]> = answers.chunks(size).collect();
+        let calibrated = |(group, name): (&&[(f64, bool)], String)| {
+            let mut rate = Rate::default();
+            for (_, right) in *group {
+                rate.add(*right);
+            }
+            let said = group.iter().map(|(said, _)| said).sum::<f64>() / group.len() as f64;
+            Calibrated { said, cell: Cell::new(name, rate) }
+        };
+        groups.iter().zip(spans(&groups)).map(calibrated).collect()
     }
 
     fn tokens(&self) -> TokenCosts {
@@ -353,6 +350,25 @@ impl<'a> Judging<'a> {
             output: spread(|prediction| prediction.tokens.output),
         }
     }
+}
+
+/// Returns the names of groups by their ends, in percent, with as many digits as it takes to tell them apart.
+fn spans(groups: &[&[(f64, bool)]]) -> Vec<String> {
+    const MOST_DIGITS: usize = 6;
+    let named = |digits: usize| -> Vec<String> {
+        let ends = groups.iter().filter_map(|group| Some((group.first()?.0, group.last()?.0)));
+        let percent = |(low, high): (f64, f64)| {
+            format!("{:.digits$}–{:.digits$} %", low * 100.0, high * 100.0)
+        };
+        ends.map(percent).collect()
+    };
+    let differ = |names: &Vec<String>| names.iter().collect::<HashSet<_>>().len() == names.len();
+    let told_apart = (1..=MOST_DIGITS).map(named).find(differ);
+    // Groups of one and the same number are told apart by their place.
+    told_apart.unwrap_or_else(|| {
+        let names = named(1).into_iter().enumerate();
+        names.map(|(at, name)| format!("{name}, group {}", at + 1)).collect()
+    })
 }
 
 /// Counts what a scorer counts.
@@ -396,6 +412,11 @@ fn breakdown(rows: &[(&Item, &Judged)]) -> BTreeMap<String, Vec<Cell>> {
     all
 }
 
+/// Returns the values that a tag has: one, but of subsets all.
+fn parts_of<'a>(tag: &str, value: &'a str) -> std::str::Split<'a, char> {
+    value.split(if tag == "subset" { '+' } else { '\0' })
+}
+
 fn by_size(items: &[Item], strict: &[Option<Judged>]) -> Vec<Cell> {
     let mut rates = [Rate::default(); SIDES.len()];
     for (item, judged) in items.iter().zip(strict) {
@@ -411,8 +432,25 @@ fn by_size(items: &[Item], strict: &[Option<Judged>]) -> Vec<Cell> {
         .map(|((name, _), rate)| Cell::new(*name, rate))
         .collect()
 }
-/// Returns the values that a tag has: one, but of subsets all.
-fn parts_of<'a>(tag: &str, value: &'a str) -> std::str::Split<'a, char> {
-    value.split(if tag == "subset" { '+' } else { '\0' })
-}
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_answers_have_names_of_their_own() {
+        let group = |low: f64, high: f64| vec![(low, true), (high, false)];
+        let names = |groups: &[Vec<(f64, bool)>]| {
+            spans(&groups.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[group(0.1, 0.5), group(0.5, 1.0)]), ["10.0–50.0 %", "50.0–100.0 %"]);
+        assert_eq!(
+            names(&[group(0.999_91, 0.999_92), group(0.999_92, 0.999_94)]),
+            ["99.991–99.992 %", "99.992–99.994 %"]
+        );
+        assert_eq!(
+            names(&[group(1.0, 1.0), group(1.0, 1.0)]),
+            ["100.0–100.0 %, group 1", "100.0–100.0 %, group 2"]
+        );
+    }
+}

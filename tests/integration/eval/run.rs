@@ -189,7 +189,7 @@ fn files_from_elsewhere_are_refused(folder: &TempDir, dataset: &Path) {
         2,
         "they differ in prompt",
     );
-    refused(&[&guided[..], &["--limit", "4"]].concat(), 2, "they differ in dataset");
+    refused(&[&guided[..], &["--limit", "4"]].concat(), 2, "they differ in number of items");
 
     let other = folder.path().join("other");
     ok(&eval(&["infer", path(dataset), "-o", path(&other), "--ask", "plain", "--limit", "2"])
@@ -199,7 +199,7 @@ fn files_from_elsewhere_are_refused(folder: &TempDir, dataset: &Path) {
     refused(
         &["merge", path(&run), path(&other), "-o", path(&merged)],
         2,
-        "they differ in dataset, prompt",
+        "they differ in number of items, prompt",
     );
 
     let line = predictions(&other);

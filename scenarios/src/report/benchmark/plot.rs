@@ -9,30 +9,46 @@ use crate::benchmark::curve::Point;
 use crate::benchmark::summary::{Calibrated, Cell};
 use crate::report::html::text::escape;
 
+/// The most letters of a bar's name that are shown.
+const LONGEST_NAME: usize = 44;
+
+/// Returns the end of a name that is too long, where names of runs differ.
+fn shortened(name: &str) -> String {
+    let count = name.chars().count();
+    if count <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    ['…'].into_iter().chain(name.chars().skip(count + 1 - LONGEST_NAME)).collect()
+}
+
 /// Returns bars with whiskers, one under another.
 pub(super) fn bars(cells: &[Cell]) -> String {
     const ROW: f64 = 26.0;
-    const LEFT: f64 = 150.0;
     const WIDTH: f64 = 360.0;
-    let height = ROW * cells.len() as f64 + 4.0;
+    // A letter is about as wide, in the page's own face.
+    const LETTER: f64 = 7.6;
+    let longest = cells.iter().map(|cell| cell.name.chars().count().min(LONGEST_NAME)).max();
+    let left = (longest.unwrap_or(0) as f64 * LETTER + 14.0).max(150.0);
+    let (width, height) = (left + WIDTH + 230.0, ROW * cells.len() as f64 + 4.0);
     let mut svg = format!(
-        "<svg class=\"plot\" viewBox=\"0 0 740 {height}\" role=\"img\" aria-label=\"accuracy with \
+        "<svg class=\"plot\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"accuracy with \
          intervals\">"
     );
     for (index, cell) in cells.iter().enumerate() {
         let y = ROW * index as f64 + 4.0;
         let (low, high) = cell.interval;
-        let x = |share: f64| LEFT + share * WIDTH;
+        let x = |share: f64| left + share * WIDTH;
         let middle = y + 9.0;
         let few = if cell.few { " few" } else { "" };
         let _ = write!(
             svg,
-            "<g class=\"bar{few}\"><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\
-             <rect x=\"{LEFT}\" y=\"{y}\" width=\"{:.1}\" height=\"18\" rx=\"3\"/>\
+            "<g class=\"bar{few}\"><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}<title>{}</title></text>\
+             <rect x=\"{left}\" y=\"{y}\" width=\"{:.1}\" height=\"18\" rx=\"3\"/>\
              <path d=\"M{:.1} {middle}H{:.1}M{:.1} {}v8M{:.1} {}v8\"/>\
              <text x=\"{}\" y=\"{}\">{} <tspan class=\"soft\">{} n {}</tspan></text></g>",
-            LEFT - 8.0,
+            left - 8.0,
             y + 14.0,
+            escape(&shortened(&cell.name)),
             escape(&cell.name),
             cell.accuracy * WIDTH,
             x(low),
