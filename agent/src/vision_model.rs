@@ -1,9 +1,9 @@
 //! A model that sees: what deciding, grounding and asking need of one, wherever it runs.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use handsight_model::{
-    CancelFlag, Completion, Engine, ModelError, PixelLimits, Request, TokenInfo,
+    CancelFlag, Completion, Engine, Event, ModelError, PixelLimits, Request, Scheduler, TokenInfo,
 };
 
 use crate::remote::RemoteError;
@@ -24,8 +24,8 @@ pub struct ModelCard {
 
 /// A model that answers questions about images.
 ///
-/// There are two: [`Engine`], which runs in this process, and
-/// [`RemoteModel`](crate::RemoteModel), which a server runs.
+/// There are three: [`Engine`], which runs in this process, [`Scheduler`], which is an engine that answers
+/// threads that ask at once in common passes, and [`RemoteModel`](crate::RemoteModel), which a server runs.
 pub trait VisionModel: Send + Sync {
     /// Returns what the model is.
     fn card(&self) -> ModelCard;
@@ -147,6 +147,52 @@ impl VisionModel for Engine {
         cancel: &CancelFlag,
     ) -> Result<Completion, AnswerError> {
         Ok(self.generate(request, on_token, cancel)?)
+    }
+}
+
+impl VisionModel for Scheduler {
+    fn card(&self) -> ModelCard {
+        self.engine().card()
+    }
+
+    fn resized_size_within(
+        &self,
+        width: u32,
+        height: u32,
+        limits: PixelLimits,
+    ) -> Result<(u32, u32), ModelError> {
+        VisionModel::resized_size_within(&**self.engine(), width, height, limits)
+    }
+
+    fn weights_sha256(&self) -> Result<Option<String>, ModelError> {
+        self.engine().weights_sha256()
+    }
+
+    fn has_box_tokens(&self) -> bool {
+        self.engine().has_box_tokens()
+    }
+
+    /// Blocks until the answer is there; others that are asked for meanwhile share its passes.
+    fn answer(
+        &self,
+        request: &Request,
+        on_token: &mut dyn FnMut(&TokenInfo),
+        cancel: &CancelFlag,
+    ) -> Result<Completion, AnswerError> {
+        let (tell, told) = mpsc::channel();
+        let on_event = Box::new(move |event| {
+            // Whoever asked waits below until it is over.
+            let _ = tell.send(event);
+        });
+        self.submit(request.clone(), cancel.clone(), on_event)?;
+        for event in told {
+            match event {
+                Event::Started { .. } => {}
+                Event::Token(token) => on_token(&token),
+                Event::Done(result) => return Ok((*result)?),
+            }
+        }
+        Err(ModelError::ShuttingDown.into())
     }
 }
 

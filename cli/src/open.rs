@@ -11,6 +11,7 @@ pub(crate) use media::{image, image_file, video};
 pub(crate) use session::{session, shared_session};
 
 use std::path::Path;
+use std::sync::Arc;
 
 use handsight_actions::{
     AdbAddress, AndroidDevice, AndroidOptions, BadAdbAddress, DesktopDevice, DesktopOptions,
@@ -21,7 +22,7 @@ use handsight_agent::{
     Address, CancelFlag, ModelOptions, ModelPolicy, PromptProfile, RemoteModel, RemoteOptions,
     SchemaForm, SettleOptions, VisionModel,
 };
-use handsight_model::{DeviceMap, Engine, EngineOptions};
+use handsight_model::{DeviceMap, Engine, EngineOptions, Scheduler, SchedulerLimits};
 
 use crate::args::{DeviceArg, LoadArgs, ModelArgs, ServerArgs, TalkArgs, TargetArgs};
 use crate::failure::{Exit, Failure};
@@ -202,6 +203,17 @@ pub(crate) fn model(
     environment: &Environment,
     cancel: &CancelFlag,
 ) -> Result<(Box<dyn VisionModel>, PromptProfile), Failure> {
+    batching_model(args, 1, printer, environment, cancel)
+}
+
+/// The same, where a model in this process answers up to `batch` threads that ask at once in common passes.
+pub(crate) fn batching_model(
+    args: &ModelArgs,
+    batch: usize,
+    printer: &Printer,
+    environment: &Environment,
+    cancel: &CancelFlag,
+) -> Result<(Box<dyn VisionModel>, PromptProfile), Failure> {
     let spec = ModelSpec::of(&args.model, environment)?;
     let path = if let ModelSpec::Path(path) = &spec { Some(path.as_path()) } else { None };
     let names = family::names(&args.model, path);
@@ -210,6 +222,15 @@ pub(crate) fn model(
     }
     let model: Box<dyn VisionModel> = match &spec {
         ModelSpec::Remote(url) => Box::new(remote(url, &args.server, environment, cancel)?),
+        _ if batch > 1 => {
+            let engine = load(&args.load, spec, printer, environment)?;
+            let limits = SchedulerLimits {
+                max_running: batch,
+                max_queued: batch,
+                ..SchedulerLimits::default()
+            };
+            Box::new(Scheduler::new(Arc::new(engine), limits))
+        }
         _ => Box::new(load(&args.load, spec, printer, environment)?),
     };
     let profile = family::profile(&args.talk, &names, model.card().prompt_profile.as_deref())?;

@@ -130,6 +130,11 @@ pub(crate) struct EvalInferArgs {
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=8192))]
     pub(crate) max_tokens: u32,
 
+    /// How many questions about different pictures a model in this process answers in common passes. Answers are
+    /// the same, probabilities to six digits; it takes the memory of so many.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) batch: u16,
+
     /// How many requests a server gets at once.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: u16,

@@ -1,12 +1,15 @@
 //! How models are asked: closer looks, several requests at once, and what becomes of the numbers.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use handsight_agent::{
     AnswerError, AskOptions, BenchmarkPrompt, CancelFlag, ModelCard, VisionModel,
 };
-use handsight_model::{Completion, ModelError, PixelLimits, Request, Stats, StopReason, TokenInfo};
+use handsight_model::{
+    Completion, Engine, ModelError, PixelLimits, Request, Scheduler, SchedulerLimits, Stats,
+    StopReason, TokenInfo,
+};
 use handsight_scenarios::benchmark::import::schema::Schema;
 use handsight_scenarios::benchmark::import::{ImportOptions, import};
 use handsight_scenarios::benchmark::infer::{Asking, InferOptions, infer};
@@ -84,10 +87,10 @@ fn asked(
         name: None,
         images: None,
         drop_broken: false,
+        only: None,
     };
     let out = folder.path().join("dataset");
     import(&[file], Some(&out), &options, &CancelFlag::default(), &mut |_| {}).unwrap();
-        only: None,
     let dataset = Dataset::open(&out).unwrap();
     let prompt = BenchmarkPrompt::open(prompt).unwrap();
     let asking = Asking::Published { prompt, options: AskOptions::default(), zoom };
@@ -165,6 +168,28 @@ fn requests_to_a_server_go_out_together_and_change_nothing() {
     let text = |run: &Run| fs_err::read_to_string(run.folder.join("predictions.jsonl")).unwrap();
     assert_eq!(text(&straight), text(&together));
     assert_eq!(strict(&dataset, &straight), (10, None));
+}
+
+/// The embedded checkpoint, which answers questions about several pictures in common passes. What is added up
+/// in another order differs in the last digits of a probability.
+#[test]
+fn a_batch_shares_passes_and_answers_the_same() {
+    let engine = Engine::embedded().unwrap();
+    let (_first, dataset, straight) = asked(&engine, "qwen-guided", None, 1);
+    let limits = SchedulerLimits { max_running: 4, ..SchedulerLimits::default() };
+    let scheduler = Scheduler::new(Arc::new(Engine::embedded().unwrap()), limits);
+    let (_second, _, together) = asked(&scheduler, "qwen-guided", None, 4);
+    let stats = scheduler.stats();
+    assert!(stats.completed == 10 && stats.sequences_in_passes > stats.passes, "{stats:?}");
+    let [mut straight, mut together] =
+        [straight, together].map(|run| read_predictions(&run, &dataset).unwrap());
+    for (one, other) in straight.values_mut().zip(together.values_mut()) {
+        for (one, other) in one.looks.iter_mut().zip(&mut other.looks) {
+            let [one, other] = [one, other].map(|look| look.probability.take().unwrap());
+            assert!((one - other).abs() < 1e-6, "{one}, not {other}");
+        }
+    }
+    assert_eq!(straight, together);
 }
 
 #[test]

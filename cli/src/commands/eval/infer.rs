@@ -30,14 +30,20 @@ pub(super) fn run(
     let interrupt = Interrupt::listen(printer)?;
     let dataset = Dataset::open(&args.dataset)?;
     let spec = ModelSpec::of(&args.model.model, environment)?;
-    let (model, profile) = open::model(&args.model, printer, environment, &interrupt.cancel)?;
+    let batch = args.batch.into();
+    let (model, profile) =
+        open::batching_model(&args.model, batch, printer, environment, &interrupt.cancel)?;
     check(args, &dataset, spec == ModelSpec::Embedded)?;
     let asker = Asker {
         args,
         dataset: &dataset,
         model: &*model,
         by_default: if spec == ModelSpec::Embedded { OWN_PROMPT } else { DEFAULT_PROMPT },
-        concurrency: if matches!(spec, ModelSpec::Remote(_)) { args.concurrency.into() } else { 1 },
+        concurrency: if matches!(spec, ModelSpec::Remote(_)) {
+            args.concurrency.into()
+        } else {
+            batch
+        },
         profile,
     };
     if args.sweep_pixels.is_empty() {
