@@ -15,6 +15,7 @@ use handsight_model::hub::HubError;
 use handsight_model::media::MediaError;
 use handsight_scenarios::benchmark::import::ImportError;
 use handsight_scenarios::benchmark::{DatasetError, PredictionError};
+use handsight_scenarios::quarantine::QuarantineError;
 use handsight_scenarios::suite::{MergeError, ResultError};
 use handsight_scenarios::{
     AnchorError, DraftError, EyesError, FromTraceError, ReportError, ScenarioError,
@@ -198,6 +199,13 @@ impl From<BenchmarkPromptError> for Failure {
 
 impl From<DatasetError> for Failure {
     fn from(error: DatasetError) -> Self {
+        let hint = error.hint();
+        Self { hint, ..Self::new(Exit::BadInput, error) }
+    }
+}
+
+impl From<QuarantineError> for Failure {
+    fn from(error: QuarantineError) -> Self {
         let hint = error.hint();
         Self { hint, ..Self::new(Exit::BadInput, error) }
     }

@@ -19,6 +19,7 @@ pub mod eyes;
 mod files;
 mod from_trace;
 pub mod live;
+pub mod quarantine;
 pub mod record;
 pub mod report;
 pub mod result;

@@ -236,6 +236,14 @@ pub(crate) struct EvalLiveArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = parse_live_family)]
     pub(crate) only: Vec<LiveFamily>,
 
+    /// Try each task so often, and say how reliably tasks succeed: pass^k and pass@k.
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeats: u32,
+
+    /// A list of tasks that are run, but not counted, each with a reason and the day it ends.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) quarantine: Option<PathBuf>,
+
     /// The most steps of an episode.
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(crate) max_steps: u32,
@@ -288,6 +296,11 @@ pub(crate) struct EvalMergeArgs {
     pub(crate) dataset: Option<PathBuf>,
 }
 
+fn parse_tag(text: &str) -> Result<(String, String), String> {
+    let (tag, value) = text.split_once('=').ok_or("write a tag and its value: `split=test`")?;
+    Ok((tag.to_owned(), value.to_owned()))
+}
+
 fn parse_live_family(name: &str) -> Result<LiveFamily, String> {
     LiveFamily::ALL.into_iter().find(|family| family.as_str() == name).ok_or_else(|| {
         let names = LiveFamily::ALL.map(LiveFamily::as_str).join(", ");
@@ -301,11 +314,6 @@ fn parse_schema(name: &str) -> Result<&'static Schema, String> {
         format!("there is no schema `{name}`; they are {}", names.join(", "))
     })
 }
-fn parse_tag(text: &str) -> Result<(String, String), String> {
-    let (tag, value) = text.split_once('=').ok_or("write a tag and its value: `split=test`")?;
-    Ok((tag.to_owned(), value.to_owned()))
-}
-
 
 fn number_within(text: &str, low: f64, high: f64) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;

@@ -7,6 +7,7 @@ import os
 import sys
 
 from handsight_episodes import EpisodeClient, ServerError
+from handsight_episodes.repeats import QuarantineError, quarantine
 
 # MiniWoB's pages change quickly, and AndroidWorld's own runner waits as long.
 MINIWOB_PAUSE = 0.2
@@ -32,6 +33,7 @@ def arguments(args):
     parser.add_argument("--grpc_port", type=int, default=8554)
     parser.add_argument("--perform_emulator_setup", action="store_true")
     parser.add_argument("--json", metavar="FILE", help="write the table there, too")
+    parser.add_argument("--quarantine", metavar="FILE", help="a list of tasks that are run, but not counted")
     parser.add_argument("--report", metavar="DIR", help="run nothing: print the table of a checkpoint folder")
     return parser.parse_args(args)
 
@@ -54,6 +56,11 @@ def run(args):
     # These import AndroidWorld and all it needs, which `--help` does without.
     from android_world import checkpointer as checkpointer_lib
 
+    try:
+        args.quarantined = quarantine(args.quarantine) if args.quarantine else {}
+    except QuarantineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     if args.report:
         # AndroidWorld would make the folder.
         if not os.path.isdir(args.report):
@@ -109,11 +116,13 @@ def report(args, episodes):
     """Prints the table of episodes; returns the exit status."""
     from handsight_android_world import table
 
-    found = table.rows(episodes)
-    if not found:
+    found = table.rows(episodes, args.quarantined)
+    beside = table.beside(episodes, args.quarantined)
+    if not found and not beside:
         print("there are no episodes", file=sys.stderr)
         return 1
-    print(table.text(found))
+    again = table.reliability(episodes, args.quarantined)
+    print("\n".join([table.text(found), *map(str, again), *beside]))
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump([vars(row) for row in found], file, indent=2, default=str)

@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import math
 
-Z = 1.959963984540054
+from handsight_episodes.repeats import not_counted, passes, wilson
 
 
 @dataclasses.dataclass
@@ -28,11 +28,13 @@ class Row:
     nonstandard: int = 0
 
 
-def rows(episodes):
-    """Returns a row for each task, and one for all, which is the mean over tasks as AndroidWorld's headline is."""
+def rows(episodes, quarantined=()):
+    """Returns a row for each task, and one for all, which is the mean over tasks as AndroidWorld's headline is; those
+    in quarantine are in none."""
     by_task = collections.defaultdict(list)
     for episode in episodes:
-        by_task[episode["task_template"]].append(episode)
+        if episode["task_template"] not in quarantined:
+            by_task[episode["task_template"]].append(episode)
     tasks = [_row(name, found) for name, found in sorted(by_task.items())]
     if not tasks:
         return []
@@ -97,17 +99,6 @@ def _is_nonstandard(data):
     return any(done["how"] == "adb" for step in data.get("performed", []) for done in step)
 
 
-def wilson(hits, tries):
-    """Returns the 95 % Wilson interval of a share; `hits` may have fractions, for tasks that are partly done."""
-    if tries == 0:
-        return (0.0, 1.0)
-    share = hits / tries
-    scale = 1 + Z * Z / tries
-    center = (share + Z * Z / (2 * tries)) / scale
-    half = Z * math.sqrt(share * (1 - share) / tries + Z * Z / (4 * tries * tries)) / scale
-    return (max(center - half, 0.0), min(center + half, 1.0))
-
-
 def text(found):
     """Writes rows for people."""
     head = ["task", "episodes", "crashed", "their mean", "crashed = failed", "95 %", "with errors", "through adb"]
@@ -131,3 +122,25 @@ def text(found):
         for line in table
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def reliability(episodes, quarantined=()):
+    """Returns pass^k and pass@k over the instances of each task; what is done in part is not done."""
+    tasks = collections.defaultdict(list)
+    for episode in episodes:
+        if episode["task_template"] not in quarantined:
+            tasks[episode["task_template"]].append(episode)
+    last = map(_last, tasks.values())
+    return passes([(sum(_success(episode) >= 1.0 for episode in found), len(found)) for found in last])
+
+
+def beside(episodes, quarantined):
+    """Returns the lines of tasks that were run, but are not counted, and what the mean is with them."""
+    lines = []
+    for task, entry in quarantined.items():
+        found = _last([episode for episode in episodes if episode["task_template"] == task])
+        if found:
+            lines.append(not_counted(entry, sum(map(_success, found)), len(found)))
+    if lines:
+        lines.append(f"mean over tasks with all: {rows(episodes)[-1].ours:.3f}")
+    return lines

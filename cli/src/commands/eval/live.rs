@@ -10,6 +10,7 @@ use handsight_agent::{
     with_source,
 };
 use handsight_scenarios::live::{Family, LiveEpisode, LiveReport, LiveTask};
+use handsight_scenarios::quarantine::{Quarantined, read_quarantine};
 
 use crate::args::EvalLiveArgs;
 use crate::failure::{Exit, Failure};
@@ -50,24 +51,45 @@ pub(super) fn run(
         ..EpisodeOptions::default()
     };
     let families = if args.only.is_empty() { &Family::ALL[..] } else { &args.only[..] };
-    let mut report = LiveReport::default();
+    let is_task = |name: &str| {
+        let (family, seed) = name.rsplit_once('-').unwrap_or_default();
+        Family::ALL.iter().any(|known| known.as_str() == family) && seed.parse::<u32>().is_ok()
+    };
+    let today = jiff::Zoned::now().date();
+    let quarantined = match &args.quarantine {
+        Some(file) => read_quarantine(file, today, is_task)?,
+        None => Vec::new(),
+    };
+    let mut episodes = Vec::new();
     for &family in families {
         for seed in args.from..args.from.saturating_add(args.seeds) {
             let task = LiveTask::new(family, seed.into());
-            let spinner = printer.spinner(&format!("{}: {}", task.name(), task.goal()));
-            let begun = Instant::now();
-            let traces = args.traces.as_deref();
-            let played = play(&task, &mut policy, (&options, traces), &interrupt);
-            drop(spinner);
-            interrupt.check()?;
-            let crashed =
-                |failure: Failure| LiveEpisode::crashed(&task, failure.messages().join(": "));
-            let mut episode = played.unwrap_or_else(crashed);
-            episode.seconds = begun.elapsed().as_secs_f64();
-            printer.note(&line(&task, &episode));
-            report.episodes.push(episode);
+            for attempt in 1..=args.repeats {
+                let spinner = printer.spinner(&format!("{}: {}", task.name(), task.goal()));
+                let begun = Instant::now();
+                let traces = args.traces.as_ref().map(|folder| match args.repeats {
+                    1 => folder.join(task.name()),
+                    _ => folder.join(format!("{}.{attempt}", task.name())),
+                });
+                let played = play(&task, &mut policy, (&options, traces.as_deref()), &interrupt);
+                drop(spinner);
+                interrupt.check()?;
+                let crashed =
+                    |failure: Failure| LiveEpisode::crashed(&task, failure.messages().join(": "));
+                let episode = LiveEpisode {
+                    attempt,
+                    seconds: begun.elapsed().as_secs_f64(),
+                    ..played.unwrap_or_else(crashed)
+                };
+                printer.note(&line(&task, &episode));
+                episodes.push(episode);
+            }
         }
     }
+    // Of what was not run there is nothing to show.
+    let was_run = |entry: &Quarantined| episodes.iter().any(|episode| episode.task() == entry.task);
+    let quarantined = quarantined.into_iter().filter(was_run).collect();
+    let report = LiveReport::new(episodes, quarantined);
     printer.result(&report, &report.to_string())?;
     let enough = args.min_acc.is_none_or(|least| report.rate().share() >= least);
     Ok(if enough { Exit::Done } else { Exit::NotAchieved })
@@ -82,11 +104,11 @@ fn line(task: &LiveTask, episode: &LiveEpisode) -> String {
     format!("{:<12}{mark:<9}{} steps  {}", task.name(), episode.steps, task.goal())
 }
 
-/// Plays a task on a display of its own. What breaks is an episode that failed, with the reason.
+/// Plays a task on a display of its own, and keeps a trace in a folder, if there is one. What breaks is an episode that failed, with the reason.
 fn play(
     task: &LiveTask,
     policy: &mut dyn Policy,
-    (options, traces): (&EpisodeOptions, Option<&Path>),
+    (options, trace): (&EpisodeOptions, Option<&Path>),
     interrupt: &Interrupt,
 ) -> Result<LiveEpisode, Failure> {
     let (display, programs) = stage::virtual_display(interrupt)?;
@@ -99,8 +121,7 @@ fn play(
     let page = Page::serve(html)?;
     let open = || stage::browser(&page, &display, interrupt);
     let browser = stage::opened("Chromium", &mut device, interrupt, open)?;
-    let folder = traces.map(|folder| folder.join(task.name()));
-    let mut recorder = folder.as_deref().map(TraceRecorder::create).transpose()?;
+    let mut recorder = trace.map(TraceRecorder::create).transpose()?;
     let observer: &mut dyn EpisodeObserver = match &mut recorder {
         Some(recorder) => recorder,
         None => &mut (),
