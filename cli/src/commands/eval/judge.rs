@@ -109,8 +109,14 @@ fn table(summary: &Summary) -> String {
         let averages = scores
             .macro_average
             .map_or(String::new(), |mean| format!("  macro {:.1} %", mean * 100.0));
+        // What a scorer prints first may be no share of items: a mean of cells, or of scores.
+        let own = if (scores.headline - scores.overall.accuracy).abs() < 1e-9 {
+            String::new()
+        } else {
+            format!("  its own figure {:.1} %", scores.headline * 100.0)
+        };
         lines.push(format!(
-            "{:<15}{}{averages}  format errors {}  infer errors {}  random clicks {:.1} %",
+            "{:<15}{}{own}{averages}  format errors {}  infer errors {}  random clicks {:.1} %",
             scores.scorer.as_str(),
             scores.overall.rate(),
             scores.outcomes.get("format error").copied().unwrap_or(0),

@@ -11,14 +11,15 @@ pub(super) fn render(of: &Reported<'_>) -> String {
         "# {} · {} · {}\n\nRun `{}`: {} items, {} without a prediction.\n\n",
         summary.dataset, summary.model, summary.prompt, summary.run, summary.items, summary.missing
     );
-    text += "| scorer | micro | 95 % Wilson | by picture | macro | format errors | infer errors | \
-             random clicks |\n|---|---|---|---|---|---|---|---|\n";
+    text += "| scorer | its own | micro | 95 % Wilson | by picture | macro | format errors | infer errors | \
+             random clicks |\n|---|---|---|---|---|---|---|---|---|\n";
     for scores in &summary.scores {
         let count = |name: &str| scores.outcomes.get(name).copied().unwrap_or(0);
         let _ = writeln!(
             text,
-            "| {} | **{}** ({}/{}) | {} | {} | {} | {} | {} | {} |",
+            "| {} | **{}** | {} ({}/{}) | {} | {} | {} | {} | {} | {} |",
             scores.scorer,
+            percent(scores.headline),
             percent(scores.overall.accuracy),
             scores.overall.correct,
             scores.overall.n,

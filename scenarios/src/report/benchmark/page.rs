@@ -208,7 +208,7 @@ fn header(of: &Reported<'_>, title: &str) -> String {
 }
 
 fn scorers(of: &Reported<'_>) -> String {
-    let mut table = "<div class=\"scroll\"><table><thead><tr><th>scorer</th><th>micro</th><th>95 % \
+    let mut table = "<div class=\"scroll\"><table><thead><tr><th>scorer</th><th>its own</th><th>micro</th><th>95 % \
                      Wilson</th><th>by picture</th><th>macro</th><th>correct</th><th>wrong</th><th>format \
                      error</th><th>infer error</th><th>random clicks</th><th>rule</th></tr></thead><tbody>"
         .to_owned();
@@ -216,9 +216,10 @@ fn scorers(of: &Reported<'_>) -> String {
         let count = |name: &str| scores.outcomes.get(name).copied().unwrap_or(0);
         let _ = write!(
             table,
-            "<tr><th>{}</th><td><strong>{}</strong></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+            "<tr><th>{}</th><td><strong>{}</strong></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
              <td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"rule\">{}</td></tr>",
             scores.scorer,
+            percent(scores.headline),
             percent(scores.overall.accuracy),
             interval(scores.overall.interval),
             scores.by_picture.map_or("—".to_owned(), interval),
