@@ -6,7 +6,7 @@ SHELL := /bin/bash
 DEMO_PACKAGES := xvfb openbox zenity fonts-dejavu-core fonts-liberation
 TEST_PACKAGES := $(DEMO_PACKAGES) adb xterm chromium fonts-noto-cjk fonts-noto-color-emoji ffmpeg python3 python3-venv \
 	dbus gnome-keyring libsecret-tools xclip x11-utils x11-xserver-utils xserver-xorg-core xserver-xorg-video-dummy \
-	sway xwayland foot wev grim weston xdg-desktop-portal mousepad galculator pcmanfm
+	sway xwayland foot wev grim wl-clipboard weston xdg-desktop-portal mousepad galculator pcmanfm
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 27

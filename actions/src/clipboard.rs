@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 /// The most forms of a content, and the most bytes of all of them together.
 const MOST_FORMS: usize = 32;
 const MOST_BYTES: usize = 64 << 20;
@@ -13,6 +16,18 @@ const TEXT: [&str; 3] = ["UTF8_STRING", "text/plain;charset=utf-8", "text/plain"
 ///
 /// Typing takes some 5 ms for each character, a paste a fifth of a second.
 pub(crate) const PASTE_FROM: usize = 200;
+
+/// Which texts are pasted instead of typed, where a desktop's clipboard can be lent.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Pasting {
+    /// Those that typing would take seconds for: stretches of 200 characters or more without a line feed
+    /// or a tab.
+    #[default]
+    Long,
+    /// None: every text is typed, however long, and the clipboard is left alone.
+    Never,
+}
 
 /// Is told what the user's clipboard holds before it is taken, to keep it beyond this process.
 pub type ClipboardKeeper = Box<dyn FnMut(&Clipping) + Send>;

@@ -55,6 +55,8 @@ pub use device::android::{
     FakeLock, FakePixels, Namespace, PhoneDetails, UiNode, UiTree, Wireless, android_phones,
     wireless,
 };
+#[cfg(all(feature = "wayland", target_os = "linux"))]
+pub use device::desktop::DesktopCover;
 #[cfg(any(feature = "desktop", all(feature = "x11", target_os = "linux")))]
 pub use device::desktop::{
     DesktopDevice, DesktopOptions, DesktopWindow, Monitor, MonitorChoice, PortalOptions, Scope,

@@ -13,10 +13,11 @@ pub(crate) use session::{session, shared_session};
 use std::path::Path;
 use std::sync::Arc;
 
+use handsight_actions::clipboard::Pasting;
 use handsight_actions::{
     AdbAddress, AndroidDevice, AndroidOptions, BadAdbAddress, DesktopDevice, DesktopOptions,
-    Device, DeviceError, DeviceKind, Guard, Halt, Observation, PortalOptions, Rect, SafetyPolicy,
-    Scope, SecretHand, Secrets, StillDevice, WatchOptions, session_display,
+    Device, DeviceError, DeviceKind, Guard, Halt, Observation, PortalOptions, SafetyPolicy,
+    SecretHand, Secrets, StillDevice, WatchOptions, session_display,
 };
 use handsight_agent::{
     Address, CancelFlag, ModelOptions, ModelPolicy, PromptProfile, RemoteModel, RemoteOptions,
@@ -31,10 +32,10 @@ use crate::model_spec::ModelSpec;
 use crate::print::Printer;
 use crate::settings::Environment;
 
-/// Opens the device that was named; its input stops with `halt`, and as `watch` says.
+/// Opens the device that was named; its input stops with `halt`, and as a safety policy says.
 pub(crate) fn device(
     target: &TargetArgs,
-    watch: Option<WatchOptions>,
+    safety: Option<&SafetyPolicy>,
     environment: &Environment,
     halt: &Halt,
 ) -> Result<Box<dyn Device>, Failure> {
@@ -44,8 +45,9 @@ pub(crate) fn device(
         DeviceArg::Android(serial) => Ok(Box::new(phone(serial.as_deref(), environment, halt)?)),
         DeviceArg::Still(path) => Ok(Box::new(StillDevice::open(path)?)),
         DeviceArg::Desktop => {
-            let (scope, region) = (target.desktop.scope(), target.desktop.region);
-            desktop(scope, region, watch, environment, halt)
+            let mut options = target.desktop.options();
+            options.paste = safety.map_or_else(Pasting::default, |safety| safety.paste);
+            desktop(options, safety.map(policy::watch), environment, halt)
         }
     }
 }
@@ -104,8 +106,7 @@ fn beneath_guard(
     if let Some(file) = &safety.stop.file {
         interrupt.stop_on(file.clone());
     }
-    let watch = Some(policy::watch(safety));
-    let device = device(target, watch, environment, &interrupt.halt)?;
+    let device = device(target, Some(safety), environment, &interrupt.halt)?;
     let device = Box::new(SecretHand::new(device, secrets));
     Ok(Box::new(interrupt.share(device, display.as_deref(), environment)))
 }
@@ -121,23 +122,20 @@ pub(crate) fn portal(environment: &Environment) -> PortalOptions {
     PortalOptions { bus: None, memory }
 }
 
-/// Opens a monitor or a window of the desktop.
+/// Opens a monitor or a window of the session's desktop.
 pub(crate) fn desktop(
-    scope: Scope,
-    region: Option<Rect>,
+    options: DesktopOptions,
     watch: Option<WatchOptions>,
     environment: &Environment,
     halt: &Halt,
 ) -> Result<Box<dyn Device>, Failure> {
     let display = display(environment);
     let portal = portal(environment);
-    let options = DesktopOptions { scope, region, display: display.clone(), portal };
+    let options = DesktopOptions { display: display.clone(), portal, ..options };
     let device = DesktopDevice::open(&options).map_err(|error| no_desktop(error, environment))?;
     let mut device = device.heeding(halt.clone());
     #[cfg(target_os = "linux")]
-    if let (Some(program), Some(display)) = (&environment.program, display)
-        && !handsight_actions::is_wayland(&display)
-    {
+    if let (Some(program), Some(display)) = (&environment.program, display) {
         let keeper = crate::clipboard_keeper::keeper(program.clone(), display);
         device = device.keeping_clipboard(keeper);
     }

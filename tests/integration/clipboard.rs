@@ -2,6 +2,8 @@
 //!
 //! `xclip` is the user: a program of other hands that copies, and says what is on the clipboard.
 
+mod wayland;
+
 use std::process::{Command, Stdio};
 
 use fs_err as fs;
@@ -106,6 +108,30 @@ fn a_form_and_a_page_get_long_texts_exactly_and_the_clipboard_comes_back() {
     device.perform(&text(&line)).unwrap();
     page.expect("the text was not replaced", |page| page.text("note") == line).unwrap();
     server.check_nothing_held().unwrap();
+}
+
+#[test]
+fn nothing_is_pasted_where_that_is_switched_off() {
+    let server = XServer::start_managed("640x480x24").unwrap();
+    let _user = copy(&server, "UTF8_STRING", b"mine");
+    let before = owner(&server);
+    let handsight = Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"));
+    let policy = handsight.dir().join("never.yaml");
+    fs::write(&policy, "mode: unrestricted\npaste: never\n").unwrap();
+    let line = "no more than a paste would do ".repeat(8);
+    for switch in [&["--no-paste"][..], &["--policy", policy.to_str().unwrap()]] {
+        let mut form = Form::open(&server, &["Name"], "Save").unwrap();
+        let mut command = act(&handsight, &server, &line);
+        let output = Program::start(command.args(switch)).unwrap().wait(STARTING).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(owner(&server), before, "{switch:?}: the clipboard was taken");
+        let mut device = server.device().unwrap();
+        for key in ["tab", "tab", "enter"] {
+            let press = json!({ "action": "key", "keys": [key] });
+            device.perform(&serde_json::from_value(press).unwrap()).unwrap();
+        }
+        assert_eq!(form.outcome().unwrap().1, line);
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod backend;
 mod choice;
 #[cfg(target_os = "linux")]
 mod keysym;
+#[cfg(target_os = "linux")]
+mod lend;
 mod mouse;
 #[cfg(not(target_os = "linux"))]
 mod native;
@@ -38,14 +40,16 @@ use self::mouse::Mouse;
 use self::native::connect;
 pub use self::portal_options::PortalOptions;
 #[cfg(target_os = "linux")]
-pub use self::rescue::Rescue;
+pub use self::rescue::{Rescue, keep_clipboard};
 use self::view::{View, monitor_under};
+#[cfg(all(feature = "wayland", target_os = "linux"))]
+pub use self::wayland::DesktopCover;
 #[cfg(target_os = "linux")]
-pub use self::x11::{DesktopListener, keep_clipboard};
+pub use self::x11::DesktopListener;
 use super::pause::pause;
 use super::{AreaFault, Device, DeviceError, DeviceInfo, DeviceKind, Source, admit};
 use crate::action::{Action, ActionSpace};
-use crate::clipboard::ClipboardKeeper;
+use crate::clipboard::{ClipboardKeeper, Pasting};
 use crate::geometry::{DesktopPoint, MonitorLayout, PixelPoint, Rect, Size};
 use crate::halt::{Halt, HaltState, Reaction};
 use crate::key::Key;
@@ -64,6 +68,8 @@ pub struct DesktopOptions {
     pub display: Option<String>,
     /// How the desktop portal is used, where it takes that.
     pub portal: PortalOptions,
+    /// Which texts are pasted.
+    pub paste: Pasting,
 }
 
 /// What a device that is watched does when the user takes over.
@@ -247,8 +253,7 @@ pub struct DesktopDevice {
     mouse: Mouse,
     keyboard: Box<dyn Keyboard>,
     clipboard: Box<dyn Clipboard>,
-    /// Whether long texts are pasted.
-    pastes: bool,
+    paste: Pasting,
     view: View,
     /// The size of screenshots, which is the view's unless the system scales them.
     size: Size,
@@ -280,7 +285,7 @@ impl DesktopDevice {
             screen,
             mouse: Mouse::new(hand),
             keyboard,
-            pastes: true,
+            paste: options.paste,
             size: view.area().size(),
             view,
             last_click: None,
@@ -303,13 +308,6 @@ impl DesktopDevice {
     #[must_use]
     pub fn keeping_clipboard(mut self, keeper: ClipboardKeeper) -> Self {
         self.clipboard.keep_with(keeper);
-        self
-    }
-
-    /// Returns the device without pasting: every text is typed, however long.
-    #[must_use]
-    pub fn only_typing(mut self) -> Self {
-        self.pastes = false;
         self
     }
 

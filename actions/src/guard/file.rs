@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{Chord, Hours, Limit, Pattern, Region, WindowRule};
 use crate::action::Verb;
+use crate::clipboard::Pasting;
 use crate::halt::Reaction;
 use crate::yaml::{YamlError, from_yaml};
 
@@ -49,6 +50,9 @@ pub struct SafetyPolicy {
     /// What stops or pauses all input, beside Ctrl-C and `handsight stop`.
     #[serde(default)]
     pub stop: Stop,
+    /// Which texts are pasted on a desktop, in any mode.
+    #[serde(default)]
+    pub paste: Pasting,
     /// How many actions there may be in a time, in any mode; all of these hold.
     #[serde(default)]
     pub limits: Vec<Limit>,

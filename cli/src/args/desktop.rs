@@ -1,7 +1,7 @@
 //! What of a desktop is observed and acted on, as it was typed.
 
 use clap::Args;
-use handsight_actions::{MonitorChoice, Rect, Scope, WindowChoice};
+use handsight_actions::{DesktopOptions, MonitorChoice, Rect, Scope, WindowChoice};
 
 use crate::failure::Failure;
 
@@ -40,11 +40,16 @@ impl DesktopArgs {
     }
 
     /// Returns the monitor or window that was chosen.
-    pub(crate) fn scope(&self) -> Scope {
+    fn scope(&self) -> Scope {
         match &self.window {
             Some(window) => Scope::Window(window.clone()),
             None => Scope::Monitor(self.monitor.clone().unwrap_or_default()),
         }
+    }
+
+    /// Returns all that was chosen.
+    pub(crate) fn options(&self) -> DesktopOptions {
+        DesktopOptions { scope: self.scope(), region: self.region, ..DesktopOptions::default() }
     }
 }
 

@@ -11,6 +11,10 @@ pub(crate) struct PolicyArgs {
     /// user's configuration folder, if there is one.
     #[arg(long = "policy", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+
+    /// Type every text on a desktop, however long, and leave the clipboard alone.
+    #[arg(long)]
+    pub(crate) no_paste: bool,
 }
 
 /// `stop`, `pause` and `resume`.

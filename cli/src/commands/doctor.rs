@@ -9,6 +9,8 @@
 mod calibrate;
 mod checks;
 #[cfg(target_os = "linux")]
+mod cover;
+#[cfg(target_os = "linux")]
 mod own_window;
 mod phone;
 #[cfg(target_os = "linux")]

@@ -16,7 +16,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     match command {
         PolicyCommand::Check { file } => {
-            let args = PolicyArgs { file: file.clone() };
+            let args = PolicyArgs { file: file.clone(), no_paste: false };
             let Some(path) = open::policy::file(&args, environment) else {
                 let message = "no safety policy was named, and the user has none".to_owned();
                 return Err(Failure::bad_input(message).with_hint("name the file to check"));

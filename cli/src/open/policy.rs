@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use handsight_actions::clipboard::Pasting;
 use handsight_actions::guard::file::Mode;
 use handsight_actions::{Approval, Device, Guard, Key, Question, SafetyPolicy, WatchOptions};
 
@@ -20,10 +21,14 @@ pub(crate) fn file(args: &PolicyArgs, environment: &Environment) -> Option<PathB
 
 /// Reads the rules that hold.
 pub(crate) fn read(args: &PolicyArgs, environment: &Environment) -> Result<SafetyPolicy, Failure> {
-    Ok(match file(args, environment) {
+    let mut policy = match file(args, environment) {
         Some(path) => SafetyPolicy::open(&path)?,
         None => SafetyPolicy::default(),
-    })
+    };
+    if args.no_paste {
+        policy.paste = Pasting::Never;
+    }
+    Ok(policy)
 }
 
 /// The keys that stop a run unless the rules name others.

@@ -113,6 +113,8 @@ fn help_of_run() {
           --policy <FILE>               The safety policy that says what may be done; by default
                                         `handsight/policy.yaml` in the user's configuration folder, if
                                         there is one
+          --no-paste                    Type every text on a desktop, however long, and leave the
+                                        clipboard alone
           --secrets <FILE>              The file with the secrets that `{{secret:NAME}}` stands for; by
                                         default `handsight/secrets.yaml` in the user's configuration
                                         folder, if there is one
@@ -254,6 +256,7 @@ fn help_of_act() {
           --policy <FILE>      The safety policy that says what may be done; by default
                                `handsight/policy.yaml` in the user's configuration folder, if there is
                                one
+          --no-paste           Type every text on a desktop, however long, and leave the clipboard alone
           --secrets <FILE>     The file with the secrets that `{{secret:NAME}}` stands for; by default
                                `handsight/secrets.yaml` in the user's configuration folder, if there is
                                one

@@ -1,18 +1,26 @@
 //! `doctor --calibrate` finds no error where there is none, and finds one that is made.
 
+use std::process::Command;
+
 use handsight_actions::Rect;
 use handsight_tests::binary::Binary;
+use handsight_tests::wayland::Wayland;
 use handsight_tests::xserver::XServer;
 use serde_json::Value;
 use x11rb::protocol::xinput::{ConnectionExt as _, XIChangePropertyAux};
 use x11rb::protocol::xproto::{ConnectionExt as _, PropMode};
 
 fn calibrate(server: &XServer, args: &[&str]) -> (i32, Value) {
+    run(|command| server.adopt(command), args)
+}
+
+fn run(adopt: impl FnOnce(&mut Command), args: &[&str]) -> (i32, Value) {
     let handsight = Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"));
     let mut command = handsight.command(&["doctor", "--calibrate", "--json"]);
-    server.adopt(command.args(args));
+    adopt(command.args(args));
     let output = command.output().unwrap();
-    let said = serde_json::from_slice(&output.stdout).unwrap();
+    let said = serde_json::from_slice(&output.stdout);
+    let said = said.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     (output.status.code().unwrap(), said)
 }
 
@@ -82,4 +90,33 @@ fn a_pointer_that_goes_elsewhere_is_found_out() {
     assert_eq!((code, said["ok"].as_bool()), (1, Some(false)), "{said}");
     let error = said["monitors"][0]["error_px"].as_f64().unwrap();
     assert!((error - 19.0).abs() < 0.1, "{said}");
+}
+
+#[test]
+fn every_click_arrives_on_the_outputs_of_a_wayland_session() {
+    let session = Wayland::start_outputs(&[
+        "resolution 800x600 position 0 0",
+        "resolution 1280x960 position 800 -200 scale 2",
+        "resolution 600x400 position -900 30 transform 90",
+        "resolution 1000x750 position 1440 0 scale 1.25",
+    ])
+    .unwrap();
+    let (code, said) = run(|command| session.adopt(command), &[]);
+    let names = ["HEADLESS-1", "HEADLESS-2", "HEADLESS-3", "HEADLESS-4"];
+    assert_eq!(
+        (code, errors(&said)),
+        (0, names.map(|name| (name, Some(0.0), 9)).to_vec()),
+        "{said}"
+    );
+    let (code, said) = run(|command| session.adopt(command), &["--monitor", "HEADLESS-2"]);
+    assert_eq!((code, errors(&said)), (0, vec![("HEADLESS-2", Some(0.0), 9)]), "{said}");
+}
+
+#[test]
+fn a_click_that_goes_to_another_output_is_found_out() {
+    // Two that show the same part of the desktop: a click can arrive on one of them only.
+    let outputs = ["resolution 640x480 position 0 0", "resolution 640x480 position 0 0"];
+    let session = Wayland::start_outputs(&outputs).unwrap();
+    let (code, said) = run(|command| session.adopt(command), &[]);
+    assert_eq!((code, said["ok"].as_bool()), (1, Some(false)), "{said}");
 }

@@ -179,7 +179,7 @@ struct NoClipboard;
 
 impl Clipboard for NoClipboard {
     fn read(&mut self) -> Result<Option<String>, Failure> {
-        Err(Failure::Refused("it is reached on X11 only".into()))
+        Err(Failure::Refused("this desktop lets no program reach it".into()))
     }
 
     fn write(&mut self, _: &str) -> Result<(), Failure> {

@@ -5,14 +5,14 @@
 //! at them; so a text means the same however it is written.
 
 use super::{DesktopDevice, Failure};
-use crate::clipboard::PASTE_FROM;
+use crate::clipboard::{PASTE_FROM, Pasting};
 use crate::key::{Key, NamedKey};
 
 impl DesktopDevice {
     /// Types a text, and pastes stretches of it that are long.
     pub(super) fn write(&mut self, text: &str) -> Result<(), Failure> {
         let is_long = |text: &str| text.chars().count() >= PASTE_FROM;
-        if !self.pastes || !is_long(text) {
+        if self.paste == Pasting::Never || !is_long(text) {
             return self.keyboard.write(text);
         }
         let mut typed = String::new();

@@ -1,6 +1,7 @@
-//! Lets go of what a program that was killed held on a display.
+//! Lets go of what a program that was killed held on a display, and keeps the clipboard it had.
 
-use super::x11::X11Rescue;
+use super::x11::{self, X11Rescue};
+use crate::clipboard::Clipping;
 use crate::device::DeviceError;
 
 /// A connection that is kept ready to let go of what another one holds.
@@ -50,4 +51,18 @@ impl Rescue {
             Kind::Wayland(rescue) => rescue.clean_up(),
         }
     }
+}
+
+/// Hands out what the user had copied until something else is copied, once nobody else does.
+///
+/// This is for a process of its own, which is told that the one that took the clipboard has ended.
+///
+/// # Errors
+/// [`DeviceError::NoDisplay`] and [`DeviceError::Lost`] when the display is gone.
+pub fn keep_clipboard(display: &str, content: Clipping) -> Result<(), DeviceError> {
+    #[cfg(feature = "wayland")]
+    if super::is_wayland(display) {
+        return super::wayland::keep_clipboard(display, content);
+    }
+    x11::keep_clipboard(display, content)
 }

@@ -11,6 +11,8 @@
 //! what the portal lacks, is said when a session is opened.
 
 mod capture;
+mod clipboard;
+mod cover;
 mod input_method;
 mod keyboard;
 mod keymap;
@@ -26,12 +28,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use image::RgbImage;
 
+use self::clipboard::WaylandClipboard;
+pub use self::cover::DesktopCover;
 use self::keyboard::WaylandKeyboard;
 use self::pointer::WaylandHand;
 pub(super) use self::rescue::WaylandRescue;
 use self::session::Session;
-use super::backend::{Hand, Keyboard, Screen, Shown};
+use super::backend::{Clipboard, Hand, Keyboard, Screen, Shown};
 use super::{Failure, Monitor, PortalOptions};
+use crate::clipboard::Clipping;
 use crate::device::{DeviceError, Source};
 use crate::geometry::{Area, DesktopPoint};
 
@@ -42,6 +47,8 @@ type Shared = Arc<Mutex<Session>>;
 /// The outputs of a compositor and what they show.
 pub(super) struct WaylandScreen {
     display: String,
+    /// The path of its socket.
+    socket: String,
     session: Shared,
 }
 
@@ -59,7 +66,8 @@ pub(super) fn open(
     }
     let session = session.with_tools()?;
     let display = session.display().to_owned();
-    Ok(Box::new(WaylandScreen { display, session: Arc::new(Mutex::new(session)) }))
+    let (socket, session) = (socket.to_owned(), Arc::new(Mutex::new(session)));
+    Ok(Box::new(WaylandScreen { display, socket, session }))
 }
 
 impl Screen for WaylandScreen {
@@ -103,6 +111,16 @@ impl Screen for WaylandScreen {
     fn keyboard(&self) -> Result<Box<dyn Keyboard>, Failure> {
         Ok(Box::new(WaylandKeyboard::new(Arc::clone(&self.session))))
     }
+
+    fn clipboard(&self) -> Box<dyn Clipboard> {
+        Box::new(WaylandClipboard::new(&self.socket))
+    }
+}
+
+/// Hands out what the user had copied until something else is copied, once nobody else does.
+pub(super) fn keep_clipboard(socket: &str, content: Clipping) -> Result<(), DeviceError> {
+    clipboard::keep(socket, content)
+        .map_err(|failure| failure.while_asked(socket, "keep the clipboard"))
 }
 
 fn locked(session: &Shared) -> MutexGuard<'_, Session> {

@@ -30,7 +30,7 @@ use x11rb::protocol::xtest;
 
 use self::capture::Capture;
 use self::clipboard::X11Clipboard;
-pub use self::clipboard::keep as keep_clipboard;
+pub(super) use self::clipboard::keep as keep_clipboard;
 use self::connection::Connection;
 use self::keyboard::X11Keyboard;
 pub use self::listen::DesktopListener;

@@ -1,7 +1,7 @@
 //! `doctor --calibrate`: how far clicks arrive from where they were meant, on every monitor.
 //!
-//! One window covers the whole desktop, with targets near the edges and in the middle of each
-//! monitor. The device has to find each target in its screenshot and clicks what it found; the
+//! A window covers the whole desktop, in a Wayland session one for each monitor, with targets near the
+//! edges and in the middle of each monitor. The device has to find each target in its screenshot and clicks what it found; the
 //! window says where the click arrived. So the error is that of the whole chain: of the capture, the
 //! layout of the monitors, and the input. Wherever a click goes, it does no harm: the window is
 //! everywhere.
@@ -9,8 +9,8 @@
 use std::time::{Duration, Instant};
 
 use handsight_actions::{
-    Action, Area, DesktopPoint, Device, Monitor, MonitorChoice, PixelPoint, Rect, Scope,
-    is_wayland, monitors,
+    Action, DesktopOptions, Device, Monitor, MonitorChoice, MonitorPoint, PixelPoint, Rect, Scope,
+    Size, monitors,
 };
 use handsight_agent::CancelFlag;
 use handsight_agent::settle::pause;
@@ -18,15 +18,14 @@ use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
 
 use super::super::devices;
-use super::own_window::{OwnWindow, PATIENCE, is_close};
+use super::cover::{Cover, Numbered, SIDE};
+use super::own_window::{PATIENCE, is_close};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::open;
 use crate::print::{Printer, Style};
 use crate::settings::Environment;
 
-/// The side of a target, which is odd: it has a pixel in the middle.
-const SIDE: i32 = 9;
 /// How far a target's middle is from the edges of the monitor, at the least.
 const INSET: i32 = 5;
 
@@ -52,9 +51,9 @@ struct Outcome {
 
 /// Where one target was drawn, seen and clicked.
 struct Target {
-    drawn: DesktopPoint,
+    drawn: MonitorPoint,
     seen: Option<PixelPoint>,
-    arrived: Option<DesktopPoint>,
+    arrived: Option<MonitorPoint>,
 }
 
 impl Target {
@@ -86,16 +85,9 @@ pub(super) fn run(
     let interrupt = Interrupt::listen(printer)?;
     let display = open::display(environment);
     let display = display.as_deref();
-    if display.is_some_and(is_wayland) {
-        let message = "no Wayland compositor says where a click arrived";
-        return Err(Failure::new(Exit::Unavailable, anyhow::Error::msg(message))
-            .with_hint("calibrate in an X11 session, or on a virtual display"));
-    }
     let no_desktop = |error| open::no_desktop(error, environment);
     let only = choice.map(|choice| choice.find(display)).transpose().map_err(no_desktop)?;
     let all = monitors(display).map_err(no_desktop)?;
-    let window = OwnWindow::open(display, None)
-        .map_err(|error| failed("could not cover the desktop with a window", error))?;
     let mut outcomes = Vec::new();
     for (index, monitor) in all.into_iter().enumerate() {
         if only.as_ref().is_some_and(|only| *only != monitor) {
@@ -103,68 +95,70 @@ pub(super) fn run(
         }
         interrupt.check()?;
         let scope = Scope::Monitor(MonitorChoice::Index(index));
-        let device = open::desktop(scope, None, None, environment, &interrupt.halt)?;
+        let options = DesktopOptions { scope, ..DesktopOptions::default() };
+        let device = open::desktop(options, None, environment, &interrupt.halt)?;
         let mut device = interrupt.share(device, display, environment);
-        let targets = try_monitor(&window, &mut device, &monitor, &interrupt.cancel)?;
+        // After the device, which may ask the user first.
+        let mut cover = Cover::open(display)?;
+        let targets = try_monitor(&mut cover, &mut device, (index, &monitor), &interrupt.cancel)?;
         let outcome = Outcome { index, monitor, targets };
         if !printer.json() {
             printer.note(&line(&outcome, printer));
         }
         outcomes.push(outcome);
     }
-    drop(window);
     interrupt.check()?;
     report(&outcomes, printer)
 }
 
 /// Draws the targets of a monitor, and clicks each where it is seen.
 fn try_monitor(
-    window: &OwnWindow,
+    cover: &mut Cover,
     device: &mut dyn Device,
-    monitor: &Monitor,
+    on: Numbered<'_>,
     cancel: &CancelFlag,
 ) -> Result<Vec<Target>, Failure> {
-    let drawn = places(monitor);
-    for (&middle, color) in drawn.iter().zip(COLORS) {
-        let side = SIDE.unsigned_abs();
-        let (x, y) = (middle.x - SIDE / 2, middle.y - SIDE / 2);
-        let painted = window.fill(Rect { x, y, width: side, height: side }, color);
-        painted.map_err(|error| failed("could not draw a target", error))?;
-    }
-    let seen = look(device, cancel)?;
+    let drawn = places(on.1);
+    let targets: Vec<_> = drawn.iter().copied().zip(COLORS).collect();
+    // In a Wayland session there may be no pointer before it is first moved, and nothing that is told of it.
+    let coordinate = Rect::whole(on.1.layout.size).center();
+    device.perform(&Action::MouseMove { coordinate })?;
+    let seen = look(cover, device, (on, &targets), cancel)?;
     let mut targets = Vec::new();
     for (drawn, seen) in drawn.into_iter().zip(seen) {
         let mut arrived = None;
         if let Some(coordinate) = seen {
             device.perform(&Action::LeftClick { coordinate })?;
-            // One that does not arrive is told as such.
-            arrived = window.wait_for_press().ok();
+            arrived = cover.wait_for_press(on)?;
         }
         targets.push(Target { drawn, seen, arrived });
     }
     // Another monitor may show the same part of the desktop.
-    let area = Area::whole(monitor.layout).on_desktop();
-    let cleared = window.fill(area, Rgb([0; 3]));
-    cleared.map_err(|error| failed("could not clear the targets", error))?;
+    cover.show(on, &[])?;
     Ok(targets)
 }
 
 /// Returns the middles of a monitor's targets: three rows of three.
-fn places(monitor: &Monitor) -> Vec<DesktopPoint> {
-    let layout = &monitor.layout;
-    let along = |origin: i32, length: u32| {
+fn places(monitor: &Monitor) -> Vec<MonitorPoint> {
+    let Size { width, height } = monitor.layout.size;
+    let [columns, rows] = [width, height].map(|length| {
         let length = length.cast_signed();
-        [INSET, length / 2, length - 1 - INSET].map(|offset| origin + offset)
-    };
-    let columns = along(layout.origin.x, layout.size.width);
-    let rows = along(layout.origin.y, layout.size.height);
-    rows.into_iter().flat_map(|y| columns.map(|x| DesktopPoint { x, y })).collect()
+        [INSET, length / 2, length - 1 - INSET]
+    });
+    rows.into_iter().flat_map(|y| columns.map(|x| MonitorPoint { x, y })).collect()
 }
 
 /// Finds the targets in a screenshot; a compositor takes a moment to show them.
-fn look(device: &mut dyn Device, cancel: &CancelFlag) -> Result<Vec<Option<PixelPoint>>, Failure> {
+fn look(
+    cover: &mut Cover,
+    device: &mut dyn Device,
+    (on, targets): (Numbered<'_>, &[(MonitorPoint, Rgb<u8>)]),
+    cancel: &CancelFlag,
+) -> Result<Vec<Option<PixelPoint>>, Failure> {
     let start = Instant::now();
     loop {
+        // Each time: a window may have been given its size only now.
+        cover.show(on, targets)?;
         let image = device.observe()?.screenshot.image;
         let found: Vec<_> = COLORS.into_iter().map(|color| find(&image, color)).collect();
         if found.iter().all(Option::is_some) || start.elapsed() > PATIENCE {
@@ -180,13 +174,15 @@ fn look(device: &mut dyn Device, cancel: &CancelFlag) -> Result<Vec<Option<Pixel
 fn find(image: &RgbImage, color: Rgb<u8>) -> Option<PixelPoint> {
     let alike = image.enumerate_pixels().filter(|(_, _, pixel)| is_close(**pixel, color));
     let (mut columns, mut rows): (Vec<u32>, Vec<u32>) = alike.map(|(x, y, _)| (x, y)).unzip();
-    let area = (SIDE * SIDE).unsigned_abs() as usize;
-    if columns.len() != area {
+    // Where the scale is no whole number, the edge of what is shown is a mixture.
+    let (most, least) = (SIDE * SIDE, (SIDE - 2) * (SIDE - 2));
+    let pixels = columns.len();
+    if !(least as usize..=most as usize).contains(&pixels) {
         return None;
     }
     columns.sort_unstable();
     rows.sort_unstable();
-    let middle = |values: &[u32]| i32::try_from(values[area / 2]).ok();
+    let middle = |values: &[u32]| i32::try_from(values[pixels / 2]).ok();
     Some(PixelPoint { x: middle(&columns)?, y: middle(&rows)? })
 }
 
@@ -240,8 +236,4 @@ fn value(outcome: &Outcome) -> Value {
     value["error_px"] = json!(outcome.error());
     value["targets"] = points.into();
     value
-}
-
-fn failed(what: &'static str, error: anyhow::Error) -> Failure {
-    Failure::new(Exit::NotAchieved, error.context(what))
 }

@@ -7,8 +7,8 @@ use fs_err as fs;
 #[cfg(target_os = "linux")]
 use handsight_actions::is_wayland;
 use handsight_actions::{
-    Action, Device, FakeDevice, FakeScreen, Halt, Monitor, MonitorChoice, PixelPoint, Rect, Scope,
-    Size, Status,
+    Action, DesktopOptions, Device, FakeDevice, FakeScreen, Halt, Monitor, MonitorChoice,
+    PixelPoint, Rect, Scope, Size, Status,
 };
 use handsight_agent::{
     CancelFlag, Controls, EpisodeOptions, ScriptedPolicy, SettleOptions, TraceRecorder, ground,
@@ -46,7 +46,12 @@ pub(super) fn screen(
     let has_device = has_display
         && report.check("capture", || {
             let mut opened = interrupt.share(
-                open::desktop(Scope::Monitor(choice), None, None, environment, &interrupt.halt)?,
+                open::desktop(
+                    DesktopOptions { scope: Scope::Monitor(choice), ..DesktopOptions::default() },
+                    None,
+                    environment,
+                    &interrupt.halt,
+                )?,
                 display,
                 environment,
             );

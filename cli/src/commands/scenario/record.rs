@@ -73,10 +73,9 @@ fn listen(
         DeviceArg::Desktop => {
             use handsight_actions::{DesktopDevice, DesktopListener, DesktopOptions};
             let options = DesktopOptions {
-                scope: args.target.desktop.scope(),
-                region: args.target.desktop.region,
                 display: open::display(environment),
                 portal: open::portal(environment),
+                ..args.target.desktop.options()
             };
             let mut device = DesktopDevice::open(&options)
                 .map_err(|error| open::no_desktop(error, environment))?;

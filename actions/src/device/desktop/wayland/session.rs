@@ -1,6 +1,7 @@
 //! A connection to a Wayland compositor on which no wait is without end.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ use wayland_protocols_wlr::screencopy::v1::client::zwlr_screencopy_manager_v1::Z
 use wayland_protocols_wlr::virtual_pointer::v1::client::zwlr_virtual_pointer_manager_v1::ZwlrVirtualPointerManagerV1;
 
 use super::capture::{Frame, Memory};
+use super::clipboard::Offers;
+use super::cover;
 use super::input_method::Method;
 use super::output::{Output, Placed};
 use super::toplevel::Toplevel;
@@ -75,6 +78,8 @@ pub(super) struct State {
     pub(super) toplevels: Vec<Toplevel>,
     pub(super) frame: Frame,
     pub(super) method: Method,
+    pub(super) offers: Offers,
+    pub(super) cover: cover::Told,
     /// The keymap of the seat's keyboard, in the format of XKB.
     #[cfg(feature = "portal")]
     pub(super) keymap: Option<super::portal::KeymapText>,
@@ -107,6 +112,8 @@ impl Session<()> {
             toplevels: Vec::new(),
             frame: Frame::default(),
             method: Method::default(),
+            offers: Offers::default(),
+            cover: cover::Told::default(),
             #[cfg(feature = "portal")]
             keymap: None,
         };
@@ -207,14 +214,30 @@ impl<T> Session<T> {
         if is_new { self.sync() } else { Ok(()) }
     }
 
-    /// Returns the seat.
-    #[cfg(feature = "portal")]
-    pub(super) fn seat(&self) -> Option<WlSeat> {
-        self.state.bind(&self.registry, &self.handle(), 5)
+    /// Returns something there is one of, in no newer version than this.
+    pub(super) fn bind<I>(&self, newest: u32) -> Option<I>
+    where
+        I: Proxy + 'static,
+        State: Dispatch<I, ()>,
+    {
+        self.state.bind(&self.registry, &self.handle(), newest)
     }
 
-    /// Returns which kinds of input the seat has.
-    #[cfg(feature = "portal")]
+    /// Returns the seat.
+    pub(super) fn seat(&self) -> Option<WlSeat> {
+        self.bind(5)
+    }
+
+    /// Sends what was asked for, and takes in what the compositor tells within a while.
+    pub(super) fn listen(&mut self, limit: Duration) -> Result<(), Failure> {
+        let Self { connection, queue, state, .. } = self;
+        queue.dispatch_pending(state)?;
+        exchange(connection, queue, limit)?;
+        queue.dispatch_pending(state)?;
+        Ok(())
+    }
+
+    /// Returns which kinds of input the seat has, once it was asked for.
     pub(super) fn capabilities(&self) -> Capability {
         self.state.capabilities
     }
@@ -291,30 +314,51 @@ fn wait_for(
         if told(state) {
             return Ok(());
         }
-        let flags = match connection.flush() {
-            Ok(()) => PollFlags::IN,
-            Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                PollFlags::IN | PollFlags::OUT
-            }
-            Err(error) => return Err(Failure::Lost(error.into())),
-        };
-        // Without a guard there is something to dispatch already.
-        let Some(guard) = queue.prepare_read() else { continue };
-        let left = PATIENCE.saturating_sub(start.elapsed());
-        let limit = Timespec::try_from(left).expect("some seconds fit");
-        match poll(&mut [PollFd::new(&guard.connection_fd(), flags)], Some(&limit)) {
-            Ok(0) => {
-                let message = format!("no answer within {} s", PATIENCE.as_secs());
-                return Err(Failure::Lost(message.into()));
-            }
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(Failure::Lost(error.into())),
+        if !exchange(connection, queue, PATIENCE.saturating_sub(start.elapsed()))? {
+            let message = format!("no answer within {} s", PATIENCE.as_secs());
+            return Err(Failure::Lost(message.into()));
         }
-        match guard.read() {
-            Ok(_) => {}
-            Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(Failure::Lost(error.into())),
+    }
+}
+
+/// Sends what there is to send, and reads what the compositor tells within a while; returns whether it told
+/// something.
+fn exchange(
+    connection: &Connection,
+    queue: &EventQueue<State>,
+    limit: Duration,
+) -> Result<bool, Failure> {
+    let flags = match connection.flush() {
+        Ok(()) => PollFlags::IN,
+        Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+            PollFlags::IN | PollFlags::OUT
+        }
+        Err(error) => return Err(Failure::Lost(error.into())),
+    };
+    // Without a guard there is something to dispatch already.
+    let Some(guard) = queue.prepare_read() else { return Ok(true) };
+    let end = Instant::now() + limit;
+    if !wait_for_file(&guard.connection_fd(), flags, end)
+        .map_err(|error| Failure::Lost(error.into()))?
+    {
+        return Ok(false);
+    }
+    match guard.read() {
+        Ok(_) => Ok(true),
+        Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(Failure::Lost(error.into())),
+    }
+}
+
+/// Waits until a file can be read or written, but not beyond some time; returns whether it can.
+pub(super) fn wait_for_file(file: &impl AsFd, flags: PollFlags, end: Instant) -> io::Result<bool> {
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let limit = Timespec::try_from(left).expect("some seconds fit");
+        match poll(&mut [PollFd::new(file, flags)], Some(&limit)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

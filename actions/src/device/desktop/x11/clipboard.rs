@@ -20,16 +20,8 @@ use crate::clipboard::{ClipboardKeeper, Clipping};
 use crate::device::DeviceError;
 use crate::device::desktop::Failure;
 use crate::device::desktop::backend::Clipboard;
+use crate::device::desktop::lend::{ENDING, wait_until_asked};
 use crate::device::pause::pause;
-
-/// How long a program may take to ask for what it is to paste.
-const ASKING: Duration = Duration::from_secs(2);
-
-/// For how long nothing more may be asked before a paste counts as done.
-const QUIET: Duration = Duration::from_millis(120);
-
-/// How long a process that ended may seem to have the clipboard.
-const ENDING: Duration = Duration::from_secs(2);
 
 /// How often it is looked.
 const BEAT: Duration = Duration::from_millis(5);
@@ -113,7 +105,7 @@ impl Clipboard for X11Clipboard {
         let owner = self.owner()?;
         owner.forget_asked();
         let taken = owner.offer(selection, Some(Clipping::text(text)));
-        let asked = taken.and_then(|()| paste()).map(|()| wait_until_asked(owner, window));
+        let asked = taken.and_then(|()| paste()).map(|()| wait_until_asked(|| owner.asked(window)));
         // Before anything is said of how it went.
         let restored = owner.offer(selection, before);
         asked.and_then(|asked| restored.map(|()| asked))
@@ -124,25 +116,14 @@ fn connect(display: &str) -> Result<Connection, Failure> {
     Connection::open(Some(display)).map_err(|error| Failure::Lost(error.into()))
 }
 
-/// Waits until the program of a window has asked for the text, and for nothing more for a while.
-fn wait_until_asked(owner: &Owner, window: u32) -> bool {
-    let start = Instant::now();
-    loop {
-        match owner.asked(window) {
-            Some(last) if last.elapsed() >= QUIET => return true,
-            None if start.elapsed() >= ASKING => return false,
-            _ => pause(BEAT),
-        }
-    }
-}
-
 /// Hands out what the user had copied until something else is copied, once nobody else does.
-///
-/// This is for a process of its own, which is told that the one that took the clipboard has ended.
 ///
 /// # Errors
 /// [`DeviceError::NoDisplay`] and [`DeviceError::Lost`] when the display is gone.
-pub fn keep(display: &str, content: Clipping) -> Result<(), DeviceError> {
+pub(in crate::device::desktop) fn keep(
+    display: &str,
+    content: Clipping,
+) -> Result<(), DeviceError> {
     let fail = |failure: Failure| failure.while_asked(display, "keep the clipboard");
     let connection = Connection::open(Some(display))?;
     let clipboard = Selections::of(&connection).map_err(fail)?.clipboard;

@@ -1,6 +1,6 @@
 //! Everything another program has in a selection, in all its forms.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
@@ -11,20 +11,10 @@ use x11rb::protocol::xproto::{
 use super::super::connection::Connection;
 use crate::clipboard::{Clipping, Form};
 use crate::device::desktop::Failure;
-
-/// How long the program that has a content may take for each form of it, and for all.
-const ANSWERING: Duration = Duration::from_secs(1);
-const ALL: Duration = Duration::from_secs(4);
+use crate::device::desktop::lend::{ANSWERING, FETCHING, MOST_OF_A_FORM, is_worth_fetching};
 
 /// How many units of four bytes are read at a time.
 const CHUNK: u32 = 1 << 18;
-
-/// The most bytes of one form.
-const MOST_BYTES: usize = 32 << 20;
-
-/// What is no form of the content, but about it.
-const ABOUT: [&str; 6] =
-    ["TARGETS", "MULTIPLE", "TIMESTAMP", "SAVE_TARGETS", "DELETE", "INSERT_SELECTION"];
 
 /// Returns the content of a selection, empty if nobody has it; `None` if its program does not answer
 /// in time, or has more than can be kept.
@@ -43,7 +33,7 @@ pub(super) fn fetch(connection: &Connection, selection: Atom) -> Result<Option<C
         selection,
         property: atom(connection, "HANDSIGHT_CLIPBOARD")?,
         incr: atom(connection, "INCR")?,
-        deadline: Instant::now() + ALL,
+        deadline: Instant::now() + FETCHING,
     };
     let content = fetch.all();
     x.destroy_window(window)?;
@@ -86,12 +76,8 @@ impl Fetch<'_> {
                 names.push((target, name));
             }
         }
-        let has_png = names.iter().any(|(_, name)| name == "image/png");
-        names.retain(|(_, name)| {
-            // The same picture in ten formats is the work of converting it ten times.
-            let other_picture = has_png && name.starts_with("image/") && name != "image/png";
-            !ABOUT.contains(&name.as_str()) && !other_picture
-        });
+        let all: Vec<String> = names.iter().map(|(_, name)| name.clone()).collect();
+        names.retain(|(_, name)| is_worth_fetching(name, &all));
         let mut content = Clipping::default();
         for (target, name) in names {
             match self.convert(target)? {
@@ -148,7 +134,7 @@ impl Fetch<'_> {
             }
             (whole.kind, whole.format) = (piece.kind, piece.format);
             whole.bytes.extend(piece.bytes);
-            if whole.bytes.len() > MOST_BYTES {
+            if whole.bytes.len() > MOST_OF_A_FORM {
                 return Ok(Answer::Silent);
             }
         }
@@ -165,7 +151,7 @@ impl Fetch<'_> {
                 x.get_property(false, self.window, self.property, any, offset, CHUNK)?.reply()?;
             (value.kind, value.format) = (part.type_, part.format);
             value.bytes.extend(part.value);
-            if part.bytes_after == 0 || value.bytes.len() > MOST_BYTES {
+            if part.bytes_after == 0 || value.bytes.len() > MOST_OF_A_FORM {
                 break;
             }
         }
