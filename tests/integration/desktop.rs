@@ -3,6 +3,7 @@
 
 mod area;
 mod calibrate;
+mod damage;
 mod gnome;
 mod portal;
 mod wayland;

@@ -14,7 +14,7 @@ use x11rb::connection::Connection as _;
 use x11rb::protocol::shm::ConnectionExt as _;
 use x11rb::protocol::xproto::{
     BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, CreateGCAux, ImageFormat,
-    KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT,
+    KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, Rectangle,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -55,20 +55,24 @@ impl Server {
         server
     }
 
-    /// Covers the screen with stripes, so that no two pictures of it are flat.
+    /// Covers the screen with stripes, so that no picture of it is flat.
     fn paint(&self) {
-        let gc = self.x11.generate_id().expect("ids are left");
-        self.x11.create_gc(gc, self.root, &CreateGCAux::new()).expect("it is sent");
         for row in 0..self.size.1 / 4 {
             let color = (u32::from(row) * 0x0001_0305) & 0x00FF_FFFF;
-            let values = x11rb::protocol::xproto::ChangeGCAux::new().foreground(color);
-            self.x11.change_gc(gc, &values).expect("it is sent");
             let y = i16::try_from(row * 4).expect("a screen is not so high");
-            let stripe =
-                x11rb::protocol::xproto::Rectangle { x: 0, y, width: self.size.0, height: 4 };
-            self.x11.poly_fill_rectangle(self.root, gc, &[stripe]).expect("it is sent");
+            self.fill([0, y], [self.size.0, 4], color);
         }
         self.x11.sync().expect("the server answers");
+    }
+
+    /// Fills a rectangle.
+    fn fill(&self, [x, y]: [i16; 2], [width, height]: [u16; 2], color: u32) {
+        let gc = self.x11.generate_id().expect("ids are left");
+        let values = CreateGCAux::new().foreground(color);
+        self.x11.create_gc(gc, self.root, &values).expect("it is sent");
+        let area = Rectangle { x, y, width, height };
+        self.x11.poly_fill_rectangle(self.root, gc, &[area]).expect("it is sent");
+        self.x11.free_gc(gc).expect("it is sent");
     }
 
     fn device(&self) -> DesktopDevice {
@@ -124,9 +128,26 @@ fn capture_raw_socket(bencher: Bencher<'_, '_>, screen: &str) {
     });
 }
 
-/// What a policy gets: a picture in RGB, and the name of the program in front.
-#[divan::bench(args = SCREENS)]
+/// What a policy gets, a picture in RGB and the name of the program in front, when all has changed.
+#[divan::bench(args = SCREENS, sample_size = 1)]
 fn capture(bencher: Bencher<'_, '_>, screen: &str) {
+    let server = Server::start(screen);
+    let mut device = server.device();
+    bencher.with_inputs(|| server.paint()).bench_local_values(|()| device.observe());
+}
+
+/// The same when a line of text has changed.
+#[divan::bench(args = SCREENS, sample_size = 1)]
+fn capture_changed_line(bencher: Bencher<'_, '_>, screen: &str) {
+    let server = Server::start(screen);
+    let mut device = server.device();
+    let change = || server.fill([100, 300], [600, 20], 0x00AA_BBCC);
+    bencher.with_inputs(change).bench_local_values(|()| device.observe());
+}
+
+/// The same when nothing has changed.
+#[divan::bench(args = SCREENS)]
+fn capture_still(bencher: Bencher<'_, '_>, screen: &str) {
     let server = Server::start(screen);
     let mut device = server.device();
     bencher.bench_local(|| device.observe());
@@ -144,18 +165,6 @@ fn capture_region_320x200(bencher: Bencher<'_, '_>, screen: &str) {
     };
     let mut device = DesktopDevice::open(&options).expect("the server was started above");
     bencher.bench_local(|| device.observe());
-}
-
-/// The least that a look at an unchanged screen would take if the server told what changed: to ask
-/// it, and to hand out the last picture again.
-#[divan::bench(args = SCREENS)]
-fn capture_if_nothing_changed(bencher: Bencher<'_, '_>, screen: &str) {
-    let server = Server::start(screen);
-    let image = server.device().observe().expect("the server was started above").screenshot.image;
-    bencher.bench_local(|| {
-        server.x11.get_input_focus().expect("it is sent").reply().expect("the server answers");
-        black_box(&image).clone()
-    });
 }
 
 #[divan::bench(args = SCREENS)]

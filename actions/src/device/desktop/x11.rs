@@ -11,6 +11,7 @@
 mod capture;
 mod clipboard;
 mod connection;
+mod damage;
 mod keyboard;
 mod keymap;
 mod listen;

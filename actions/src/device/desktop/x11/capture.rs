@@ -3,8 +3,12 @@
 //! With MIT-SHM 1.2 the server draws them into a file of shared memory it hands us. Remote displays
 //! and old servers have no shared memory; there the pixels come through the socket, which takes about
 //! four times as long.
+//!
+//! Of a screen that was read a moment ago only what was drawn since is read again, if the server says
+//! where that is.
 
 use std::fs::File;
+use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use x11rb::connection::{Connection as _, RequestConnection as _};
@@ -14,16 +18,39 @@ use x11rb::protocol::xproto::{
 };
 
 use super::connection::Connection;
+use super::damage::Damage;
 use crate::device::desktop::Failure;
 use crate::device::desktop::pixels::{PixelFormat, read_rows};
 use crate::geometry::{Rect, Size};
 
 const ALL_PLANES: u32 = !0;
 
+/// For how long after everything was read only what was drawn since is read. What was drawn past the server
+/// is seen after that at the latest.
+const TRUST: Duration = Duration::from_secs(1);
+
 /// How to read pixels, and the shared memory they come through.
 pub(super) struct Capture {
     format: Option<PixelFormat>,
     memory: Memory,
+    account: Account,
+    last: Option<Last>,
+}
+
+/// What a rectangle showed when it was last looked at, and when all of it was read.
+struct Last {
+    rect: Rect,
+    image: RgbImage,
+    read_at: Instant,
+}
+
+/// The server's account of what is drawn.
+enum Account {
+    /// The server was not asked for one yet.
+    Unasked,
+    Kept(Damage),
+    /// The server keeps none.
+    None,
 }
 
 enum Memory {
@@ -53,15 +80,68 @@ impl Capture {
     /// Learns how the screen's pixels are laid out.
     pub(super) fn new(connection: &Connection) -> Self {
         let format = format_of(connection.x.setup(), &connection.screen);
-        Self { format, memory: Memory::Untried }
+        Self { format, memory: Memory::Untried, account: Account::Unasked, last: None }
     }
 
-    /// Reads the pixels of a rectangle of the screen.
+    /// Returns the pixels of a rectangle of the screen.
     pub(super) fn capture(
         &mut self,
         connection: &Connection,
         rect: Rect,
     ) -> Result<RgbImage, Failure> {
+        // Before the pixels are read: what is drawn meanwhile is read now, and told next time.
+        let Some(drawn) = self.drawn(connection)? else { return self.read(connection, rect) };
+        let last = self.last.take();
+        let last = match last.filter(|last| last.rect == rect && last.read_at.elapsed() < TRUST) {
+            Some(last) => self.update(connection, last, &drawn)?,
+            None => self.look(connection, rect)?,
+        };
+        Ok(self.last.insert(last).image.clone())
+    }
+
+    /// Returns where was drawn since this was last asked, if the server says so.
+    fn drawn(&mut self, connection: &Connection) -> Result<Option<Vec<Rect>>, Failure> {
+        if matches!(self.account, Account::Unasked) {
+            self.account = match Damage::watch(connection) {
+                Ok(Some(damage)) => Account::Kept(damage),
+                Ok(None) | Err(Failure::Refused(_)) => Account::None,
+                Err(failure) => return Err(failure),
+            };
+        }
+        match &self.account {
+            Account::Kept(damage) => damage.take(connection).map(Some),
+            Account::Unasked | Account::None => Ok(None),
+        }
+    }
+
+    fn look(&mut self, connection: &Connection, rect: Rect) -> Result<Last, Failure> {
+        let read_at = Instant::now();
+        Ok(Last { rect, image: self.read(connection, rect)?, read_at })
+    }
+
+    /// Reads what was drawn of a picture anew, or all of it, if that is much.
+    fn update(
+        &mut self,
+        connection: &Connection,
+        mut last: Last,
+        drawn: &[Rect],
+    ) -> Result<Last, Failure> {
+        let whole = last.rect;
+        let parts: Vec<Rect> = drawn.iter().filter_map(|&part| whole.intersection(part)).collect();
+        let pixels = |rect: &Rect| u64::from(rect.width) * u64::from(rect.height);
+        if parts.iter().map(pixels).sum::<u64>() > pixels(&whole) / 2 {
+            return self.look(connection, whole);
+        }
+        for part in parts {
+            let patch = self.read(connection, part)?;
+            let (x, y) = (part.x - whole.x, part.y - whole.y);
+            put(&mut last.image, &patch, [x, y].map(i32::unsigned_abs));
+        }
+        Ok(last)
+    }
+
+    /// Reads the pixels of a rectangle of the screen.
+    fn read(&mut self, connection: &Connection, rect: Rect) -> Result<RgbImage, Failure> {
         let format = self.format.ok_or_else(|| {
             let depth = connection.screen.root_depth;
             Failure::Refused(format!("the screen has no true-colour pixels, depth {depth}").into())
@@ -130,6 +210,16 @@ impl Segment {
         let id = connection.x.generate_id()?;
         let reply = connection.x.shm_create_segment(id, size, false)?.reply()?;
         Ok(Self { id, file: File::from(reply.shm_fd), length })
+    }
+}
+
+/// Puts a picture that lies inside another one into its place.
+fn put(image: &mut RgbImage, patch: &RgbImage, [x, y]: [u32; 2]) {
+    let (row, start) = (image.width() as usize * 3, x as usize * 3);
+    let length = patch.width() as usize * 3;
+    let rows = image.chunks_exact_mut(row.max(1)).skip(y as usize);
+    for (into, from) in rows.zip(patch.as_raw().chunks_exact(length.max(1))) {
+        into[start..start + length].copy_from_slice(from);
     }
 }
 
