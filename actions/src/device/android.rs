@@ -32,7 +32,7 @@ use std::time::Duration;
 use image::RgbImage;
 
 use self::adb::client::{Client, Lapse, ShellOutput};
-use self::adb::direct::Daemon;
+use self::adb::direct::{self, Daemon};
 pub use self::adb::error::AdbError;
 pub use self::adb::host::{AdbAddress, BadAdbAddress};
 use self::adb::host::{Server, short};
@@ -73,7 +73,7 @@ pub struct AndroidOptions {
     /// The ADB server that reaches it; it is started if it is to run on this machine and does not.
     pub server: AdbAddress,
     /// The phone's serial number; the only phone there is, if absent. `tcp:HOST:PORT` is a phone that is
-    /// reached without any server.
+    /// reached without any server, and so are `usb` and `usb:SERIAL`, on a cable.
     pub serial: Option<String>,
     /// The folder with the key that `adb` made, for a phone without a server in between.
     pub keys: Option<PathBuf>,
@@ -90,13 +90,16 @@ impl Default for AndroidOptions {
 
 /// Finds the way to a phone.
 fn reach(options: &AndroidOptions) -> Result<Client, AdbError> {
-    if let Some(place) = options.serial.as_deref().and_then(|serial| serial.strip_prefix("tcp:")) {
-        let daemon = Daemon::new(place.to_owned(), options.keys.clone());
-        return Client::direct(daemon, place, options.patience);
+    let serial = options.serial.as_deref();
+    if let Some((serial, place)) =
+        serial.and_then(|serial| Some((serial, direct::Place::parse(serial)?)))
+    {
+        let daemon = Daemon::new(place, options.keys.clone());
+        return Client::direct(daemon, serial, options.patience);
     }
     let server = Server::new(options.server.clone());
     server.ensure()?;
-    let phone = server.choose(options.serial.as_deref())?;
+    let phone = server.choose(serial)?;
     Client::of(server, phone.serial, options.patience)
 }
 

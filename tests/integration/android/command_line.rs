@@ -184,6 +184,13 @@ fn without_a_server_or_adb_it_is_said_what_is_missing() {
     error: no ADB server answers on `127.0.0.1:[PORT]`, and there is no program `adb` to start it with
     hint: install adb (Debian's package `adb`, or Android's platform tools)
     ");
+    // Whatever is plugged in where this runs.
+    let said = snapshot(&["screenshot", "x.png", "--device", "android:usb:of-no-phone"]);
+    assert!(said.starts_with("exit code: 3\n--- stderr ---\nerror: "), "{said}");
+    let missing = "no phone `usb:of-no-phone` is connected";
+    let unlisted = "the USB devices of this machine cannot be listed";
+    assert!(said.contains(missing) || said.contains(unlisted), "{said}");
+    assert!(said.contains("\nhint: "), "{said}");
     assert_snapshot!(snapshot(&["screenshot", "x.png", "--device", "android", "--monitor", "1"]), @r"
     exit code: 2
     --- stderr ---

@@ -7,4 +7,6 @@ pub(crate) mod host;
 pub(crate) mod link;
 pub(crate) mod shell_protocol;
 pub(crate) mod sync;
+#[cfg(feature = "usb")]
+pub(crate) mod usb;
 pub(crate) mod wire;

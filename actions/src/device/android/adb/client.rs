@@ -123,10 +123,10 @@ impl Client {
     }
 
     /// Takes a phone whose daemon is at an address; somebody may have to accept a key there first.
-    pub(crate) fn direct(daemon: Daemon, place: &str, most: Duration) -> Result<Self, AdbError> {
+    pub(crate) fn direct(daemon: Daemon, serial: &str, most: Duration) -> Result<Self, AdbError> {
         let banner = daemon.banner(&Patience::of(most))?;
         let features = banner.split(';').find_map(|part| part.strip_prefix("features="));
-        let serial = format!("tcp:{place}");
+        let serial = serial.to_owned();
         Ok(Self::new(Way::Daemon(daemon), serial, features.unwrap_or_default(), most))
     }
 

@@ -1,10 +1,11 @@
-//! A phone reached without any ADB server: its daemon over TCP.
+//! A phone reached without any ADB server: its daemon over TCP, or over a USB cable.
 //!
-//! Each service has a connection of its own, so nothing is multiplexed and nothing waits for anything
+//! Each service has a connection of its own (on a cable, the only one begins anew with it), so nothing is multiplexed and nothing waits for anything
 //! else. A daemon that wants to know who is there is answered with the key that `adb` made for this
 //! user; one that wants TLS (wireless debugging of Android 11 and newer) is refused with the reason, since
 //! an ADB server speaks it.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +17,8 @@ use sha1::Sha1;
 use super::client::Lapse;
 use super::error::AdbError;
 use super::link::{Link, Patience, ReadInTime};
+#[cfg(feature = "usb")]
+use super::usb::UsbLink;
 use super::wire::{
     AUTH_PUBLIC_KEY, AUTH_SIGNATURE, AUTH_TOKEN, Command, MAX_PAYLOAD, Message, VERSION, text_of,
 };
@@ -30,16 +33,91 @@ const OURS: u32 = 1;
 /// A phone's daemon, and what opens its door.
 #[derive(Clone, Debug)]
 pub(crate) struct Daemon {
-    /// `HOST:PORT`.
-    place: String,
+    place: Place,
     /// The folder with `adbkey` and `adbkey.pub`.
     keys: Option<PathBuf>,
+}
+
+/// Where a daemon is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// `HOST:PORT`.
+    Tcp(String),
+    /// On a USB cable: the phone of this serial number, or the only one.
+    Usb(Option<String>),
+}
+
+impl Place {
+    /// Reads `tcp:HOST:PORT`, `usb` and `usb:SERIAL`; anything else is the name of a phone to a server.
+    pub(crate) fn parse(serial: &str) -> Option<Self> {
+        match serial.split_once(':') {
+            None if serial == "usb" => return Some(Self::Usb(None)),
+            Some(("usb", serial)) => return Some(Self::Usb(Some(serial.to_owned()))),
+            _ => {}
+        }
+        serial.strip_prefix("tcp:").map(|place| Self::Tcp(place.to_owned()))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(place) => f.write_str(place),
+            Self::Usb(None) => f.write_str("usb"),
+            Self::Usb(Some(serial)) => write!(f, "usb:{serial}"),
+        }
+    }
+}
+
+/// A way on which messages go.
+enum Wire {
+    Tcp(Link),
+    #[cfg(feature = "usb")]
+    Usb(Box<UsbLink>),
+}
+
+impl Wire {
+    fn read(
+        &mut self,
+        buffer: &mut [u8],
+        patience: &Patience<'_>,
+        task: &str,
+    ) -> Result<usize, AdbError> {
+        match self {
+            Self::Tcp(link) => link.read(buffer, patience, task),
+            #[cfg(feature = "usb")]
+            Self::Usb(link) => link.read(buffer, patience, task),
+        }
+    }
+
+    fn write_message(
+        &mut self,
+        bytes: &[u8],
+        patience: &Patience<'_>,
+        task: &str,
+    ) -> Result<(), AdbError> {
+        match self {
+            Self::Tcp(link) => link.write_all(bytes, patience, task),
+            #[cfg(feature = "usb")]
+            Self::Usb(link) => link.write_message(bytes, patience, task),
+        }
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp(_) => "Tcp",
+            #[cfg(feature = "usb")]
+            Self::Usb(_) => "Usb",
+        })
+    }
 }
 
 /// The only stream of a connection.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    link: Link,
+    link: Wire,
     theirs: u32,
     /// The longest payload the phone takes.
     most: usize,
@@ -50,7 +128,7 @@ pub(crate) struct Stream {
 }
 
 impl Daemon {
-    pub(crate) fn new(place: String, keys: Option<PathBuf>) -> Self {
+    pub(crate) fn new(place: Place, keys: Option<PathBuf>) -> Self {
         Self { place, keys }
     }
 
@@ -96,7 +174,7 @@ impl Daemon {
     }
 
     /// Connects and is let in.
-    fn greet(&self, patience: &Patience<'_>) -> Result<(Link, usize, String), AdbError> {
+    fn greet(&self, patience: &Patience<'_>) -> Result<(Wire, usize, String), AdbError> {
         let task = "connect";
         let mut link = self.connect()?;
         let hello = Message::new(Command::Connect, VERSION, MAX_PAYLOAD, BANNER);
@@ -130,6 +208,10 @@ impl Daemon {
                     send(&mut link, &answer, patience, task)?;
                 }
                 (Command::Auth, _) => return Err(self.not_ready("unauthorized")),
+                // Said to whoever had the cable before.
+                #[cfg(feature = "usb")]
+                (Command::Okay | Command::Write | Command::Close, _)
+                    if matches!(link, Wire::Usb(_)) => {}
                 (other, _) => {
                     let problem = format!("it is {other:?}");
                     return Err(AdbError::Protocol { task: task.to_owned(), problem });
@@ -138,25 +220,38 @@ impl Daemon {
         }
     }
 
-    fn connect(&self) -> Result<Link, AdbError> {
-        Link::connect(&self.place, CONNECTING)
-            .map_err(|source| AdbError::Unreachable { place: self.place.clone(), source })
+    fn connect(&self) -> Result<Wire, AdbError> {
+        match &self.place {
+            Place::Tcp(place) => Link::connect(place, CONNECTING)
+                .map(Wire::Tcp)
+                .map_err(|source| AdbError::Unreachable { place: place.clone(), source }),
+            #[cfg(feature = "usb")]
+            Place::Usb(serial) => {
+                UsbLink::open(serial.as_deref()).map(|link| Wire::Usb(Box::new(link)))
+            }
+            #[cfg(not(feature = "usb"))]
+            Place::Usb(_) => {
+                let without = "this program was built without the feature `usb`";
+                let source = io::Error::new(io::ErrorKind::Unsupported, without);
+                Err(AdbError::NoUsb { source })
+            }
+        }
     }
 
     fn not_ready(&self, state: &str) -> AdbError {
-        AdbError::NotReady { serial: self.place.clone(), state: state.to_owned() }
+        AdbError::NotReady { serial: self.place.to_string(), state: state.to_owned() }
     }
 
     /// Signs what the phone sent, as a digest: that is ADB's way.
     fn sign(&self, token: &[u8]) -> Result<Vec<u8>, AdbError> {
         let key = self.key("adbkey")?;
-        let bad = |problem: String| AdbError::NoKey { place: self.place.clone(), problem };
+        let bad = |problem: String| AdbError::NoKey { place: self.place.to_string(), problem };
         let key = RsaPrivateKey::from_pkcs8_pem(&key).map_err(|error| bad(error.to_string()))?;
         key.sign(Pkcs1v15Sign::new::<Sha1>(), token).map_err(|error| bad(error.to_string()))
     }
 
     fn key(&self, name: &str) -> Result<String, AdbError> {
-        let bad = |problem: String| AdbError::NoKey { place: self.place.clone(), problem };
+        let bad = |problem: String| AdbError::NoKey { place: self.place.to_string(), problem };
         let folder =
             self.keys.as_deref().ok_or_else(|| bad("there is no home folder".to_owned()))?;
         let path: &Path = &folder.join(name);
@@ -231,7 +326,7 @@ impl Stream {
 }
 
 fn send(
-    link: &mut Link,
+    link: &mut Wire,
     message: &Message,
     patience: &Patience<'_>,
     task: &str,
@@ -239,10 +334,10 @@ fn send(
     let mut bytes = Vec::new();
     let written = message.write_to(&mut bytes);
     written.map_err(|source| AdbError::Broken { task: task.to_owned(), source })?;
-    link.write_all(&bytes, patience, task)
+    link.write_message(&bytes, patience, task)
 }
 
-fn receive(link: &mut Link, patience: &Patience<'_>, task: &str) -> Result<Message, AdbError> {
+fn receive(link: &mut Wire, patience: &Patience<'_>, task: &str) -> Result<Message, AdbError> {
     let mut failed = None;
     let reader = Patient { link, patience, task, failed: &mut failed };
     let read = Message::read_from(reader, MAX_PAYLOAD);
@@ -258,7 +353,7 @@ fn receive(link: &mut Link, patience: &Patience<'_>, task: &str) -> Result<Messa
 
 /// A link as something to read from, that keeps why it could not be read.
 struct Patient<'a> {
-    link: &'a mut Link,
+    link: &'a mut Wire,
     patience: &'a Patience<'a>,
     task: &'a str,
     failed: &'a mut Option<AdbError>,
@@ -270,5 +365,23 @@ impl io::Read for Patient<'_> {
             *self.failed = Some(error);
             io::ErrorKind::Other.into()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_from_serial_numbers() {
+        let tcp = Place::Tcp("127.0.0.1:6555".to_owned());
+        assert_eq!(Place::parse("tcp:127.0.0.1:6555"), Some(tcp));
+        assert_eq!(Place::parse("emulator-5554"), None);
+        assert_eq!(Place::parse("192.168.1.20:5555"), None);
+        for serial in ["usb", "usb:8A1X0KQ7"] {
+            let place = Place::parse(serial).unwrap();
+            assert!(matches!(place, Place::Usb(_)));
+            assert_eq!(place.to_string(), serial);
+        }
     }
 }

@@ -65,6 +65,30 @@ pub enum AdbError {
         state: String,
     },
 
+    /// The phone was to be on a USB cable, and none is.
+    #[error("no phone with USB debugging is on a USB cable")]
+    NoUsbPhone,
+
+    /// This system does not say what is on its USB cables.
+    #[error("the USB devices of this machine cannot be listed")]
+    NoUsb {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The phone is on a USB cable, and this program may not have it.
+    #[error("phone `usb:{serial}` cannot be opened")]
+    UsbRefused {
+        /// Its serial number.
+        serial: String,
+        /// Whether another program has it.
+        is_busy: bool,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+
     /// The phone could not be reached at its address.
     #[error("no phone answers on `{place}`")]
     Unreachable {
@@ -160,6 +184,19 @@ impl AdbError {
             Self::SeveralPhones { .. } => "choose one with `--device android:SERIAL`",
             Self::NoSuchPhone { .. } => "`handsight devices` lists the phones",
             Self::NotReady { state, .. } => return advice(state).map(str::to_owned),
+            Self::NoUsbPhone => {
+                "connect one with USB debugging switched on; `--device android` goes through an ADB \
+                 server, also to phones on the network"
+            }
+            Self::NoUsb { .. } => "`--device android` goes through an ADB server instead",
+            Self::UsbRefused { is_busy: true, .. } => {
+                "an ADB server has it, most likely: `adb kill-server`, or go through it with `--device \
+                 android`"
+            }
+            Self::UsbRefused { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "this user may not use the USB device: install Android's udev rules"
+            }
+            Self::UsbRefused { .. } => "unplug the phone and plug it in again",
             Self::Unreachable { .. } => "check the address, and that the phone listens there",
             Self::NoKey { .. } => "`adb start-server` makes a key in `~/.android`",
             Self::Timeout { .. } => "look at the phone; if it hangs, connect it anew",
@@ -177,6 +214,7 @@ impl AdbError {
         match self {
             Self::NoServer { .. }
             | Self::NoSuchPhone { .. }
+            | Self::NoUsbPhone
             | Self::Unreachable { .. }
             | Self::Broken { .. } => true,
             Self::NotReady { state, .. } => ["offline", "connecting"].contains(&state.as_str()),

@@ -8,7 +8,7 @@ use super::error::AdbError;
 use crate::halt::{Halt, HaltState};
 
 /// How soon a wait notices that it is over or that input was halted.
-const NAP: Duration = Duration::from_millis(10);
+pub(super) const NAP: Duration = Duration::from_millis(10);
 
 /// How long an answer may take, and what ends the wait sooner.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ impl<'a> Patience<'a> {
     ///
     /// # Errors
     /// [`AdbError::Timeout`] or [`AdbError::Halted`] when the wait is over.
-    fn left(&self, task: &str) -> Result<Duration, AdbError> {
+    pub(super) fn left(&self, task: &str) -> Result<Duration, AdbError> {
         let halted = match self.halt.map(Halt::state) {
             Some(HaltState::Stopped(_)) => true,
             Some(HaltState::Paused(_)) => self.ends_on_pause,
