@@ -115,7 +115,7 @@ fn the_clipboard_comes_back_after_a_stop_too() {
             wait_until("it was not taken", ANSWERING, is_taken).unwrap();
             halt.stop(HaltCause::Command);
         });
-        device.perform(&text(&format!("{long}\t").repeat(30)))
+        device.perform(&text(&format!("{long}\t").repeat(15)))
     });
     assert!(matches!(done, Err(DeviceError::Halted { .. })), "{done:?}");
     assert_eq!(pasted(&session, &[]), b"mine");
