@@ -20,6 +20,9 @@ pub(crate) use blocks::quantize;
 pub(crate) use half::HalfWeights;
 pub(crate) use mlp::gated_mlp;
 
+/// The most rows of activations that any matrix takes for few.
+pub(crate) const MOST_FEW_ROWS: usize = 16;
+
 /// A linear layer: `x·Wᵀ + b`.
 #[derive(Clone, Debug)]
 pub(crate) struct Projection {
@@ -231,7 +234,7 @@ impl Projection {
     /// at the shapes of the 3B.
     fn few_rows(&self) -> usize {
         match &self.matrix {
-            Matrix::Blocks(_) | Matrix::Half(_) => 16,
+            Matrix::Blocks(_) | Matrix::Half(_) => MOST_FEW_ROWS,
             Matrix::Dense(_) | Matrix::Device(_) => 8,
         }
     }

@@ -45,8 +45,12 @@ impl Integers {
     /// Takes `n` rows of activations, one after another.
     pub(super) fn new(kernel: Kernel, xs: &[f32], n: usize, cols: usize) -> Self {
         let arch = Arch::new();
-        let (words, kept) =
-            Packed::new(n, cols.div_ceil(WORD), DEPTH / WORD, |row, words, places| {
+        let (words, kept) = Packed::new(
+            n,
+            cols.div_ceil(WORD),
+            DEPTH / WORD,
+            kernel.order(),
+            |row, words, places| {
                 let columns = words.start * WORD..cols.min(words.end * WORD);
                 let mut levels = [0; DEPTH];
                 let xs = &xs[row * cols..][columns];
@@ -55,7 +59,8 @@ impl Integers {
                     *place = levels;
                 }
                 kept
-            });
+            },
+        );
         let (scales, sums) = kept.into_iter().unzip();
         let depths = cols.div_ceil(DEPTH);
         Self { kernel, words, scales, sums, depths }
@@ -84,16 +89,18 @@ impl Product for Integers {
 
     fn add(&self, panel: &Vec<Panel>, first: usize, sums: &mut Sums) {
         let (rows, filled) = (self.words.rows(first), self.words.filled());
-        for (depth, panel) in panel.iter().enumerate() {
-            let range = depth * filled + first..depth * filled + first + rows;
-            self.kernel.add(TileProduct {
-                panel,
-                xs: self.words.tile(first, depth),
-                scales: &self.scales[range.clone()],
-                sums: &self.sums[range],
-                ys: &mut sums.0[..rows],
-            });
-        }
+        self.kernel.run(|| {
+            for (depth, panel) in panel.iter().enumerate() {
+                let range = depth * filled + first..depth * filled + first + rows;
+                self.kernel.add(TileProduct {
+                    panel,
+                    xs: self.words.tile(first, depth),
+                    scales: &self.scales[range.clone()],
+                    sums: &self.sums[range],
+                    ys: &mut sums.0[..rows],
+                });
+            }
+        });
     }
 }
 

@@ -36,8 +36,22 @@ pub(crate) trait KType: Copy + Default + Sync {
     /// The largest level; the least is 0.
     const MOST: f32;
 
+    /// How it is taken apart where there is a faster way than [`parts`](Self::parts).
+    const LAYOUT: Layout = Layout::Other;
+
     /// Takes a block of [`Self::BYTES`] apart.
     fn parts(block: &[u8]) -> Parts;
+}
+
+/// The types that are taken apart in registers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Layout {
+    /// Of [`Q4K`].
+    Q4K,
+    /// Of [`Q6K`].
+    Q6K,
+    /// Any other.
+    Other,
 }
 
 /// 4 bits and an offset.
@@ -162,6 +176,7 @@ fn scales_and_offsets(block: &[u8]) -> ([f32; 16], [f32; 16]) {
 impl KType for Q4K {
     const BYTES: usize = 144;
     const MOST: f32 = 15.0;
+    const LAYOUT: Layout = Layout::Q4K;
 
     #[inline(always)]
     fn parts(block: &[u8]) -> Parts {
@@ -201,6 +216,7 @@ impl KType for Q5K {
 impl KType for Q6K {
     const BYTES: usize = 210;
     const MOST: f32 = 63.0;
+    const LAYOUT: Layout = Layout::Q6K;
 
     #[inline(always)]
     fn parts(block: &[u8]) -> Parts {

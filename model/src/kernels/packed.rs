@@ -12,13 +12,25 @@ use rayon::prelude::*;
 
 use super::product::HEIGHT;
 
-/// Rows of activations come in multiples of this.
+/// Rows of activations come in multiples of this where tiles lie by columns.
 pub(super) const STEP: usize = 4;
 
-/// Rows of activations, depth by depth, tile by tile, each tile `(columns, rows)`.
+/// How a tile lies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Order {
+    /// `(columns, rows)`; the last tile has as many rows as there are, in steps of [`STEP`].
+    ByColumn,
+    /// `(rows, columns)`; every tile has [`HEIGHT`] rows, and columns are filled up to a multiple.
+    ByRow {
+        /// Of so many.
+        multiple: usize,
+    },
+}
+
+/// Rows of activations, depth by depth, tile by tile, each tile in some [`Order`].
 pub(super) struct Packed<T> {
     values: Vec<T>,
-    /// Rows, filled up to a multiple of [`STEP`].
+    /// Rows, filled up to whole steps or tiles.
     filled: usize,
     cols: usize,
     /// Columns in a depth but for the last.
@@ -26,15 +38,21 @@ pub(super) struct Packed<T> {
 }
 
 impl<T: Copy + Default + Send + Sync> Packed<T> {
-    /// Rearranges `n` rows of `cols` columns. `write` is given a row, some columns, and where they go:
-    /// every `height`th place. What it returns is kept for every depth and row, in that order.
+    /// Rearranges `n` rows of `cols` columns. `write` is given a row, some columns, and where they go.
+    /// What it returns is kept for every depth and row, in that order.
     pub(super) fn new<M: Copy + Default + Send>(
         n: usize,
         cols: usize,
         depth: usize,
+        order: Order,
         write: impl Fn(usize, Range<usize>, StepBy<IterMut<'_, T>>) -> M + Sync,
     ) -> (Self, Vec<M>) {
-        let filled = n.next_multiple_of(STEP);
+        let (filled, cols) = match order {
+            Order::ByColumn => (n.next_multiple_of(STEP), cols),
+            Order::ByRow { multiple } => {
+                (n.next_multiple_of(HEIGHT), cols.next_multiple_of(multiple))
+            }
+        };
         let mut values = vec![T::default(); filled * cols];
         let mut kept = vec![M::default(); filled * cols.div_ceil(depth)];
         let mut tiles = Vec::with_capacity(cols.div_ceil(depth) * filled.div_ceil(HEIGHT));
@@ -52,14 +70,19 @@ impl<T: Copy + Default + Send + Sync> Packed<T> {
         tiles.into_par_iter().for_each(|(row, columns, tile, kept)| {
             let height = kept.len();
             for (at, kept) in kept.iter_mut().enumerate().take(n.saturating_sub(row)) {
-                let places = tile[at..].iter_mut().step_by(height);
+                let places = match order {
+                    Order::ByColumn => tile[at..].iter_mut().step_by(height),
+                    Order::ByRow { .. } => {
+                        tile[at * columns.len()..][..columns.len()].iter_mut().step_by(1)
+                    }
+                };
                 *kept = write(row + at, columns.clone(), places);
             }
         });
         (Self { values, filled, cols, depth }, kept)
     }
 
-    /// Returns the number of rows, filled up to a multiple of [`STEP`].
+    /// Returns the number of rows, filled up to whole steps or tiles.
     pub(super) fn filled(&self) -> usize {
         self.filled
     }
@@ -69,7 +92,7 @@ impl<T: Copy + Default + Send + Sync> Packed<T> {
         HEIGHT.min(self.filled - first)
     }
 
-    /// Returns the tile that starts at row `first`, of one depth: `(columns, rows)`.
+    /// Returns the tile that starts at row `first`, of one depth.
     pub(super) fn tile(&self, first: usize, depth: usize) -> &[T] {
         let start = depth * self.depth;
         let len = self.depth.min(self.cols - start);

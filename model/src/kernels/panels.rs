@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::packed::Packed;
+use super::packed::{Order, Packed};
 use super::product::{MAX_WIDTH, Product, Sums};
 use super::rows::{Rows, Weights};
 
@@ -27,7 +27,7 @@ impl Floats {
     /// Takes `n` rows of activations, one after another.
     pub(super) fn new(xs: &[f32], n: usize, cols: usize) -> Self {
         let arch = Arch::new();
-        let (packed, _) = Packed::new(n, cols, DEPTH, |row, columns, places| {
+        let (packed, _) = Packed::new(n, cols, DEPTH, Order::ByColumn, |row, columns, places| {
             for (place, &x) in places.zip(&xs[row * cols..][columns]) {
                 *place = x;
             }

@@ -56,20 +56,15 @@ pub(in crate::kernels) fn matmul<K: KType>(
     ys.par_chunks_mut(TASK_ROWS * n).enumerate().for_each(|(task, ys)| {
         for (row, ys) in (task * TASK_ROWS..).zip(ys.chunks_mut(n)) {
             let row = weights.row(row);
-            for (ys, xs) in ys.chunks_mut(4).zip(xs.chunks(4 * per_row)) {
-                let xs = |at: usize| &xs[at * per_row..][..per_row];
-                match ys.len() {
-                    4 => {
-                        let dots = kernel.row_dots::<K, 4>(row, [xs(0), xs(1), xs(2), xs(3)]);
-                        ys.copy_from_slice(&dots);
-                    }
-                    3 => {
-                        let dots = kernel.row_dots::<K, 3>(row, [xs(0), xs(1), xs(2)]);
-                        ys.copy_from_slice(&dots);
-                    }
-                    2 => ys.copy_from_slice(&kernel.row_dots::<K, 2>(row, [xs(0), xs(1)])),
-                    _ => ys.copy_from_slice(&kernel.row_dots::<K, 1>(row, [xs(0)])),
-                }
+            let (mut at, xs) = (0, |at: usize| &xs[at * per_row..][..per_row]);
+            while at < n {
+                let (ys, xs) = (&mut ys[at..], |next: usize| xs(at + next));
+                at += match ys.len() {
+                    8.. => kernel.row_dots::<K, 8>(row, std::array::from_fn(xs), ys),
+                    4.. => kernel.row_dots::<K, 4>(row, std::array::from_fn(xs), ys),
+                    2.. => kernel.row_dots::<K, 2>(row, std::array::from_fn(xs), ys),
+                    _ => kernel.row_dots::<K, 1>(row, std::array::from_fn(xs), ys),
+                };
             }
         }
     });
@@ -77,15 +72,22 @@ pub(in crate::kernels) fn matmul<K: KType>(
 }
 
 impl Kernel {
-    /// Multiplies a row of blocks with the blocks of `N` rows of activations.
-    fn row_dots<K: KType, const N: usize>(self, row: &[u8], xs: [&[Block]; N]) -> [f32; N] {
-        match self {
+    /// Multiplies a row of blocks with the blocks of `N` rows of activations; returns how many.
+    fn row_dots<K: KType, const N: usize>(
+        self,
+        row: &[u8],
+        xs: [&[Block]; N],
+        ys: &mut [f32],
+    ) -> usize {
+        let dots = match self {
             #[cfg(target_arch = "x86_64")]
-            Self::X86(Instructions::Avx512 | Instructions::Avx512Vl) => {
+            Self::X86(Instructions::Amx | Instructions::Avx512 | Instructions::Avx512Vl) => {
                 x86::row_dots::<K, N>(row, xs)
             }
             _ => xs.map(|xs| Arch::new().dispatch(RowDot { row, xs, kind: K::default() })),
-        }
+        };
+        ys[..N].copy_from_slice(&dots);
+        N
     }
 }
 

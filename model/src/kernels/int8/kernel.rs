@@ -7,6 +7,7 @@ use bytemuck::Zeroable;
 use super::DEPTH;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
+use crate::kernels::packed::Order;
 
 /// Rows of weights in a panel.
 pub(in crate::kernels) const WIDTH: usize = 32;
@@ -65,6 +66,26 @@ impl Kernel {
         Some(*FAST.get_or_init(fastest)).filter(|&kernel| kernel != Self::Scalar)
     }
 
+    /// Returns how activations lie in a tile.
+    pub(super) fn order(self) -> Order {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::X86(x86::Instructions::Amx) => Order::ByRow { multiple: x86::TILE_STEP },
+            _ => Order::ByColumn,
+        }
+    }
+
+    /// Runs products one after another, which [`add`](Self::add) then may be asked for.
+    #[inline(always)]
+    pub(super) fn run(self, products: impl FnOnce()) {
+        #[cfg(target_arch = "x86_64")]
+        let _tiles = match self {
+            Self::Scalar => None,
+            Self::X86(instructions) => instructions.tiles(),
+        };
+        products();
+    }
+
     /// Adds a product to what is there.
     pub(super) fn add(self, product: TileProduct<'_>) {
         match self {
@@ -78,7 +99,7 @@ impl Kernel {
 /// A panel and a tile, and what their product is added to.
 pub(super) struct TileProduct<'a> {
     pub(super) panel: &'a Panel,
-    /// `(words, rows)`
+    /// `(words, rows)`, or as the kernel's [`Order`] has it.
     pub(super) xs: &'a [[i8; WORD]],
     /// What each row's numbers are multiplied with, 12, 8 or 4 of them.
     pub(super) scales: &'a [f32],

@@ -1,28 +1,31 @@
 //! The tile in the instructions of x86 processors: `vpdpbusd` multiplies four pairs of 8-bit numbers
 //! and adds them to a 32-bit one, in every lane of a register.
 //!
-//! Here is the only `unsafe` of the project: the call of a function that was compiled for instructions
+//! Here and below is the only `unsafe` of the project: the call of a function that was compiled for instructions
 //! which the line before found to be there.
 #![expect(unsafe_code, reason = "instructions that no library offers safely")]
+
+mod amx;
+mod blocks;
 
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_dpbusd_avx_epi32,
     _mm256_dpbusd_epi32, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
-    _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
-    _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fmsub_ps, _mm512_fnmadd_ps,
-    _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_setzero_si512,
+    _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_mul_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_si512,
 };
 
 use bytemuck::cast;
 
-use super::dots::Block;
 use super::kernel::{TileProduct, WIDTH};
-use crate::kernels::k_quants::{BLOCK, GROUP, KType};
+pub(super) use amx::{STEP as TILE_STEP, Tiles};
+pub(super) use blocks::{round_block, row_dots};
 
 /// Sets of instructions that have VNNI.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::kernels) enum Instructions {
+    /// Of the matrix unit, with AVX-512 for the rest.
+    Amx,
     /// Of AVX-512.
     Avx512,
     /// The same on registers half as wide.
@@ -34,15 +37,22 @@ pub(in crate::kernels) enum Instructions {
 impl Instructions {
     /// Every set that this processor has, the fastest first.
     pub(super) fn available() -> impl Iterator<Item = Self> {
-        let all = [Self::Avx512, Self::Avx512Vl, Self::Avx];
+        let all = [Self::Amx, Self::Avx512, Self::Avx512Vl, Self::Avx];
         all.into_iter().filter(|instructions| match instructions {
+            Self::Amx => amx::is_available(),
             Self::Avx512 | Self::Avx512Vl => has_avx512_vnni(),
             Self::Avx => has_avx_vnni(),
         })
     }
 
+    /// Prepares this thread for products, where that is needed.
+    pub(super) fn tiles(self) -> Option<Tiles> {
+        (self == Self::Amx).then(Tiles::new)
+    }
+
     pub(super) fn add(self, product: TileProduct<'_>) {
         match self {
+            Self::Amx => amx::add(product),
             Self::Avx512 => add_avx512(product),
             Self::Avx512Vl => add_avx512vl(product),
             Self::Avx => add_avx(product),
@@ -55,6 +65,7 @@ fn has_avx512_vnni() -> bool {
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vnni")
+        && is_x86_feature_detected!("f16c")
 }
 
 fn has_avx_vnni() -> bool {
@@ -146,76 +157,3 @@ kernel!(
     __m256i: _mm256_set1_epi32 _mm256_setzero_si256 _mm256_dpbusd_avx_epi32,
     floats: _mm256_set1_ps _mm256_cvtepi32_ps _mm256_mul_ps _mm256_add_ps
 );
-
-/// As [`super::round_block`]; nothing if the processor lacks the instructions.
-pub(super) fn round_block<K: KType>(block: &[u8], levels: &mut [i8; BLOCK]) -> Option<f32> {
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn whole<K: KType>(block: &[u8], levels: &mut [i8; BLOCK]) -> f32 {
-        let parts = K::parts(block);
-        let (scale, inverse) = parts.scale(K::MOST);
-        let groups = parts.levels.as_chunks::<GROUP>().0.iter();
-        let groups = groups.zip(parts.scales.iter().zip(&parts.offsets));
-        for (out, (&levels, (&scale, &offset))) in
-            levels.as_chunks_mut::<GROUP>().0.iter_mut().zip(groups)
-        {
-            let levels = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(cast(levels)));
-            let (scale, offset) =
-                (_mm512_set1_ps(scale * inverse), _mm512_set1_ps(offset * inverse));
-            let rounded = _mm512_cvtps_epi32(_mm512_fmsub_ps(levels, scale, offset));
-            *out = cast(_mm512_cvtepi32_epi8(rounded));
-        }
-        scale
-    }
-
-    // SAFETY: the processor is found to have the instructions first.
-    has_avx512_vnni().then(|| unsafe { whole::<K>(block, levels) })
-}
-
-/// Multiplies a row of blocks with the blocks of `N` rows of activations.
-pub(super) fn row_dots<K: KType, const N: usize>(row: &[u8], xs: [&[Block]; N]) -> [f32; N] {
-    /// Which scale each lane of the four registers of a block is multiplied with.
-    const SCALES: [[i32; 16]; 4] = {
-        let mut lanes = [[0; 16]; 4];
-        let (mut at, mut group) = (0, 0);
-        while at < 64 {
-            lanes[at / 16][at % 16] = group;
-            at += 1;
-            if at.is_multiple_of(GROUP / 4) {
-                group += 1;
-            }
-        }
-        lanes
-    };
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    fn whole<K: KType, const N: usize>(row: &[u8], xs: [&[Block]; N]) -> [f32; N] {
-        let mut sums = [_mm512_setzero_ps(); N];
-        for (at, block) in row.chunks_exact(K::BYTES).enumerate() {
-            let parts = K::parts(block);
-            let (scales, offsets) = (cast(parts.scales), cast(parts.offsets));
-            let levels: [__m512i; BLOCK / 64] = cast(parts.levels);
-            let lanes = SCALES.map(cast);
-            let scales = [0, 1, 2, 3].map(|part: usize| _mm512_permutexvar_ps(lanes[part], scales));
-            for n in 0..N {
-                let x = &xs[n][at];
-                let xs: &[__m512i; BLOCK / 64] = bytemuck::cast_ref(&x.levels);
-                let mut sum = _mm512_setzero_ps();
-                for part in 0..BLOCK / 64 {
-                    let dots = _mm512_dpbusd_epi32(_mm512_setzero_si512(), levels[part], xs[part]);
-                    sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), scales[part], sum);
-                }
-                sum = _mm512_fnmadd_ps(offsets, cast(x.group_sums), sum);
-                sums[n] = _mm512_fmadd_ps(sum, _mm512_set1_ps(x.scale), sums[n]);
-            }
-        }
-        let mut whole = [0.0; N];
-        for (whole, sum) in whole.iter_mut().zip(sums) {
-            *whole = _mm512_reduce_add_ps(sum);
-        }
-        whole
-    }
-
-    assert!(has_avx512_vnni());
-    // SAFETY: the processor was just found to have the instructions.
-    unsafe { whole::<K, N>(row, xs) }
-}
