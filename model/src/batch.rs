@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
+use crate::draft::MAX_ROWS;
 use crate::error::ModelError;
 use crate::qwen2_5_vl::{Qwen25Vl, Segment};
 use crate::sequence::Sequence;
@@ -13,7 +14,7 @@ const PREFILL_CHUNK: usize = 1024;
 const SHARED_PREFILL_CHUNK: usize = 256;
 
 /// Runs the pending tokens of the sequences, prompts in chunks, and returns for each sequence the
-/// logits after its last token, if it got there.
+/// logits after its last token, if it got there, and after each token it guessed, `(1 + guesses, v)`.
 ///
 /// Sequences that decode come first; what room is left in the pass goes to prompts, in order.
 ///
@@ -23,8 +24,9 @@ const SHARED_PREFILL_CHUNK: usize = 256;
 pub(crate) fn pass(
     model: &Qwen25Vl,
     sequences: &mut [&mut Sequence<'_>],
-) -> Result<Vec<Option<Vec<f32>>>, ModelError> {
-    let lens = plan(sequences);
+) -> Result<Vec<Option<Vec<Vec<f32>>>>, ModelError> {
+    let mut lens = plan(sequences);
+    guess(sequences, &mut lens);
     let mut embeddings = Vec::new();
     let mut position_ids = Vec::new();
     for (sequence, &len) in sequences.iter().zip(&lens).filter(|(_, len)| **len > 0) {
@@ -44,17 +46,16 @@ pub(crate) fn pass(
         .collect();
     let hidden = model.forward_packed(&embeddings, &position_ids, &mut segments)?; // (s, c)
 
-    // Only the last token of a sequence that has none pending needs logits.
+    // Only the last tokens of a sequence that has none pending need logits.
     let mut end = 0;
     let mut last_rows = Vec::new();
-    let mut complete = Vec::with_capacity(sequences.len());
+    let mut wanted = Vec::with_capacity(sequences.len());
     for (sequence, &len) in sequences.iter().zip(&lens) {
         end += len as u32;
         let is_complete = len > 0 && sequence.pending() == 0;
-        complete.push(is_complete);
-        if is_complete {
-            last_rows.push(end - 1);
-        }
+        let rows = if is_complete { sequence.wanted() } else { 0 };
+        wanted.push(rows);
+        last_rows.extend(end - rows as u32..end);
     }
     if last_rows.is_empty() {
         return Ok(vec![None; sequences.len()]);
@@ -63,10 +64,24 @@ pub(crate) fn pass(
     let rows = Tensor::from_vec(last_rows, n, hidden.device())?;
     let logits = model.logits(&hidden.index_select(&rows, 0)?)?; // (n, v)
     let mut logits = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?.into_iter();
-    Ok(complete
-        .into_iter()
-        .map(|is_complete| is_complete.then(|| logits.next()).flatten())
-        .collect())
+    let of_each = wanted.into_iter().map(|rows| logits.by_ref().take(rows).collect::<Vec<_>>());
+    Ok(of_each.map(|logits| (!logits.is_empty()).then_some(logits)).collect())
+}
+
+/// Lets sequences that decode guess what follows, if no prompt runs along: its many rows are computed
+/// in another way than those of an answer.
+fn guess(sequences: &mut [&mut Sequence<'_>], lens: &mut [usize]) {
+    let rows: usize = lens.iter().sum();
+    let running = lens.iter().filter(|&&len| len > 0).count().max(1);
+    let is_prompt =
+        |(sequence, &len): (&&mut Sequence<'_>, &usize)| len > 0 && !sequence.is_decoding();
+    if sequences.iter().zip(lens.iter()).any(is_prompt) {
+        return;
+    }
+    let room = MAX_ROWS.saturating_sub(rows) / running;
+    for (sequence, len) in sequences.iter_mut().zip(lens).filter(|(_, len)| **len > 0) {
+        *len += sequence.guess(room);
+    }
 }
 
 /// How many of its pending tokens each sequence runs.

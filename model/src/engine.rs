@@ -4,6 +4,7 @@ mod logits;
 mod options;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::batch;
 use crate::chat::{ChatTemplate, Message};
 use crate::checkpoint::{Checkpoint, WeightBytes};
 use crate::constraint::{Constraint, ConstraintCompiler};
+use crate::draft::{Drafter, RecentAnswers};
 use crate::error::ModelError;
 use crate::kernels::Scratch;
 use crate::kv_cache::KvCache;
@@ -29,7 +31,7 @@ use crate::request::{CancelFlag, Completion, Request, Stats, TokenInfo};
 use crate::sampler::Sampler;
 use crate::sequence::{self, Choice, Sequence};
 use crate::tokenizer::Tokenizer;
-use crate::vision_cache::VisionCache;
+use crate::vision_cache::{VisionCache, Windows, byte_len};
 use crate::weights::form::Forms;
 use crate::weights::{LoadOptions, Loader, TensorSource};
 pub use options::EngineOptions;
@@ -60,6 +62,10 @@ pub struct CacheCounts {
     pub vision_hits: u64,
     /// Images that had not.
     pub vision_misses: u64,
+    /// Windows of such images that were as in an earlier one.
+    pub window_hits: u64,
+    /// Windows of such images that were not.
+    pub window_misses: u64,
 }
 
 /// A model with its tokenizer, processor and chat template.
@@ -81,8 +87,13 @@ pub struct Engine {
     /// Made when the first constraint comes: it costs a pass over the vocabulary.
     compiler: OnceLock<ConstraintCompiler>,
     prefixes: Mutex<PrefixCache>,
-    features: Mutex<VisionCache>,
+    images: Mutex<VisionCache>,
+    /// Windows of images that were taken from an earlier one, and not.
+    window_counts: [AtomicU64; 2],
     store: Option<PrefixStore>,
+    /// Whether next tokens are guessed.
+    speculates: bool,
+    answers: Mutex<RecentAnswers>,
 }
 
 impl Engine {
@@ -135,6 +146,10 @@ impl Engine {
         };
         let (forms, placement, memory_plan) = plan(&config, &*weights, options)?;
         let model = Qwen25Vl::new(&config, &Loader::new(&*weights, forms, &placement))?;
+        // Elsewhere the sums of one row may be taken in another order when there are more.
+        let mut layers = 0..config.text.num_hidden_layers;
+        let on_cpu = layers.all(|layer| model.layer_place(layer).device.is_cpu());
+        let speculates = options.speculate && on_cpu;
         Ok(Self {
             info,
             processor,
@@ -149,8 +164,11 @@ impl Engine {
             weights_hash: OnceLock::new(),
             compiler: OnceLock::new(),
             prefixes: Mutex::new(PrefixCache::new(options.prefix_cache_bytes)),
-            features: Mutex::new(VisionCache::new(options.vision_cache_bytes)),
+            images: Mutex::new(VisionCache::new(options.vision_cache_bytes)),
+            window_counts: Default::default(),
             store,
+            speculates,
+            answers: Mutex::default(),
         })
     }
 
@@ -237,14 +255,24 @@ impl Engine {
     /// Returns how often earlier work was used again since the checkpoint was loaded.
     pub fn cache_counts(&self) -> CacheCounts {
         let (prefix_hits, prefix_misses) = lock(&self.prefixes).counts();
-        let (vision_hits, vision_misses) = lock(&self.features).counts();
-        CacheCounts { prefix_hits, prefix_misses, vision_hits, vision_misses }
+        let (vision_hits, vision_misses) = lock(&self.images).features.counts();
+        let [window_hits, window_misses] =
+            self.window_counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        CacheCounts {
+            prefix_hits,
+            prefix_misses,
+            vision_hits,
+            vision_misses,
+            window_hits,
+            window_misses,
+        }
     }
 
     /// Forgets all earlier prompts and pictures; what is on disk stays.
     pub fn forget(&self) {
         lock(&self.prefixes).clear();
-        lock(&self.features).clear();
+        lock(&self.answers).clear();
+        lock(&self.images).clear();
     }
 
     /// Answers a request. `on_token` sees every token as it is generated, its text being the part
@@ -260,7 +288,15 @@ impl Engine {
         on_token: &mut dyn FnMut(&TokenInfo),
         cancel: &CancelFlag,
     ) -> Result<Completion, ModelError> {
-        let mut sequence = self.start(request, cancel, usize::MAX)?;
+        self.complete(self.start(request, cancel, usize::MAX)?, on_token)
+    }
+
+    /// Runs a sequence to its end.
+    pub(crate) fn complete(
+        &self,
+        mut sequence: Sequence<'_>,
+        on_token: &mut dyn FnMut(&TokenInfo),
+    ) -> Result<Completion, ModelError> {
         loop {
             sequence.check_over();
             if sequence.stop().is_some() {
@@ -337,6 +373,9 @@ impl Engine {
             let _ = store.save(&keys[..constant], &cache);
         }
         lock(&self.prefixes).put(keys, cache);
+        if self.speculates {
+            lock(&self.answers).push(completion.tokens.iter().map(|token| token.id));
+        }
         Scratch::release();
         completion
     }
@@ -381,10 +420,11 @@ impl Engine {
             if picture.end() <= cached {
                 continue;
             }
-            picture.features = lock(&self.features).get(picture.content);
+            picture.features = lock(&self.images).features.get(&picture.content);
             if picture.features.is_none() {
                 let Some(features) = self.encode(picture, cancel)? else { return Ok(()) };
-                lock(&self.features).put(picture.content, &features);
+                let size = byte_len(&features);
+                lock(&self.images).features.put(picture.content, features.clone(), size);
                 picture.features = Some(features);
             }
         }
@@ -397,14 +437,19 @@ impl Engine {
         let processed = self.processor.patchify(&frames);
         let shape = (processed.grid.patch_len(), self.model.config().vision.patch_len());
         let pixel_values: Tensor = Tensor::from_vec(processed.pixel_values, shape, &Device::Cpu)?;
-        let mut go_on = |_block: usize, _output: &dyn Fn() -> candle_core::Result<Tensor>| {
+        let mut go_on = || {
             if cancel.is_cancelled() {
                 candle_core::bail!("cancelled");
             }
             Ok(())
         };
-        let grids = [processed.grid];
-        match self.model.visual().forward_with(pixel_values, &grids, &mut go_on) {
+        let encoded = if picture.frames.len() == 1 && self.model.visual().windowed_depth() > 0 {
+            self.encode_windows(picture, pixel_values, &mut go_on)
+        } else {
+            let mut go_on = |_block: usize, _output: &dyn Fn() -> candle_core::Result<_>| go_on();
+            self.model.visual().forward_with(pixel_values, &[picture.grid], &mut go_on)
+        };
+        match encoded {
             Ok(features) => {
                 Scratch::release();
                 Ok(Some(features))
@@ -412,6 +457,32 @@ impl Engine {
             Err(_) if cancel.is_cancelled() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Runs a still image through the vision tower, but for what an earlier one has in common with it.
+    fn encode_windows(
+        &self,
+        picture: &Picture,
+        pixel_values: Tensor,
+        go_on: &mut dyn FnMut() -> candle_core::Result<()>,
+    ) -> candle_core::Result<Tensor> {
+        let Picture { grid, frames, .. } = picture;
+        let config = &self.model.config().vision;
+        let side = config.window_side() * config.spatial_merge_size * config.patch_size;
+        let earlier = lock(&self.images).windows.get(grid);
+        let changed = earlier.as_ref().map(|earlier| earlier.changed(frames, side as u32));
+        let earlier = earlier.as_ref().map(|earlier| &earlier.hidden).zip(changed.as_deref());
+        let visual = self.model.visual();
+        let (features, hidden) = visual.forward_windows(pixel_values, *grid, earlier, go_on)?;
+        let all = grid.windows(config);
+        let run = changed.map_or(all, |changed| changed.len());
+        for (count, n) in self.window_counts.iter().zip([all - run, run]) {
+            count.fetch_add(n as u64, Ordering::Relaxed);
+        }
+        let windows = Windows { frames: frames.clone(), hidden };
+        let size = windows.byte_len();
+        lock(&self.images).windows.put(*grid, windows, size);
+        Ok(features)
     }
 
     /// Returns the token ids of a prompt, a picture being one placeholder per merged patch.
@@ -456,6 +527,18 @@ impl Engine {
             tokenizer: &self.tokenizer,
             template: &self.template,
         }
+    }
+
+    /// Returns what guesses the next tokens of an answer.
+    pub(crate) fn drafter(&self) -> Option<Drafter> {
+        self.speculates.then(|| Drafter::new(lock(&self.answers).clone()))
+    }
+
+    /// Returns whether a token can stand in an answer: it is no placeholder, nor the end.
+    pub(crate) fn can_be_said(&self, id: u32) -> bool {
+        let config = self.model.config();
+        ![config.image_token_id, config.video_token_id].contains(&id)
+            && !self.stop_ids.contains(&id)
     }
 
     /// The ids any of which ends an answer.

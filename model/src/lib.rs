@@ -42,6 +42,7 @@ mod batch;
 mod checkpoint;
 mod constraint;
 mod device_map;
+mod draft;
 mod engine;
 mod error;
 mod files;

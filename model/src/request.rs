@@ -252,6 +252,10 @@ pub struct Stats {
     pub forced_tokens: usize,
     /// Passes through the decoder after the prompt's.
     pub forward_passes: usize,
+    /// Tokens that were guessed and went through the decoder with others.
+    pub draft_tokens: usize,
+    /// Those of them that came true.
+    pub accepted_draft_tokens: usize,
     /// Resizing and cutting the images.
     pub preprocess: Duration,
     /// The vision tower.

@@ -404,7 +404,7 @@ fn step<'e>(shared: &'e Shared, mut live: Vec<Live<'e>>) -> Vec<Live<'e>> {
         let mut sequences: Vec<_> = live.iter_mut().map(|live| &mut live.sequence).collect();
         batch::pass(model, &mut sequences)
     });
-    let results: Vec<Result<Option<Vec<f32>>, ModelError>> = if let Ok(logits) = together {
+    let results: Vec<Result<Option<Vec<Vec<f32>>>, ModelError>> = if let Ok(logits) = together {
         logits.into_iter().map(Ok).collect()
     } else {
         // One of them broke the pass: each alone, so that the others go on.

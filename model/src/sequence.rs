@@ -7,6 +7,7 @@ use candle_core::Tensor;
 
 use crate::answer_text::AnswerText;
 use crate::constraint::TokenConstraint;
+use crate::draft::Drafter;
 use crate::engine::Engine;
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
@@ -32,6 +33,10 @@ pub(crate) struct Sequence<'e> {
     /// Tokens that have been through the decoder are in here; the others are pending.
     cache: KvCache,
     choice: Choice,
+    /// Guesses what comes next, if anything may be guessed.
+    drafter: Option<Drafter>,
+    /// How many of the last tokens are guesses.
+    guessed: usize,
     // the answer
     prefix: String,
     text: AnswerText,
@@ -80,6 +85,8 @@ impl<'e> Sequence<'e> {
             constant,
             cache,
             choice,
+            drafter: engine.drafter(),
+            guessed: 0,
             prefix: request.prefix.clone().unwrap_or_default(),
             text: AnswerText::new(&options.stop),
             tokens: Vec::new(),
@@ -95,6 +102,11 @@ impl<'e> Sequence<'e> {
     pub(crate) fn cancelled_by(mut self, cancel: &CancelFlag) -> Self {
         self.cancel = cancel.clone();
         self
+    }
+
+    /// Forbids guesses: every token takes a pass of its own.
+    pub(crate) fn without_drafts(self) -> Self {
+        Self { drafter: None, ..self }
     }
 
     /// Returns why the answer is over, if it is.
@@ -172,6 +184,30 @@ impl<'e> Sequence<'e> {
         self.token_ids.len() - self.cache.len()
     }
 
+    /// Adds guesses at what follows its pending tokens, `room` at the most, to go through the decoder
+    /// with them; returns how many.
+    pub(crate) fn guess(&mut self, room: usize) -> usize {
+        // The last token of an answer never goes through the decoder.
+        let left = (self.options.max_new_tokens - self.tokens.len()).saturating_sub(1);
+        let room = room.min(left);
+        let Some(drafter) = self.drafter.as_mut().filter(|_| room > 0 && self.guessed == 0) else {
+            return 0;
+        };
+        let (prompt, answer) = self.token_ids.split_at(self.token_ids.len() - self.tokens.len());
+        let guesses = drafter.guess(prompt, answer, room).to_vec();
+        for id in guesses.into_iter().take_while(|&id| self.engine.can_be_said(id)) {
+            self.position_ids.push([self.next_position + self.guessed as u32; 3]);
+            self.token_ids.push(id);
+            self.guessed += 1;
+        }
+        self.guessed
+    }
+
+    /// Returns after how many of its tokens the logits are wanted: the last one, and those guessed.
+    pub(crate) fn wanted(&self) -> usize {
+        1 + self.guessed
+    }
+
     /// Returns whether the prompt has gone through the decoder.
     pub(crate) fn is_decoding(&self) -> bool {
         !self.tokens.is_empty()
@@ -204,35 +240,56 @@ impl<'e> Sequence<'e> {
         Ok(if parts.is_empty() { None } else { Some(Tensor::cat(&parts, 0)?) })
     }
 
-    /// Takes the logits after the last pending token and chooses what comes next.
+    /// Takes the logits after the last pending token, and after each guess, and chooses what comes next.
     ///
     /// `on_token` sees every new token.
     pub(crate) fn advance(
         &mut self,
-        logits: Vec<f32>,
+        logits: Vec<Vec<f32>>,
         on_token: &mut dyn FnMut(&TokenInfo),
     ) -> Result<(), ModelError> {
+        let known = self.token_ids.len() - self.guessed;
+        let guesses = self.token_ids.split_off(known);
+        self.position_ids.truncate(known);
+        self.guessed = 0;
         if self.tokens.is_empty() {
             self.stats.prefill = self.started.elapsed();
             self.started = Instant::now();
-        } else {
-            self.stats.forward_passes += 1;
-        }
-        if self.tokens.is_empty() {
             let forced = self.forced()?;
             if !forced.is_empty() {
                 self.extend(forced, on_token);
                 return Ok(());
             }
+        } else {
+            self.stats.forward_passes += 1;
         }
-        let Some(sampled) = self.sample(logits)? else {
-            self.stop = Some(StopReason::Stop);
-            self.show_rest(on_token);
-            return Ok(());
-        };
-        let mut tokens = vec![self.token(sampled, false)];
-        tokens.extend(self.forced()?);
-        self.extend(tokens, on_token);
+        let mut right = 0; // guesses that came true, each with logits after it
+        for (at, logits) in logits.into_iter().enumerate() {
+            if at < right {
+                continue; // after a token that the grammar forced
+            }
+            let Some(sampled) = self.sample(logits)? else {
+                self.stop = Some(StopReason::Stop);
+                self.show_rest(on_token);
+                break;
+            };
+            let mut tokens = vec![self.token(sampled, false)];
+            tokens.extend(self.forced()?);
+            let new = tokens.len();
+            self.extend(tokens, on_token);
+            let rest = guesses[at..].iter().zip(&self.token_ids[known + at..]);
+            let same = rest.take_while(|(guess, token)| guess == token).count();
+            right = at + same.min(new);
+            if same < new || self.stop.is_some() {
+                break;
+            }
+        }
+        self.stats.draft_tokens += guesses.len();
+        self.stats.accepted_draft_tokens += right;
+        if let Some(drafter) = &mut self.drafter {
+            drafter.learn(guesses.len(), right);
+        }
+        self.cache.truncate(known + right);
         Ok(())
     }
 

@@ -106,7 +106,8 @@ fn figures(runs: &[Steps]) -> Vec<Figure> {
     };
     let seconds = |time: Duration| time.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
-    let rate = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
+    let count = |n: usize| n as f64;
+    let rate = |tokens: usize, time: Duration| count(tokens) / time.as_secs_f64().max(1e-9);
     vec![
         over("preprocess", "s", &|steps| seconds(steps.cold.preprocess)),
         over("image encode", "s", &|steps| seconds(steps.cold.vision)),
@@ -119,6 +120,7 @@ fn figures(runs: &[Steps]) -> Vec<Figure> {
         over("cold step", "s", &|steps| seconds(whole(&steps.cold))),
         over("a quarter changed", "s", &|steps| seconds(whole(&steps.quarter_changed))),
         over("same screen again", "s", &|steps| seconds(whole(&steps.unchanged))),
+        over("decoder passes of that", "", &|steps| count(steps.unchanged.forward_passes)),
     ]
 }
 

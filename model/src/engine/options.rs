@@ -29,10 +29,14 @@ pub struct EngineOptions {
     pub max_context: Option<usize>,
     /// Memory for the keys and values of earlier prompts, in bytes; 0 remembers none.
     pub prefix_cache_bytes: usize,
-    /// Memory for the features of earlier images, in bytes; 0 remembers none.
+    /// Memory for the features of earlier images, and for their windows, in bytes, half each; 0
+    /// remembers none.
     pub vision_cache_bytes: usize,
     /// A folder that keeps the keys and values of system turns for the next process, if any does.
     pub prefix_dir: Option<PathBuf>,
+    /// Whether the next tokens of an answer are guessed from earlier ones and checked several in one
+    /// pass, where all of the decoder is on the CPU. Answers are the same either way.
+    pub speculate: bool,
 }
 
 impl Default for EngineOptions {
@@ -48,6 +52,7 @@ impl Default for EngineOptions {
             prefix_cache_bytes: 512 << 20,
             vision_cache_bytes: 256 << 20,
             prefix_dir: None,
+            speculate: true,
         }
     }
 }
@@ -62,6 +67,7 @@ impl EngineOptions {
             prefix_cache_bytes: defaults.prefix_cache_bytes,
             vision_cache_bytes: defaults.vision_cache_bytes,
             prefix_dir: None,
+            speculate: defaults.speculate,
             ..self.clone()
         };
         format!("{} {numbers:?}", env!("CARGO_PKG_VERSION"))

@@ -99,8 +99,8 @@ impl Sizes {
         let VisionConfig { hidden_size, intermediate_size, .. } = *vision;
         // The residual twice and normed; queries, keys and values as they come; queries and keys by
         // heads; the attention; a little more for what is between; the MLP's inside. The pixels are
-        // gone by then.
-        let per_patch = 10 * hidden_size + intermediate_size;
+        // gone by then; of an image the windows are kept as well.
+        let per_patch = 11 * hidden_size + intermediate_size;
         let TextConfig { hidden_size, intermediate_size, .. } = *text;
         let per_token = 10 * hidden_size + 2 * intermediate_size;
         Self {

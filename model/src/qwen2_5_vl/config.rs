@@ -149,6 +149,11 @@ impl VisionConfig {
         self.window_size / self.spatial_merge_size / self.patch_size
     }
 
+    /// Returns how many patches are merged into one.
+    pub fn merge_unit(&self) -> usize {
+        self.spatial_merge_size * self.spatial_merge_size
+    }
+
     /// Returns the length of one row of `pixel_values`.
     pub fn patch_len(&self) -> usize {
         self.in_channels * self.temporal_patch_size * self.patch_size * self.patch_size

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::{Module, RmsNorm};
 
 use super::attention::{attend_within, attend_within_on_cpu};
@@ -19,12 +19,13 @@ use super::merger::PatchMerger;
 use super::mlp::Mlp;
 use super::rope::RotaryTable;
 use super::window::WindowPlan;
+use crate::kernels;
 use crate::placement::Place;
-use crate::projection::Projection;
+use crate::projection::{MOST_FEW_ROWS, Projection};
 use crate::weights::{Loaded, Loader};
 
 /// The patches of one image or video, before merging.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Grid {
     /// Pairs of frames; 1 for a still image.
     pub time: usize,
@@ -44,10 +45,19 @@ impl Grid {
     pub fn merged_len(&self) -> usize {
         self.patch_len() / 4
     }
+
+    /// Returns the number of windows of the blocks that attend within windows.
+    pub(crate) fn windows(&self, config: &VisionConfig) -> usize {
+        let side = config.window_side() * config.spatial_merge_size;
+        self.time * self.height.div_ceil(side) * self.width.div_ceil(side)
+    }
 }
 
 /// Is shown the number of a block and, when it asks, that block's output.
 pub type Inspect<'a> = dyn FnMut(usize, &dyn Fn() -> Result<Tensor>) -> Result<()> + 'a;
+
+/// Is shown the number of a block and its output, in the order of the plan.
+type After<'a> = dyn FnMut(usize, &Tensor) -> Result<()> + 'a;
 
 /// `visual`
 #[derive(Clone, Debug)]
@@ -99,25 +109,135 @@ impl VisionTower {
         inspect: &mut Inspect<'_>,
     ) -> Result<Tensor> {
         let plan = WindowPlan::new(grids, &self.config);
-        let n = plan.index.len(); // merged patches of all images
-        let unit = self.config.spatial_merge_size * self.config.spatial_merge_size;
-        let device = &self.place.device;
-        let index = Tensor::from_slice(&plan.index, n, device)?;
-        let reverse = Tensor::from_vec(reverse(&plan.index), n, device)?;
-        let xs = self.patch_embed.forward(&self.place.take(&pixel_values)?)?; // (p, c)
-        drop(pixel_values);
-        let (p, c) = xs.dims2()?;
-        let mut xs = xs.reshape((n, unit, c))?.index_select(&index, 0)?.reshape((p, c))?;
-        let patches = patch_positions(grids, &plan.index, self.config.spatial_merge_size);
-        let rotary = RotaryTable::vision(&patches, self.config.head_dim(), device)?;
-        for (i, block) in self.blocks.iter().enumerate() {
-            let full = self.config.fullatt_block_indexes.contains(&i);
-            let spans = if full { &plan.frames } else { &plan.windows };
-            xs = block.forward(&xs, &rotary, spans)?;
-            inspect(i, &|| xs.reshape((n, unit, c))?.index_select(&reverse, 0)?.reshape((p, c)))?;
-        }
+        let reverse = self.reverse(&plan)?;
+        let xs = self.embed(pixel_values, &plan)?; // (p, c)
+        let mut show = |block: usize, xs: &Tensor| {
+            inspect(block, &|| {
+                let (p, c) = xs.dims2()?;
+                let unit = self.config.merge_unit();
+                xs.reshape((p / unit, unit, c))?.index_select(&reverse, 0)?.reshape((p, c))
+            })
+        };
+        let rotary = self.rotary(grids, &plan)?;
+        let xs = self.run(0..self.blocks.len(), xs, &rotary, &plan, &mut show)?;
         self.merger.forward(&xs)?.index_select(&reverse, 0)
     }
+
+    /// Returns the features of a still image, and what the blocks made of its windows before the first
+    /// that attends to the whole image, `(p, c)`, window by window.
+    ///
+    /// Until then windows see nothing but themselves. So of an `earlier` image of the same grid they
+    /// are taken as they are, and only the `changed` ones are run: the result is the same to the bit.
+    ///
+    /// # Errors
+    ///
+    /// As [`forward`](Self::forward), and whatever `go_on` returns, which is asked after each block.
+    pub(crate) fn forward_windows(
+        &self,
+        pixel_values: Tensor,
+        grid: Grid,
+        earlier: Option<(&Tensor, &[usize])>,
+        go_on: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<(Tensor, Tensor)> {
+        let grids = [grid];
+        let plan = WindowPlan::new(&grids, &self.config);
+        let depth = self.windowed_depth();
+        let mut go_on = |_block: usize, _xs: &Tensor| go_on();
+        let begin = |part: &WindowPlan, go_on: &mut After<'_>| {
+            let xs = self.embed(pixel_values, part)?;
+            self.run(0..depth, xs, &self.rotary(&grids, part)?, part, go_on)
+        };
+        let hidden = match earlier {
+            None => begin(&plan, &mut go_on)?,
+            Some((earlier, [])) => earlier.clone(),
+            Some((earlier, changed)) => {
+                let (part, places) = plan.part(&enough(changed, &plan));
+                replace_rows(earlier, &begin(&part, &mut go_on)?, &places)?
+            }
+        };
+        let rotary = self.rotary(&grids, &plan)?;
+        let blocks = depth..self.blocks.len();
+        let xs = self.run(blocks, hidden.clone(), &rotary, &plan, &mut go_on)?;
+        Ok((self.merger.forward(&xs)?.index_select(&self.reverse(&plan)?, 0)?, hidden))
+    }
+
+    /// Returns how many blocks come before the first that attends to the whole image, if what they
+    /// make of a window is worth keeping and computed the same way whatever is beside it: on the CPU.
+    pub(crate) fn windowed_depth(&self) -> usize {
+        let full = self.config.fullatt_block_indexes.iter().min();
+        let depth = full.map_or(self.blocks.len(), |&first| first.min(self.blocks.len()));
+        if self.place.device.is_cpu() { depth } else { 0 }
+    }
+
+    /// Embeds the patches of the plan, in its order: `(p', 1176)` → `(p, c)`.
+    fn embed(&self, pixel_values: Tensor, plan: &WindowPlan) -> Result<Tensor> {
+        let unit = self.config.merge_unit();
+        let (n, width) = (pixel_values.dim(0)? / unit, pixel_values.dim(1)?);
+        let index = Tensor::from_slice(&plan.index, plan.index.len(), &Device::Cpu)?;
+        let pixels = pixel_values.reshape((n, unit, width))?.index_select(&index, 0)?;
+        drop(pixel_values);
+        let pixels = pixels.reshape((plan.index.len() * unit, width))?;
+        self.patch_embed.forward(&self.place.take(&pixels)?)
+    }
+
+    fn rotary(&self, grids: &[Grid], plan: &WindowPlan) -> Result<RotaryTable> {
+        let patches = patch_positions(grids, &plan.index, self.config.spatial_merge_size);
+        RotaryTable::vision(&patches, self.config.head_dim(), &self.place.device)
+    }
+
+    /// Runs some blocks, showing the output of each, `(p, c)` in the order of the plan, to `after`.
+    fn run(
+        &self,
+        blocks: Range<usize>,
+        mut xs: Tensor,
+        rotary: &RotaryTable,
+        plan: &WindowPlan,
+        after: &mut After<'_>,
+    ) -> Result<Tensor> {
+        for i in blocks {
+            let full = self.config.fullatt_block_indexes.contains(&i);
+            let spans = if full { &plan.frames } else { &plan.windows };
+            xs = self.blocks[i].forward(&xs, rotary, spans)?;
+            after(i, &xs)?;
+        }
+        Ok(xs)
+    }
+
+    /// The places of merged patches in the order of the plan.
+    fn reverse(&self, plan: &WindowPlan) -> Result<Tensor> {
+        Tensor::from_vec(reverse(&plan.index), plan.index.len(), &self.place.device)
+    }
+}
+
+/// Adds windows to `changed` until they have more patches than the products of few rows take, which
+/// add up in another order than those of a whole image.
+fn enough(changed: &[usize], plan: &WindowPlan) -> Vec<usize> {
+    let mut windows = changed.to_vec();
+    let mut patches: usize = windows.iter().map(|&window| plan.windows[window].len()).sum();
+    for window in 0..plan.windows.len() {
+        if patches == 0 || patches > MOST_FEW_ROWS {
+            break;
+        }
+        if !changed.contains(&window) {
+            windows.push(window);
+            patches += plan.windows[window].len();
+        }
+    }
+    windows
+}
+
+/// Returns `(p, c)` rows with those in `places` replaced, one range after another, by `new` ones.
+fn replace_rows(rows: &Tensor, new: &Tensor, places: &[Range<usize>]) -> Result<Tensor> {
+    let (p, c) = rows.dims2()?;
+    let mut values: Vec<f32> = rows.flatten_all()?.to_vec1()?;
+    kernels::with_values(new, |mut new| {
+        for place in places {
+            let (these, after) = new.split_at(place.len() * c);
+            values[place.start * c..place.end * c].copy_from_slice(these);
+            new = after;
+        }
+    })?;
+    Tensor::from_vec(values, (p, c), rows.device())
 }
 
 /// `patch_embed`

@@ -22,7 +22,7 @@ pub struct WindowIndex {
 
 /// Returns the reference's window permutation for `grids`.
 pub fn window_index(grids: &[Grid], config: &VisionConfig) -> WindowIndex {
-    let unit = config.spatial_merge_size * config.spatial_merge_size;
+    let unit = config.merge_unit();
     let mut index = Vec::new();
     let mut cu_window_seqlens = vec![0];
     let mut start = 0;
@@ -60,6 +60,19 @@ impl WindowPlan {
             }
         }
         Self { index, windows, frames }
+    }
+
+    /// Returns the plan of some windows alone, and the patches each has in this one.
+    pub(crate) fn part(&self, windows: &[usize]) -> (Self, Vec<Range<usize>>) {
+        let places: Vec<_> = windows.iter().map(|&window| self.windows[window].clone()).collect();
+        let unit = self.windows.last().map_or(1, |last| last.end / self.index.len());
+        let mut part = Self { index: Vec::new(), windows: Vec::new(), frames: Vec::new() };
+        for place in &places {
+            part.index.extend_from_slice(&self.index[place.start / unit..place.end / unit]);
+            let start = part.windows.last().map_or(0, |before| before.end);
+            part.windows.push(start..start + place.len());
+        }
+        (part, places)
     }
 }
 
@@ -130,6 +143,15 @@ mod tests {
         assert_eq!(sorted, (0..54).collect::<Vec<_>>());
         assert_eq!(plan.windows, [0..64, 64..96, 96..160, 160..192, 192..216]);
         assert_eq!(plan.frames, [0..96, 96..192, 192..216]);
+    }
+
+    #[test]
+    fn a_part_has_the_windows_it_was_asked_for() {
+        let plan = WindowPlan::new(&[Grid { time: 1, height: 10, width: 14 }], &config());
+        let (part, places) = plan.part(&[2, 1]);
+        assert_eq!(join(&part.index), "28 29 30 31 4 5 6 11 12 13 18 19 20 25 26 27");
+        assert_eq!(part.windows, [0..16, 16..64]);
+        assert_eq!(places, [112..128, 64..112]);
     }
 
     fn join(index: &[u32]) -> String {

@@ -1,6 +1,9 @@
 //! What is remembered of earlier prompts and images.
 
-use handsight_model::{EngineOptions, Message, Request, Role};
+use std::ops::Range;
+
+use handsight_model::{Completion, EngineOptions, Message, Quantization, Request, Role};
+use handsight_tests::golden::pattern;
 
 use super::{answer, ask, assert_same, conversation, forgetful, look, tiny, watch};
 
@@ -54,6 +57,43 @@ fn a_picture_in_another_place_is_encoded_once() {
     assert_same(&other, &answer(&forgetful(), &elsewhere));
     let counts = engine.cache_counts();
     assert_eq!((counts.vision_hits, counts.vision_misses), (1, 1));
+}
+
+#[test]
+fn of_a_changed_picture_only_the_changed_windows_are_run_and_no_bit_differs() {
+    for quantize in [None, Some(Quantization::Q8_0)] {
+        let options = EngineOptions { quantize, prefix_cache_bytes: 0, ..EngineOptions::default() };
+        let keeps = tiny(&options);
+        let forgets = tiny(&EngineOptions { vision_cache_bytes: 0, ..options });
+        // 4 × 3 windows of 112 px, those at the right 28 px wide and those below 56 px high.
+        let mut request = look("What is open?", (364, 280, 1));
+        let mut picture = pattern(364, 280, 1);
+        let changes: [(Range<u32>, Range<u32>, u64); 6] = [
+            (0..364, 0..280, 12),
+            (0..1, 0..1, 1),
+            (363..364, 279..280, 1),
+            (100..130, 20..240, 6),
+            (0..364, 111..112, 4),
+            (336..364, 224..280, 1),
+        ];
+        for (columns, rows, windows) in changes {
+            let before = keeps.cache_counts();
+            for (x, y) in columns.clone().flat_map(|x| rows.clone().map(move |y| (x, y))) {
+                picture.get_pixel_mut(x, y).0[1] ^= 0x55;
+            }
+            request.images = vec![picture.clone().into()];
+            let (with, without) = (answer(&keeps, &request), answer(&forgets, &request));
+            let bits = |answer: &Completion| {
+                answer.tokens.iter().map(|token| token.logprob.to_bits()).collect::<Vec<_>>()
+            };
+            assert_same(&with, &without);
+            assert_eq!(bits(&with), bits(&without), "{columns:?} {rows:?}");
+            let after = keeps.cache_counts();
+            assert_eq!(after.window_misses - before.window_misses, windows, "{columns:?} {rows:?}");
+            assert_eq!(after.window_hits - before.window_hits, 12 - windows);
+        }
+        assert_eq!(forgets.cache_counts().window_hits, 0);
+    }
 }
 
 #[test]

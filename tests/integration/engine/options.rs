@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use handsight_model::{
-    CancelFlag, Constraint, EngineOptions, GenerateOptions, ImageInput, Message, ModelError, Part,
-    PixelLimits, Request, Role, StopReason, TokenInfo,
+    CancelFlag, Completion, Constraint, EngineOptions, GenerateOptions, ImageInput, Message,
+    ModelError, Part, PixelLimits, Quantization, Request, Role, Sampling, StopReason, TokenInfo,
 };
 use handsight_tests::golden::pattern;
 
@@ -194,4 +194,53 @@ fn what_cannot_be_followed_is_refused_with_the_value() {
 
 fn refusal(engine: &handsight_model::Engine, request: &Request) -> ModelError {
     engine.generate(request, &mut |_| {}, &CancelFlag::default()).unwrap_err()
+}
+
+/// A pass that checks guesses computes the same as passes of one token.
+#[test]
+fn guessing_the_next_tokens_changes_no_bit_and_saves_passes() {
+    let sampled = Sampling::Random { temperature: 1.2, top_p: None, top_k: Some(20), seed: 7 };
+    for quantize in [None, Some(Quantization::Q4K)] {
+        let options = EngineOptions { quantize, ..EngineOptions::default() };
+        let guesses = tiny(&options);
+        let plain = tiny(&EngineOptions { speculate: false, ..options });
+        let schema = serde_json::json!({
+            "type": "object",
+            "properties": {
+                "action": { "enum": ["left_click", "double_click"] },
+                "coordinate": { "type": "array", "items": { "type": "integer" }, "maxItems": 2 },
+                "thought": { "type": "string", "maxLength": 40 },
+            },
+            "required": ["action", "coordinate", "thought"],
+        });
+        let as_json = Some(Constraint::JsonSchema(schema));
+        let (mut passes, mut plain_passes) = (0, 0);
+        for (sampling, constraint) in [
+            (Sampling::default(), None),
+            (Sampling::default(), as_json.clone()),
+            (sampled, None),
+            (sampled, as_json),
+        ] {
+            let options =
+                GenerateOptions { max_new_tokens: 80, sampling, ..GenerateOptions::default() };
+            // The same twice, then another that begins like it.
+            for text in ["Say it.", "Say it.", "Say that."] {
+                let request = Request { constraint: constraint.clone(), ..ask(text) };
+                let request = with(request, options.clone());
+                let (a, b) = (answer(&guesses, &request), answer(&plain, &request));
+                let bits = |answer: &Completion| {
+                    let each =
+                        answer.tokens.iter().map(|token| (token.id, token.logprob.to_bits()));
+                    each.collect::<Vec<_>>()
+                };
+                assert_eq!(bits(&a), bits(&b), "{text} {options:?}");
+                assert_eq!((a.text, a.stop), (b.text, b.stop));
+                assert!(a.stats.accepted_draft_tokens <= a.stats.draft_tokens);
+                assert_eq!(b.stats.draft_tokens, 0);
+                passes += a.stats.forward_passes;
+                plain_passes += b.stats.forward_passes;
+            }
+        }
+        assert!(4 * passes < 3 * plain_passes, "{passes} passes, without guesses {plain_passes}");
+    }
 }
