@@ -13,11 +13,13 @@ use handsight_model::{
 };
 use image::RgbImage;
 
-use self::closer::{SURE, look_closer, looks_closer};
+use self::closer::{SURE, cut_out, look_closer};
 use crate::family::{FamilyError, GroundPrompt};
 use crate::policy::PolicyError;
 use crate::policy::grammar;
-use crate::policy::model::{coordinate_probability, frame_of, parse_reply, probability_between};
+use crate::policy::model::{
+    coordinate_probability, frame_of, limits_on, parse_reply, probability_between,
+};
 use crate::prompt::{PromptProfile, build_ground};
 use crate::trace::event::Usage;
 use crate::vision_model::VisionModel;
@@ -104,10 +106,13 @@ pub fn ground(
     cancel: &CancelFlag,
 ) -> Result<Grounding, GroundingError> {
     let description = check_description(description)?;
-    let mut grounding = ground_once(model, profile, image, &description, cancel)?;
-    if grounding.found && looks_closer(profile) {
+    let (width, height) = image.dimensions();
+    let limits = limits_on(model, profile, profile.limits_to_ground(), Size { width, height })
+        .map_err(PolicyError::from)?;
+    let mut grounding = ground_once(model, profile, image, limits, &description, cancel)?;
+    if let Some(cut_out) = cut_out(profile, limits).filter(|_| grounding.found) {
         let first = grounding.point;
-        let closer = look_closer(model, profile, image, &description, first, cancel)?;
+        let closer = look_closer(model, profile, image, &description, (first, cut_out), cancel)?;
         if let Some(closer) = closer {
             grounding.usage.add(&closer.usage);
             let reply = format!("{}\n{}", grounding.reply, closer.reply);
@@ -127,11 +132,11 @@ fn ground_once(
     model: &dyn VisionModel,
     profile: &PromptProfile,
     image: &RgbImage,
+    limits: PixelLimits,
     description: &str,
     cancel: &CancelFlag,
 ) -> Result<Grounding, GroundingError> {
     let (width, height) = image.dimensions();
-    let limits = profile.limits_to_ground();
     let frame =
         frame_of(model, profile, limits, Size { width, height }).map_err(PolicyError::from)?;
     let ground = profile.ground()?;

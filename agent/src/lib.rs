@@ -73,7 +73,7 @@ pub use history::StepSummary;
 pub use policy::model::{ModelOptions, ModelPolicy};
 pub use policy::scripted::{ScriptedPolicy, ScriptedReply};
 pub use policy::{Decision, Policy, PolicyError, Progress, Turn};
-pub use prompt::PromptProfile;
+pub use prompt::{PIXEL_BUDGETS, PixelBudget, PromptProfile};
 pub use question::{QuestionError, judge, read_value};
 pub use redecide::{Difference, RedecideError, RedecideOptions, Redecision, redecide};
 pub use relayed::{RelayedEpisode, RelayedStep, RelayedStop};

@@ -5,6 +5,7 @@
 //! went wrong no family has a text for; those texts lie beside this file in `prompt/`, each with its
 //! version in its name.
 
+mod budget;
 mod profile;
 pub(crate) mod stand_in;
 
@@ -17,6 +18,7 @@ use handsight_actions::{Frame, print_action, python_json, told, tool_signature};
 use handsight_model::{ImageInput, Message, Part, PixelLimits, Request, Role};
 use image::RgbImage;
 
+pub use self::budget::{PIXEL_BUDGETS, PixelBudget};
 pub use self::profile::PromptProfile;
 use crate::family::{AgentPrompt, AskPrompt, GroundPrompt, Hole, Layout};
 use crate::history::StepSummary;

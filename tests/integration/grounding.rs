@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use fs_err as fs;
 use handsight_tests::binary::Binary;
 use handsight_tests::fake_server::{FakeServer, Script};
+use handsight_tests::golden::tiny_fixture;
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
 
@@ -159,6 +160,45 @@ fn nothing_found_is_an_answer_and_no_place_is_none() {
     let said = said(&output);
     assert!(output.status.code() == Some(1) && said.contains("the reply has no HTML"), "{said}");
     assert!(said.contains("this one wrote \"a plain sentence\""), "{said}");
+}
+
+#[test]
+fn an_automatic_budget_shows_less_of_a_screen_and_then_a_part_of_it_as_it_is() {
+    let handsight = with_picture();
+    // The small checkpoint, if it were shown pictures as large as the released ones are.
+    let large = handsight.dir().join("large");
+    fs::create_dir(&large).unwrap();
+    for file in fs::read_dir(tiny_fixture("flat-f32")).unwrap().map(Result::unwrap) {
+        fs::copy(file.path(), large.join(file.file_name())).unwrap();
+    }
+    let settings = large.join("preprocessor_config.json");
+    let text = fs::read_to_string(&settings).unwrap().replace("235200", "12845056");
+    fs::write(&settings, text).unwrap();
+    let screen = RgbImage::from_pixel(1920, 1080, Rgb([255; 3]));
+    screen.save(handsight.dir().join("page.png")).unwrap();
+    let told = |args: &[&str]| {
+        let args = [&["button", "--json"], args].concat();
+        json(&ground(&handsight, "large", &args).output().unwrap(), 0)
+    };
+    let tokens = |told: &Value| told["usage"]["image_tokens"].as_u64().unwrap();
+    let (whole, auto) = (told(&[]), told(&["--pixels", "auto"]));
+    assert_eq!((tokens(&whole), &whole["looked_at"]), (69 * 39, &Value::Null));
+    // 921,600 px at the most, and 448 × 448 of the screen one to one.
+    assert_eq!(tokens(&auto), 45 * 25 + 16 * 16);
+    let part = &auto["looked_at"];
+    assert_eq!((&part["width"], &part["height"]), (&json!(448), &json!(448)));
+    assert_eq!(auto["frame"]["screenshot"], json!({"width": 448, "height": 448}));
+    let inside = |at: &str, from: &str| {
+        let from = part[from].as_i64().unwrap();
+        (from..from + 448).contains(&auto[at].as_i64().unwrap())
+    };
+    assert!(inside("x", "x") && inside("y", "y"), "{auto}");
+    // A small picture is not made smaller.
+    let small = RgbImage::from_pixel(400, 300, Rgb([255; 3]));
+    small.save(handsight.dir().join("page.png")).unwrap();
+    assert_eq!(told(&["--pixels", "auto"])["looked_at"], Value::Null);
+    let refused = tiny(&handsight, &["button", "--pixels", "12"]).output().unwrap();
+    assert!(said(&refused).contains("neither `auto` nor a number from 784"), "{refused:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The files that come with the program, and what is refused in others.
 
 use super::*;
-use crate::PromptProfile;
+use crate::{PixelBudget, PromptProfile};
 use handsight_actions::{AnswerPiece, CallForm, Size, Verb, call_forms};
 
 #[test]
@@ -80,7 +80,7 @@ fn pixels_are_those_of_the_task_and_the_user_has_the_last_word() {
     let limits = |limits: PixelLimits| (limits.min_pixels, limits.max_pixels);
     assert_eq!(limits(venus.limits()), (Some(830_000), Some(937_664)));
     assert_eq!(limits(venus.limits_to_ground()), (Some(2_000_000), Some(4_800_000)));
-    let small = venus.with_max_pixels(Some(500_000));
+    let small = venus.with_budget(PixelBudget::Most(500_000));
     assert_eq!(limits(small.limits_to_ground()), (Some(500_000), Some(500_000)));
     let qwen = PromptProfile::computer_use();
     assert_eq!(limits(qwen.limits()), (None, None));

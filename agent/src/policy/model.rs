@@ -110,8 +110,8 @@ impl Policy for ModelPolicy {
         cancel: &CancelFlag,
     ) -> Result<Decision, PolicyError> {
         let agent = self.profile.agent()?;
-        let limits = self.profile.limits();
         let screenshot = turn.observation.screenshot.size();
+        let limits = limits_on(&*self.model, &self.profile, self.profile.limits(), screenshot)?;
         let frame = frame_of(&*self.model, &self.profile, limits, screenshot)?;
         let prompt = prompt::build(agent, turn, frame, limits);
         let constraint =
@@ -180,6 +180,17 @@ impl ModelPolicy {
 fn quoted(thought: &str) -> Option<&str> {
     let (_verb, rest) = thought.split_once('"')?;
     rest.strip_suffix('"')
+}
+
+/// Returns how large the model is shown a screen of this size at first, within some limits.
+pub(crate) fn limits_on(
+    model: &dyn VisionModel,
+    profile: &PromptProfile,
+    limits: PixelLimits,
+    screen: Size,
+) -> Result<PixelLimits, ModelError> {
+    let (width, height) = model.resized_size_within(screen.width, screen.height, limits)?;
+    Ok(profile.limits_on(limits, screen, Size { width, height }))
 }
 
 /// Returns the frame of a screenshot of this size: the grid the model will name points on.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use handsight_actions::{Dialect, Frame, ShapeKind, Size};
 use handsight_model::PixelLimits;
 
+use super::budget::PixelBudget;
 use crate::family::{AgentPrompt, AskPrompt, Family, FamilyError, GroundPrompt, Layout, Surface};
 
 /// How a checkpoint is talked to: its family, and the kind of screen there is.
@@ -12,14 +13,14 @@ use crate::family::{AgentPrompt, AskPrompt, Family, FamilyError, GroundPrompt, L
 pub struct PromptProfile {
     family: Arc<Family>,
     surface: Surface,
-    /// The user's own limit on what a picture may cost.
-    max_pixels: Option<u64>,
+    /// What a picture may cost.
+    budget: PixelBudget,
 }
 
 impl PromptProfile {
     /// Makes the profile of a family on such a screen.
     pub fn new(family: Arc<Family>, surface: Surface) -> Self {
-        Self { family, surface, max_pixels: None }
+        Self { family, surface, budget: PixelBudget::Family }
     }
 
     /// Returns the profile of the checkpoint inside the binary.
@@ -97,11 +98,16 @@ impl PromptProfile {
         self
     }
 
-    /// Returns the same, with no picture shown larger than this many pixels.
+    /// Returns the same, with no picture shown larger than the budget allows.
     #[must_use]
-    pub fn with_max_pixels(mut self, max_pixels: Option<u64>) -> Self {
-        self.max_pixels = max_pixels;
+    pub fn with_budget(mut self, budget: PixelBudget) -> Self {
+        self.budget = budget;
         self
+    }
+
+    /// Returns what a picture may cost.
+    pub fn budget(&self) -> PixelBudget {
+        self.budget
     }
 
     /// Returns the family.
@@ -198,19 +204,18 @@ impl PromptProfile {
     /// Returns how large it is shown the screen when it is asked for an action.
     pub fn limits(&self) -> PixelLimits {
         let own = self.family.agent(self.surface).and_then(|agent| agent.pixels);
-        self.within(own.unwrap_or(self.family.pixels))
+        self.budget.within(own.unwrap_or(self.family.pixels))
     }
 
     /// Returns how large it is shown a picture when it is asked where something is.
     pub fn limits_to_ground(&self) -> PixelLimits {
         let own = self.family.grounding(self.surface).and_then(|ground| ground.pixels);
-        self.within(own.unwrap_or(self.family.pixels))
+        self.budget.within(own.unwrap_or(self.family.pixels))
     }
 
-    fn within(&self, limits: PixelLimits) -> PixelLimits {
-        let Some(most) = self.max_pixels else { return limits };
-        let smaller = |limit: Option<u64>| limit.map(|limit| limit.min(most));
-        PixelLimits { min_pixels: smaller(limits.min_pixels), max_pixels: Some(most), ..limits }
+    /// Returns how large it is shown a screen at first, which within `limits` is `shown` so large.
+    pub fn limits_on(&self, limits: PixelLimits, screen: Size, shown: Size) -> PixelLimits {
+        self.budget.on_screen(limits, self.surface, (screen, shown))
     }
 
     /// Returns the frame of a screenshot that the model is shown `resized`.

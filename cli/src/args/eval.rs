@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use handsight_agent::PIXEL_BUDGETS;
 use handsight_scenarios::benchmark::Scorer;
 use handsight_scenarios::benchmark::import::schema::{SCHEMAS, Schema};
 use handsight_scenarios::live::Family as LiveFamily;
@@ -114,7 +115,7 @@ pub(crate) struct EvalInferArgs {
 
     /// Ask once for each of these pixel budgets, such as `200704,501760,1003520`; each is a run of its own
     /// below the output folder, and `eval curve` shows them all.
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', conflicts_with = "max_pixels", value_parser = clap::value_parser!(u64).range(784..=100_000_000))]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', conflicts_with = "pixels", value_parser = clap::value_parser!(u64).range(PIXEL_BUDGETS))]
     pub(crate) sweep_pixels: Vec<u64>,
 
     /// Look again, so many times closer, around the first answer: a second figure, beside the first.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use handsight_agent::PixelBudget;
 use handsight_model::memory::parse_bytes;
 use handsight_model::{DeviceMap, Quantization, WeightDtype};
 
@@ -67,9 +68,10 @@ pub(crate) struct TalkArgs {
     #[arg(long, value_enum, value_name = "PROFILE")]
     pub(crate) prompt: Option<Prompt>,
 
-    /// The most pixels of a picture the model sees; by default what suits its family.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(784..=100_000_000))]
-    pub(crate) max_pixels: Option<u64>,
+    /// The most pixels of a picture the model sees; `auto`: what a screen like this needs, and then a
+    /// closer look; by default what suits its family.
+    #[arg(long, visible_alias = "max-pixels", value_name = "N|auto", value_parser = str::parse::<PixelBudget>)]
+    pub(crate) pixels: Option<PixelBudget>,
 }
 
 /// How to talk to a model.

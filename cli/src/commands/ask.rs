@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fs_err as fs;
-use handsight_agent::{Usage, VisionModel};
+use handsight_agent::{PixelBudget, Usage, VisionModel};
 use handsight_model::{
     Completion, Constraint, ImageInput, Message, Part, PixelLimits, Request, Role, StopReason,
     VideoInput,
@@ -42,7 +42,10 @@ pub(crate) fn run(
     let schema = args.schema.as_deref().map(read_schema).transpose()?;
     let images = names.iter().map(|name| open::image(name)).collect::<Result<Vec<_>, _>>()?;
     let interrupt = Interrupt::listen(printer)?;
-    let own = PixelLimits { max_pixels: args.model.talk.max_pixels, ..PixelLimits::default() };
+    let own = PixelLimits {
+        max_pixels: args.model.talk.pixels.and_then(PixelBudget::most),
+        ..PixelLimits::default()
+    };
     let videos = args
         .video
         .iter()

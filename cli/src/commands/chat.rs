@@ -11,7 +11,7 @@ mod save;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use handsight_agent::{CancelFlag, Conversation, Said, Usage, VisionModel};
+use handsight_agent::{CancelFlag, Conversation, PixelBudget, Said, Usage, VisionModel};
 use handsight_model::{Completion, StopReason};
 use serde_json::{Value, json};
 
@@ -36,7 +36,10 @@ pub(crate) fn run(
     let interrupt = AnswerInterrupt::listen(lines::restorer())?;
     let cancel = interrupt.begin();
     let (model, profile) = answer::open_model(&args.model, printer, environment, &cancel)?;
-    let media = Media { limits: profile.limits(), max_pixels: args.model.talk.max_pixels };
+    let media = Media {
+        limits: profile.limits(),
+        max_pixels: args.model.talk.pixels.and_then(PixelBudget::most),
+    };
     let mut chat = Chat {
         args,
         printer,

@@ -6,7 +6,7 @@ mod list;
 use std::path::Path;
 use std::time::Instant;
 
-use handsight_actions::Rect;
+use handsight_actions::{Rect, Size};
 use handsight_agent::annotate::draw_crosshair;
 use handsight_agent::{GroundingError, PolicyError, ground};
 use image::RgbImage;
@@ -57,10 +57,12 @@ pub(crate) fn run(
         "presence": grounding.presence,
         "model_point": grounding.model_point,
         "frame": grounding.frame,
+        "looked_at": grounding.looked_at,
         "usage": grounding.usage,
         "ms": ms,
     });
-    let (point, size) = (grounding.point, grounding.frame.screenshot);
+    let (point, (width, height)) = (grounding.point, image.dimensions());
+    let size = Size { width, height };
     let text = if grounding.found {
         let sure = grounding.probability.map_or(String::new(), |sure| format!("  p {sure:.2}"));
         format!("{point}{sure}  on {size}  {ms} ms")

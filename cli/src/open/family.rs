@@ -53,7 +53,7 @@ pub(crate) fn profile(
     let configured = configured.filter(|_| talk.prompt.is_none());
     let names = names.iter().map(String::as_str);
     let profile = PromptProfile::choose(asked, names, configured, surface)?;
-    Ok(profile.with_max_pixels(talk.max_pixels))
+    Ok(profile.with_budget(talk.pixels.unwrap_or_default()))
 }
 
 #[cfg(test)]

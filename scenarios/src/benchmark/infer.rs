@@ -12,8 +12,8 @@ use std::time::Instant;
 use fs_err as fs;
 use handsight_actions::{PixelPoint, Rect, Size};
 use handsight_agent::{
-    AnswerError, AskOptions, BenchmarkPrompt, CancelFlag, Counts, GroundingError, PolicyError,
-    PromptProfile, Usage, VisionModel, ground, with_source,
+    AnswerError, AskOptions, BenchmarkPrompt, CancelFlag, Counts, GroundingError, PixelBudget,
+    PolicyError, PromptProfile, Usage, VisionModel, ground, with_source,
 };
 use image::RgbImage;
 use image::imageops::crop_imm;
@@ -63,7 +63,7 @@ impl Asking {
                 calls: prompt.calls(),
             },
             Self::Own(profile) => PromptRef {
-                name: format!("{OWN_PROMPT}:{}", profile.as_str()),
+                name: own_name(profile),
                 sha256: None,
                 counts: Counts::from(profile.family().grid),
                 calls: profile.dialect().is_calls(),
@@ -104,6 +104,12 @@ impl Asking {
         };
         PROBES.into_iter().map(shown).collect()
     }
+}
+
+/// Names the prompt of a family; with the budget, where that is another for every picture.
+fn own_name(profile: &PromptProfile) -> String {
+    let auto = if profile.budget() == PixelBudget::Auto { ",pixels=auto" } else { "" };
+    format!("{OWN_PROMPT}:{}{auto}", profile.as_str())
 }
 
 /// Which items are asked about, and how many at once.

@@ -89,8 +89,9 @@ fn help_of_run() {
                                what its name tells
           --prompt <PROFILE>   How to talk to the model; by default as its family or config.json says,
                                for the screen [possible values: embedded-v1, computer-use, mobile-use]
-          --max-pixels <N>     The most pixels of a picture the model sees; by default what suits its
-                               family
+          --pixels <N|auto>    The most pixels of a picture the model sees; `auto`: what a screen like
+                               this needs, and then a closer look; by default what suits its family
+                               [alias: --max-pixels]
           --json               Print one JSON object on stdout instead of text for people
       -h, --help               Print help
 
@@ -160,8 +161,9 @@ fn help_of_ground() {
                                  what its name tells
           --prompt <PROFILE>     How to talk to the model; by default as its family or config.json says,
                                  for the screen [possible values: embedded-v1, computer-use, mobile-use]
-          --max-pixels <N>       The most pixels of a picture the model sees; by default what suits its
-                                 family
+          --pixels <N|auto>      The most pixels of a picture the model sees; `auto`: what a screen like
+                                 this needs, and then a closer look; by default what suits its family
+                                 [alias: --max-pixels]
           --json                 Print one JSON object on stdout instead of text for people
       -h, --help                 Print help
 
@@ -215,8 +217,9 @@ fn help_of_ask() {
                               its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for the screen [possible values: embedded-v1, computer-use, mobile-use]
-          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
-                              family
+          --pixels <N|auto>   The most pixels of a picture the model sees; `auto`: what a screen like
+                              this needs, and then a closer look; by default what suits its family
+                              [alias: --max-pixels]
           --json              Print one JSON object on stdout instead of text for people
       -h, --help              Print help
 
@@ -418,8 +421,9 @@ fn help_of_doctor() {
                                what its name tells
           --prompt <PROFILE>   How to talk to the model; by default as its family or config.json says,
                                for the screen [possible values: embedded-v1, computer-use, mobile-use]
-          --max-pixels <N>     The most pixels of a picture the model sees; by default what suits its
-                               family
+          --pixels <N|auto>    The most pixels of a picture the model sees; `auto`: what a screen like
+                               this needs, and then a closer look; by default what suits its family
+                               [alias: --max-pixels]
           --json               Print one JSON object on stdout instead of text for people
       -h, --help               Print help
 
@@ -487,8 +491,9 @@ fn help_of_demo() {
                               its name tells
           --prompt <PROFILE>  How to talk to the model; by default as its family or config.json says,
                               for the screen [possible values: embedded-v1, computer-use, mobile-use]
-          --max-pixels <N>    The most pixels of a picture the model sees; by default what suits its
-                              family
+          --pixels <N|auto>   The most pixels of a picture the model sees; `auto`: what a screen like
+                              this needs, and then a closer look; by default what suits its family
+                              [alias: --max-pixels]
           --json              Print one JSON object on stdout instead of text for people
       -h, --help              Print help
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use handsight_agent::{AskOptions, BenchmarkPrompt, PromptProfile, VisionModel};
+use handsight_agent::{AskOptions, BenchmarkPrompt, PixelBudget, PromptProfile, VisionModel};
 use handsight_model::DeviceMap;
 use handsight_scenarios::benchmark::infer::{Asking, InferOptions, Progress, infer};
 use handsight_scenarios::benchmark::run::{DatasetRef, ModelRef, OWN_PROMPT};
@@ -47,8 +47,12 @@ pub(super) fn run(
         profile,
     };
     if args.sweep_pixels.is_empty() {
-        let (value, exit) =
-            asker.ask(args.model.talk.max_pixels, &args.output, printer, &interrupt)?;
+        let (value, exit) = asker.ask(
+            args.model.talk.pixels.unwrap_or_default(),
+            &args.output,
+            printer,
+            &interrupt,
+        )?;
         printer.result(&value, &text(&value))?;
         return Ok(exit);
     }
@@ -56,7 +60,7 @@ pub(super) fn run(
     let budgets: std::collections::BTreeSet<u64> = args.sweep_pixels.iter().copied().collect();
     for budget in budgets {
         let folder = args.output.join(format!("pixels-{budget:09}"));
-        let (value, exit) = asker.ask(Some(budget), &folder, printer, &interrupt)?;
+        let (value, exit) = asker.ask(PixelBudget::Most(budget), &folder, printer, &interrupt)?;
         if !printer.json() {
             printer.note(&text(&value));
         }
@@ -125,15 +129,15 @@ struct Asker<'a> {
 
 impl Asker<'_> {
     /// Returns how the model is asked within a budget of pixels.
-    fn asking(&self, max_pixels: Option<u64>) -> Result<Asking, Failure> {
+    fn asking(&self, pixels: PixelBudget) -> Result<Asking, Failure> {
         let args = self.args;
         match args.ask.as_deref().unwrap_or(self.by_default) {
-            OWN_PROMPT => Ok(Asking::Own(self.profile.clone().with_max_pixels(max_pixels))),
+            OWN_PROMPT => Ok(Asking::Own(self.profile.clone().with_budget(pixels))),
             name => Ok(Asking::Published {
                 prompt: BenchmarkPrompt::open(name)?,
                 options: AskOptions {
                     min_pixels: args.min_pixels,
-                    max_pixels,
+                    max_pixels: pixels.most(),
                     repetition_penalty: args.repetition_penalty,
                     max_new_tokens: args.max_tokens as usize,
                 },
@@ -145,12 +149,12 @@ impl Asker<'_> {
     /// Asks about all items that are not done yet, and returns what the run has come to.
     fn ask(
         &self,
-        max_pixels: Option<u64>,
+        pixels: PixelBudget,
         folder: &Path,
         printer: &Printer,
         interrupt: &Interrupt,
     ) -> Result<(Value, Exit), Failure> {
-        let asking = self.asking(max_pixels)?;
+        let asking = self.asking(pixels)?;
         let run = Run::begin(folder, manifest(self.args, self.dataset, self.model, &asking)?)?;
         let options = InferOptions {
             shard: self.args.shard,
