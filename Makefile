@@ -113,6 +113,11 @@ test-gnome: ## Test the desktop device in GNOME, through its portal (installs GN
 	@$(MAKE) --no-print-directory install PACKAGES="$(GNOME_PACKAGES)"
 	cargo test --package handsight-tests --test integration -- --ignored desktop::gnome
 
+PROCESSOR_PACKAGES := $(TEST_PACKAGES) qemu-user
+test-processors: ## Test the model on processors without AVX-512 or AVX2, in QEMU's emulator
+	@$(MAKE) --no-print-directory install PACKAGES="$(PROCESSOR_PACKAGES)"
+	cargo test --package handsight-tests --test integration -- --ignored processors
+
 eval: deps ## Measure the embedded checkpoint on windows it was never trained on
 	cargo run --release --quiet --package handsight-tests --example embedded_eval
 	cargo run --release --quiet --package handsight-tests --example embedded_episodes
@@ -154,4 +159,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test check-windows check-macos test-adbd test-gnome test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release benchmark
+.PHONY: help demo test check-windows check-macos test-adbd test-gnome test-processors test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release benchmark

@@ -21,6 +21,7 @@ mod media;
 mod models;
 mod parity;
 mod plugins;
+mod processors;
 mod remote;
 mod scenario;
 mod serve;
