@@ -174,7 +174,7 @@ fn an_automatic_budget_shows_less_of_a_screen_and_then_a_part_of_it_as_it_is() {
     let settings = large.join("preprocessor_config.json");
     let text = fs::read_to_string(&settings).unwrap().replace("235200", "12845056");
     fs::write(&settings, text).unwrap();
-    let screen = RgbImage::from_pixel(1920, 1080, Rgb([255; 3]));
+    let screen = RgbImage::from_pixel(1600, 900, Rgb([255; 3]));
     screen.save(handsight.dir().join("page.png")).unwrap();
     let told = |args: &[&str]| {
         let args = [&["button", "--json"], args].concat();
@@ -182,9 +182,9 @@ fn an_automatic_budget_shows_less_of_a_screen_and_then_a_part_of_it_as_it_is() {
     };
     let tokens = |told: &Value| told["usage"]["image_tokens"].as_u64().unwrap();
     let (whole, auto) = (told(&[]), told(&["--pixels", "auto"]));
-    assert_eq!((tokens(&whole), &whole["looked_at"]), (69 * 39, &Value::Null));
-    // 921,600 px at the most, and 448 × 448 of the screen one to one.
-    assert_eq!(tokens(&auto), 45 * 25 + 16 * 16);
+    assert_eq!((tokens(&whole), &whole["looked_at"]), (57 * 32, &Value::Null));
+    // 640,000 px at the most, and 448 × 448 of the screen one to one.
+    assert_eq!(tokens(&auto), 38 * 21 + 16 * 16);
     let part = &auto["looked_at"];
     assert_eq!((&part["width"], &part["height"]), (&json!(448), &json!(448)));
     assert_eq!(auto["frame"]["screenshot"], json!({"width": 448, "height": 448}));
