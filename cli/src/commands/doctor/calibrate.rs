@@ -161,7 +161,7 @@ fn look(
         cover.show(on, targets)?;
         let image = device.observe()?.screenshot.image;
         let found: Vec<_> = COLORS.into_iter().map(|color| find(&image, color)).collect();
-        if found.iter().all(Option::is_some) || start.elapsed() > PATIENCE {
+        if found.iter().all(Option::is_some) || start.elapsed() > 5 * PATIENCE {
             return Ok(found);
         }
         if !pause(Duration::from_millis(50), cancel) {

@@ -1,6 +1,7 @@
 //! One tile of the product, on whatever processor this is.
 
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use bytemuck::Zeroable;
 
@@ -8,6 +9,7 @@ use super::DEPTH;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 use crate::kernels::packed::Order;
+use crate::kernels::product::HEIGHT;
 
 /// Rows of weights in a panel.
 pub(in crate::kernels) const WIDTH: usize = 32;
@@ -50,7 +52,7 @@ pub(in crate::kernels) enum Kernel {
 }
 
 impl Kernel {
-    /// Every kernel that this processor can run, the fastest first.
+    /// Every kernel that this processor can run.
     pub(in crate::kernels) fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let wide = x86::Instructions::available().map(Self::X86);
@@ -59,11 +61,32 @@ impl Kernel {
         wide.chain([Self::Scalar])
     }
 
-    /// Returns the fastest kernel, if it is faster than a product in f32.
+    /// Returns the fastest kernel, if it is faster than a product in f32. Which that is depends on more
+    /// than what a processor has (a matrix unit may be shared with others), so they are timed once.
     pub(in crate::kernels) fn fast() -> Option<Self> {
-        static FAST: OnceLock<Kernel> = OnceLock::new();
-        let fastest = || Self::available().next().unwrap_or(Self::Scalar);
-        Some(*FAST.get_or_init(fastest)).filter(|&kernel| kernel != Self::Scalar)
+        static FAST: OnceLock<Option<Kernel>> = OnceLock::new();
+        let fastest = || {
+            let wide = Self::available().filter(|&kernel| kernel != Self::Scalar);
+            wide.min_by_key(|kernel| kernel.time())
+        };
+        *FAST.get_or_init(fastest)
+    }
+
+    /// How long some products take, the best of a few times.
+    fn time(self) -> Duration {
+        let panel = Panel { words: DEPTH / WORD, ..Panel::zeroed() };
+        let (xs, mut ys) = ([[1; WORD]; HEIGHT * DEPTH / WORD], [[0.0; WIDTH]; HEIGHT]);
+        let once = |_round| {
+            let start = Instant::now();
+            self.run(|| {
+                for _ in 0..200 {
+                    let (scales, sums) = (&[1.0; HEIGHT], &[0; HEIGHT]);
+                    self.add(TileProduct { panel: &panel, xs: &xs, scales, sums, ys: &mut ys });
+                }
+            });
+            start.elapsed()
+        };
+        (0..5).map(once).min().unwrap_or_default()
     }
 
     /// Returns how activations lie in a tile.

@@ -35,7 +35,7 @@ pub(in crate::kernels) enum Instructions {
 }
 
 impl Instructions {
-    /// Every set that this processor has, the fastest first.
+    /// Every set that this processor has.
     pub(super) fn available() -> impl Iterator<Item = Self> {
         let all = [Self::Amx, Self::Avx512, Self::Avx512Vl, Self::Avx];
         all.into_iter().filter(|instructions| match instructions {

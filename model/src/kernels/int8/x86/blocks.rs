@@ -1,4 +1,6 @@
 //! Blocks of the K types in registers of AVX-512: taken apart, multiplied and rounded.
+//!
+//! Arrays are filled in loops: a closure that is handed to `map` would not be compiled into its place.
 #![expect(unsafe_code, reason = "instructions that no library offers safely")]
 
 use std::arch::x86_64::{
@@ -44,6 +46,7 @@ const SHARED: [[i32; 16]; 2] = [
     [8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15],
 ];
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,f16c")]
 fn lanes<K: KType>(block: &[u8]) -> Lanes {
     match K::LAYOUT {
@@ -59,29 +62,30 @@ fn lanes<K: KType>(block: &[u8]) -> Lanes {
 
 /// Scale and offset in f16, eight of 6 bits each, then per 64 weights 32 low and 32 high halves of
 /// bytes.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,f16c")]
 fn q4k(block: &[u8]) -> Lanes {
-    let word = |at: usize| pod_read_unaligned::<u32>(&block[at..at + 4]);
-    let [scale, offset] = halves(word(0));
-    let (a, b, c) = (word(4), word(8), word(12));
+    let [first, a, b, c]: [u32; 4] = pod_read_unaligned(&block[..16]);
+    let [scale, offset] = halves(first);
     let [low, high] = [c & 0x0f0f_0f0f, c >> 4 & 0x0f0f_0f0f];
-    let upper = |word: u32| (word >> 6 & 0x0303_0303) << 4;
-    let packed = [a & 0x3f3f_3f3f, low | upper(a), b & 0x3f3f_3f3f, high | upper(b)];
+    let upper = [(a >> 6 & 0x0303_0303) << 4, (b >> 6 & 0x0303_0303) << 4];
+    let packed = [a & 0x3f3f_3f3f, low | upper[0], b & 0x3f3f_3f3f, high | upper[1]];
     // Eight scales, then eight offsets.
     let both = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(cast(packed)));
-    let [scales, offsets] = SHARED.map(|lanes| _mm512_permutexvar_ps(cast(lanes), both));
+    let scales = _mm512_permutexvar_ps(cast(SHARED[0]), both);
+    let offsets = _mm512_permutexvar_ps(cast(SHARED[1]), both);
     let fours = _mm512_set1_epi8(15);
-    let levels = [0, 1, 2, 3].map(|part: usize| {
+    let mut levels = [_mm512_setzero_si512(); 4];
+    for (part, levels) in levels.iter_mut().enumerate() {
         let packed: __m256i = pod_read_unaligned(&block[16 + 32 * part..48 + 32 * part]);
-        let high = _mm256_srli_epi16::<4>(packed);
-        let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(packed), high);
-        _mm512_and_si512(both, fours)
-    });
+        *levels = _mm512_and_si512(join(packed, _mm256_srli_epi16::<4>(packed)), fours);
+    }
     Lanes { levels, scales, offsets, scale, offset }
 }
 
 /// Low halves of bytes, high pairs of bits, a scale of 8 bits for each group, and one in f16 for all.
 /// Levels count from −32.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,f16c")]
 fn q6k(block: &[u8]) -> Lanes {
     let [scale, _] = halves(u32::from(pod_read_unaligned::<u16>(&block[208..210])));
@@ -103,12 +107,14 @@ fn q6k(block: &[u8]) -> Lanes {
     Lanes { levels, scales, offsets: scales, scale, offset: 32.0 * scale }
 }
 
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn join(low: __m256i, high: __m256i) -> __m512i {
     _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
 }
 
 /// Two numbers in f16.
+#[inline]
 #[target_feature(enable = "f16c")]
 fn halves(both: u32) -> [f32; 2] {
     let [first, second, ..]: [f32; 4] = cast(_mm_cvtph_ps(_mm_cvtsi32_si128(both.cast_signed())));
@@ -125,19 +131,22 @@ pub(in super::super) fn row_dots<K: KType, const N: usize>(
         let mut sums = [_mm512_setzero_ps(); N];
         for (at, block) in row.chunks_exact(K::BYTES).enumerate() {
             let Lanes { levels, scales, offsets, scale, offset } = lanes::<K>(block);
-            let scales = SCALES.map(|lanes| _mm512_permutexvar_ps(cast(lanes), scales));
-            for (sum, xs) in sums.iter_mut().zip(&xs) {
-                let x = &xs[at];
+            let mut spread = [scales; BLOCK / 64];
+            for part in 0..BLOCK / 64 {
+                spread[part] = _mm512_permutexvar_ps(cast(SCALES[part]), scales);
+            }
+            for n in 0..N {
+                let x = &xs[n][at];
                 let parts: &[__m512i; BLOCK / 64] = bytemuck::cast_ref(&x.levels);
                 let mut dots = _mm512_setzero_ps();
                 for part in 0..BLOCK / 64 {
                     let zero = _mm512_setzero_si512();
                     let ints = _mm512_dpbusd_epi32(zero, levels[part], parts[part]);
-                    dots = _mm512_fmadd_ps(_mm512_cvtepi32_ps(ints), scales[part], dots);
+                    dots = _mm512_fmadd_ps(_mm512_cvtepi32_ps(ints), spread[part], dots);
                 }
                 let below = _mm512_mul_ps(offsets, cast(x.group_sums));
-                *sum = _mm512_fmadd_ps(dots, _mm512_set1_ps(scale * x.scale), *sum);
-                *sum = _mm512_fnmadd_ps(below, _mm512_set1_ps(offset * x.scale), *sum);
+                sums[n] = _mm512_fmadd_ps(dots, _mm512_set1_ps(scale * x.scale), sums[n]);
+                sums[n] = _mm512_fnmadd_ps(below, _mm512_set1_ps(offset * x.scale), sums[n]);
             }
         }
         let mut whole = [0.0; N];
