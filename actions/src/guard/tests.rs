@@ -351,7 +351,7 @@ fn what_is_wrong_is_named_with_its_place() {
     );
     refused(
         "mode: observe\nalow: {}",
-        ", line 2, column 1: unknown field `alow`, expected one of version, mode, ask, risky, allow, deny, stop, limits, hours",
+        ", line 2, column 1: unknown field `alow`, expected one of version, mode, ask, risky, allow, deny, stop, paste, limits, hours",
     );
     refused(
         "mode: confirm\ndeny:\n  text: ['a', '(b']",
@@ -430,7 +430,7 @@ fn the_schema_names_what_the_file_may_hold() {
     fields.sort();
     assert_eq!(
         fields,
-        ["allow", "ask", "deny", "hours", "limits", "mode", "risky", "stop", "version"]
+        ["allow", "ask", "deny", "hours", "limits", "mode", "paste", "risky", "stop", "version"]
     );
     assert_eq!(schema["additionalProperties"], false);
 }
