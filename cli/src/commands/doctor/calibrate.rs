@@ -9,8 +9,8 @@
 use std::time::{Duration, Instant};
 
 use handsight_actions::{
-    Action, DesktopOptions, Device, Monitor, MonitorChoice, MonitorPoint, PixelPoint, Rect, Scope,
-    Size, monitors,
+    Action, DesktopOptions, Device, Monitor, MonitorChoice, MonitorPoint, PixelPoint, Scope, Size,
+    monitors,
 };
 use handsight_agent::CancelFlag;
 use handsight_agent::settle::pause;
@@ -121,7 +121,9 @@ fn try_monitor(
     let drawn = places(on.1);
     let targets: Vec<_> = drawn.iter().copied().zip(COLORS).collect();
     // In a Wayland session there may be no pointer before it is first moved, and nothing that is told of it.
-    let coordinate = Rect::whole(on.1.layout.size).center();
+    // Between the targets, since it may be drawn over what is below it.
+    let Size { width, height } = on.1.layout.size;
+    let coordinate = PixelPoint { x: width.cast_signed() / 4, y: height.cast_signed() / 4 };
     device.perform(&Action::MouseMove { coordinate })?;
     let seen = look(cover, device, (on, &targets), cancel)?;
     let mut targets = Vec::new();
@@ -161,7 +163,7 @@ fn look(
         cover.show(on, targets)?;
         let image = device.observe()?.screenshot.image;
         let found: Vec<_> = COLORS.into_iter().map(|color| find(&image, color)).collect();
-        if found.iter().all(Option::is_some) || start.elapsed() > 5 * PATIENCE {
+        if found.iter().all(Option::is_some) || start.elapsed() > PATIENCE {
             return Ok(found);
         }
         if !pause(Duration::from_millis(50), cancel) {
