@@ -5,7 +5,6 @@ mod options;
 mod pictures;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -87,8 +86,6 @@ pub struct Engine {
     compiler: OnceLock<ConstraintCompiler>,
     prefixes: Mutex<PrefixCache>,
     images: Mutex<VisionCache>,
-    /// Windows of images that were taken from an earlier one, and not.
-    window_counts: [AtomicU64; 2],
     store: Option<PrefixStore>,
     /// Whether next tokens are guessed.
     speculates: bool,
@@ -164,7 +161,6 @@ impl Engine {
             compiler: OnceLock::new(),
             prefixes: Mutex::new(PrefixCache::new(options.prefix_cache_bytes)),
             images: Mutex::new(VisionCache::new(options.vision_cache_bytes)),
-            window_counts: Default::default(),
             store,
             speculates,
             answers: Mutex::default(),
@@ -254,9 +250,9 @@ impl Engine {
     /// Returns how often earlier work was used again since the checkpoint was loaded.
     pub fn cache_counts(&self) -> CacheCounts {
         let (prefix_hits, prefix_misses) = lock(&self.prefixes).counts();
-        let (vision_hits, vision_misses) = lock(&self.images).features.counts();
-        let [window_hits, window_misses] =
-            self.window_counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let images = lock(&self.images);
+        let (vision_hits, vision_misses) = images.features.counts();
+        let (window_hits, window_misses) = images.window_counts;
         CacheCounts {
             prefix_hits,
             prefix_misses,

@@ -19,12 +19,18 @@ pub(crate) struct VisionCache {
     pub(crate) features: Recent<ContentHash, Tensor>,
     /// The windows of the last image of each grid.
     pub(crate) windows: Recent<Grid, Windows>,
+    /// Windows that were as in an earlier image, and that were not.
+    pub(crate) window_counts: (u64, u64),
 }
 
 impl VisionCache {
     /// Holds at most `limit` bytes; 0 switches it off.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { features: Recent::new(limit / 2), windows: Recent::new(limit / 2) }
+        Self {
+            features: Recent::new(limit / 2),
+            windows: Recent::new(limit / 2),
+            window_counts: (0, 0),
+        }
     }
 
     /// Forgets everything.

@@ -189,8 +189,7 @@ pub(crate) fn limits_on(
     limits: PixelLimits,
     screen: Size,
 ) -> Result<PixelLimits, ModelError> {
-    let (width, height) = model.resized_size_within(screen.width, screen.height, limits)?;
-    Ok(profile.limits_on(limits, screen, Size { width, height }))
+    Ok(profile.limits_on(limits, screen, shown(model, limits, screen)?))
 }
 
 /// Returns the frame of a screenshot of this size: the grid the model will name points on.
@@ -200,8 +199,17 @@ pub(crate) fn frame_of(
     limits: PixelLimits,
     screenshot: Size,
 ) -> Result<Frame, ModelError> {
-    let (width, height) = model.resized_size_within(screenshot.width, screenshot.height, limits)?;
-    Ok(profile.frame(screenshot, Size { width, height }))
+    Ok(profile.frame(screenshot, shown(model, limits, screenshot)?))
+}
+
+/// Returns how large the model is shown a picture of this size.
+fn shown(
+    model: &dyn VisionModel,
+    limits: PixelLimits,
+    Size { width, height }: Size,
+) -> Result<Size, ModelError> {
+    let (width, height) = model.resized_size_within(width, height, limits)?;
+    Ok(Size { width, height })
 }
 
 /// Turns a completion into a decision, or says why it is none.

@@ -1,7 +1,5 @@
 //! The pictures of a prompt on their way through the vision tower, but for what is known of them.
 
-use std::sync::atomic::Ordering;
-
 use candle_core::{Device, Tensor};
 
 use super::{Engine, lock};
@@ -81,12 +79,12 @@ impl Engine {
         let (features, hidden) = visual.forward_windows(pixel_values, *grid, earlier, go_on)?;
         let all = grid.windows(config);
         let run = changed.map_or(all, |changed| changed.len());
-        for (count, n) in self.window_counts.iter().zip([all - run, run]) {
-            count.fetch_add(n as u64, Ordering::Relaxed);
-        }
         let windows = Windows { frames: frames.clone(), hidden };
         let size = windows.byte_len();
-        lock(&self.images).windows.put(*grid, windows, size);
+        let mut images = lock(&self.images);
+        images.window_counts.0 += (all - run) as u64;
+        images.window_counts.1 += run as u64;
+        images.windows.put(*grid, windows, size);
         Ok(features)
     }
 }

@@ -37,6 +37,7 @@ pub(crate) trait KType: Copy + Default + Sync {
     const MOST: f32;
 
     /// How it is taken apart where there is a faster way than [`parts`](Self::parts).
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only there is one"))]
     const LAYOUT: Layout = Layout::Other;
 
     /// Takes a block of [`Self::BYTES`] apart.
@@ -44,6 +45,7 @@ pub(crate) trait KType: Copy + Default + Sync {
 }
 
 /// The types that are taken apart in registers.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only there are such registers"))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Layout {
     /// Of [`Q4K`].

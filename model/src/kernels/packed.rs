@@ -20,6 +20,10 @@ pub(super) const STEP: usize = 4;
 pub(super) enum Order {
     /// `(columns, rows)`; the last tile has as many rows as there are, in steps of [`STEP`].
     ByColumn,
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(dead_code, reason = "only there is a kernel that wants it")
+    )]
     /// `(rows, columns)`; every tile has [`HEIGHT`] rows, and columns are filled up to a multiple.
     ByRow {
         /// Of so many.

@@ -1,10 +1,10 @@
 //! `doctor --calibrate`: how far clicks arrive from where they were meant, on every monitor.
 //!
 //! A window covers the whole desktop, in a Wayland session one for each monitor, with targets near the
-//! edges and in the middle of each monitor. The device has to find each target in its screenshot and clicks what it found; the
-//! window says where the click arrived. So the error is that of the whole chain: of the capture, the
-//! layout of the monitors, and the input. Wherever a click goes, it does no harm: the window is
-//! everywhere.
+//! edges and in the middle of each monitor. The device has to find each target in its screenshot and
+//! clicks what it found; the window says where the click arrived. So the error is that of the whole
+//! chain: of the capture, the layout of the monitors, and the input. Wherever a click goes, it does no
+//! harm: the window is everywhere.
 
 use std::time::{Duration, Instant};
 

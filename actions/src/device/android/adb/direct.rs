@@ -1,12 +1,13 @@
 //! A phone reached without any ADB server: its daemon over TCP, or over a USB cable.
 //!
-//! Each service has a connection of its own (on a cable, the only one begins anew with it), so nothing is multiplexed and nothing waits for anything
-//! else. A daemon that wants to know who is there is answered with the key that `adb` made for this
-//! user; one that wants TLS (wireless debugging of Android 11 and newer) is refused with the reason, since
-//! an ADB server speaks it.
+//! Each service has a connection of its own (on a cable, the only one begins anew with it), so nothing is
+//! multiplexed and nothing waits for anything else. A daemon that wants to know who is there is answered with
+//! the key that `adb` made for this user; one that wants TLS (wireless debugging of Android 11 and newer) is
+//! refused with the reason, since an ADB server speaks it.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ enum Wire {
     Usb(Box<UsbLink>),
 }
 
-impl Wire {
+impl ReadInTime for Wire {
     fn read(
         &mut self,
         buffer: &mut [u8],
@@ -89,7 +90,9 @@ impl Wire {
             Self::Usb(link) => link.read(buffer, patience, task),
         }
     }
+}
 
+impl Wire {
     fn write_message(
         &mut self,
         bytes: &[u8],
@@ -122,8 +125,7 @@ pub(crate) struct Stream {
     /// The longest payload the phone takes.
     most: usize,
     /// What has arrived and was not read.
-    arrived: Vec<u8>,
-    read: usize,
+    arrived: VecDeque<u8>,
     is_over: bool,
 }
 
@@ -158,8 +160,7 @@ impl Daemon {
                 link,
                 theirs: answer.arg0,
                 most,
-                arrived: Vec::new(),
-                read: 0,
+                arrived: VecDeque::new(),
                 is_over: false,
             }),
             Command::Close => {
@@ -266,17 +267,14 @@ impl ReadInTime for Stream {
         patience: &Patience<'_>,
         task: &str,
     ) -> Result<usize, AdbError> {
-        while self.read == self.arrived.len() {
+        while self.arrived.is_empty() {
             if self.is_over {
                 return Ok(0);
             }
             self.take(patience, task)?;
         }
-        let rest = &self.arrived[self.read..];
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        self.read += count;
-        Ok(count)
+        let count = self.arrived.read(buffer);
+        count.map_err(|source| AdbError::Broken { task: task.to_owned(), source })
     }
 }
 
@@ -307,11 +305,7 @@ impl Stream {
         match message.command {
             Command::Okay => return Ok(true),
             Command::Write => {
-                if self.read == self.arrived.len() {
-                    self.arrived.clear();
-                    self.read = 0;
-                }
-                self.arrived.extend_from_slice(&message.data);
+                self.arrived.extend(&message.data);
                 let taken = Message::new(Command::Okay, OURS, self.theirs, []);
                 send(&mut self.link, &taken, patience, task)?;
             }

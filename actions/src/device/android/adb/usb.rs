@@ -5,14 +5,15 @@
 //!
 //! It follows AOSP's own client, and has not been tried on a phone.
 
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, Read as _};
 use std::time::Duration;
 
 use nusb::transfer::{Buffer, Bulk, In, Out, TransferError};
 use nusb::{DeviceInfo, Endpoint, ErrorKind, MaybeFuture as _};
 
 use super::error::AdbError;
-use super::link::{NAP, Patience};
+use super::link::{NAP, Patience, ReadInTime};
 
 /// What the interface of ADB calls itself: class, subclass and protocol.
 const ADB: [u8; 3] = [0xff, 0x42, 1];
@@ -27,8 +28,7 @@ pub(crate) struct UsbLink {
     input: Endpoint<Bulk, In>,
     output: Endpoint<Bulk, Out>,
     /// What has arrived and was not read.
-    arrived: Vec<u8>,
-    read: usize,
+    arrived: VecDeque<u8>,
 }
 
 impl UsbLink {
@@ -60,7 +60,7 @@ impl UsbLink {
         };
         let input = interface.endpoint::<Bulk, In>(input).map_err(failed)?;
         let output = interface.endpoint::<Bulk, Out>(output).map_err(failed)?;
-        let mut link = Self { input, output, arrived: Vec::new(), read: 0 };
+        let mut link = Self { input, output, arrived: VecDeque::new() };
         link.forget_what_was_left();
         Ok(link)
     }
@@ -122,28 +122,26 @@ impl UsbLink {
             }
         }
     }
+}
 
-    /// Reads what is there, waiting for something.
-    pub(crate) fn read(
+impl ReadInTime for UsbLink {
+    fn read(
         &mut self,
         buffer: &mut [u8],
         patience: &Patience<'_>,
         task: &str,
     ) -> Result<usize, AdbError> {
-        while self.read == self.arrived.len() {
+        while self.arrived.is_empty() {
             patience.left(task)?;
             self.ask_for(buffer.len());
             // An empty packet may follow a transfer, and is no end.
             if let Some(done) = self.input.wait_next_complete(NAP) {
-                self.arrived = done.into_result().map_err(|error| broken(task, error))?.into_vec();
-                self.read = 0;
+                let arrived = done.into_result().map_err(|error| broken(task, error))?;
+                self.arrived = arrived.into_vec().into();
             }
         }
-        let rest = &self.arrived[self.read..];
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        self.read += count;
-        Ok(count)
+        let count = self.arrived.read(buffer);
+        count.map_err(|source| AdbError::Broken { task: task.to_owned(), source })
     }
 }
 
