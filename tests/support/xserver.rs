@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use handsight_actions::{DesktopDevice, DesktopOptions, MonitorChoice, Rect, Scope};
@@ -325,6 +326,24 @@ impl XServer {
             Rgb([visual.red_mask, visual.green_mask, visual.blue_mask]
                 .map(|mask| component(pixel, mask)))
         }))
+    }
+
+    /// Reads the whole screen when it has been the same for a while: the frame of a field that is entered
+    /// or left fades for a fifth of a second.
+    ///
+    /// # Errors
+    ///
+    /// As [`XServer::pixels`]; fails too if the screen never rests.
+    pub fn still_pixels(&self) -> Result<RgbImage> {
+        const REST: Duration = Duration::from_millis(400);
+        let mut last = (self.pixels()?, Instant::now());
+        wait_for("the screen did not rest", ANSWERING, || {
+            let now = self.pixels()?;
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            Ok((last.1.elapsed() >= REST).then(|| last.0.clone()))
+        })
     }
 
     fn visual(&self) -> Result<Visualtype> {

@@ -14,7 +14,7 @@ use handsight_actions::{
 };
 use handsight_agent::CancelFlag;
 use handsight_agent::settle::pause;
-use image::{Rgb, RgbImage};
+use image::Rgb;
 use serde_json::{Value, json};
 
 use super::super::devices;
@@ -162,7 +162,10 @@ fn look(
         // Each time: a window may have been given its size only now.
         cover.show(on, targets)?;
         let image = device.observe()?.screenshot.image;
-        let found: Vec<_> = COLORS.into_iter().map(|color| find(&image, color)).collect();
+        // Nearly all of it is black, and need not be compared with every colour.
+        let shown: Vec<_> =
+            image.enumerate_pixels().filter(|(_, _, pixel)| pixel.0 != [0; 3]).collect();
+        let found: Vec<_> = COLORS.into_iter().map(|color| find(&shown, color)).collect();
         if found.iter().all(Option::is_some) || start.elapsed() > PATIENCE {
             return Ok(found);
         }
@@ -173,9 +176,9 @@ fn look(
 }
 
 /// Returns the middle pixel of what has a colour, if there is as much of it as of a target.
-fn find(image: &RgbImage, color: Rgb<u8>) -> Option<PixelPoint> {
-    let alike = image.enumerate_pixels().filter(|(_, _, pixel)| is_close(**pixel, color));
-    let (mut columns, mut rows): (Vec<u32>, Vec<u32>) = alike.map(|(x, y, _)| (x, y)).unzip();
+fn find(shown: &[(u32, u32, &Rgb<u8>)], color: Rgb<u8>) -> Option<PixelPoint> {
+    let alike = shown.iter().filter(|(_, _, pixel)| is_close(**pixel, color));
+    let (mut columns, mut rows): (Vec<u32>, Vec<u32>) = alike.map(|&(x, y, _)| (x, y)).unzip();
     // Where the scale is no whole number, the edge of what is shown is a mixture.
     let (most, least) = (SIDE * SIDE, (SIDE - 2) * (SIDE - 2));
     let pixels = columns.len();

@@ -2,19 +2,26 @@
 //!
 //! They are the other end of a calibration. Any program may have such surfaces, on any compositor: each is
 //! a window that was asked to fill an output, with a picture of as many pixels as the output has.
+//!
+//! A compositor may hand such a picture to the output as it is instead of composing a frame. wlroots up to
+//! 0.15 forgets meanwhile what changed, and screenshots show what was there before. A speck of a second
+//! surface makes it compose.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use wayland_client::protocol::wl_buffer::WlBuffer;
+use rustix::fs::{MemfdFlags, memfd_create};
+use wayland_client::protocol::wl_buffer::{self, WlBuffer};
 use wayland_client::protocol::wl_compositor::WlCompositor;
 use wayland_client::protocol::wl_pointer::{self, ButtonState, WlPointer};
+use wayland_client::protocol::wl_region::WlRegion;
 use wayland_client::protocol::wl_seat::Capability;
 use wayland_client::protocol::wl_shm::{Format, WlShm};
+use wayland_client::protocol::wl_subcompositor::WlSubcompositor;
+use wayland_client::protocol::wl_subsurface::WlSubsurface;
 use wayland_client::protocol::wl_surface::WlSurface;
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum, delegate_noop};
 use wayland_protocols::wp::viewporter::client::wp_viewport::WpViewport;
@@ -23,7 +30,7 @@ use wayland_protocols::xdg::shell::client::xdg_surface::{self, XdgSurface};
 use wayland_protocols::xdg::shell::client::xdg_toplevel::{self, XdgToplevel};
 use wayland_protocols::xdg::shell::client::xdg_wm_base::{self, XdgWmBase};
 
-use super::session::{Session, State};
+use super::session::{PATIENCE, Session, State};
 use crate::device::desktop::Failure;
 use crate::device::{DeviceError, MissingProtocol};
 use crate::geometry::{MonitorPoint, Size};
@@ -45,9 +52,11 @@ struct Sheet {
     surface: WlSurface,
     viewport: WpViewport,
     window: XdgSurface,
-    file: File,
-    buffer: WlBuffer,
+    shm: WlShm,
+    /// How many pixels the output has.
     size: Size,
+    /// Whether it has a picture, without which it is no window yet.
+    is_there: bool,
 }
 
 /// What the compositor told of them.
@@ -73,6 +82,10 @@ struct Asked {
 #[derive(Clone, Copy)]
 struct Number(usize);
 
+/// Belongs to memory with a picture, which is written once and is gone when it was shown: a compositor
+/// may look at it for as long as it likes.
+struct Once;
+
 impl DesktopCover {
     /// Covers the outputs of the compositor that listens on a socket.
     ///
@@ -85,8 +98,9 @@ impl DesktopCover {
         let compositor = session.bind::<WlCompositor>(4);
         let (shm, shell) = (session.bind::<WlShm>(1), session.bind::<XdgWmBase>(1));
         let viewporter = session.bind::<WpViewporter>(1);
-        let (Some(compositor), Some(shm), Some(shell), Some(viewporter)) =
-            (compositor, shm, shell, viewporter)
+        let specks = session.bind::<WlSubcompositor>(1);
+        let (Some(compositor), Some(shm), Some(shell), Some(viewporter), Some(specks)) =
+            (compositor, shm, shell, viewporter, specks)
         else {
             let protocol = WpViewporter::interface().name;
             let missing = vec![MissingProtocol { protocol, needed_for: "to cover the screen" }];
@@ -107,13 +121,33 @@ impl DesktopCover {
             toplevel.set_fullscreen(Some(&output));
             surface.commit();
             let viewport = viewporter.get_viewport(&surface, &handle, ());
-            let (file, buffer) = memory(&shm, &handle, size)
+            let speck = compositor.create_surface(&handle, ());
+            specks.get_subsurface(&speck, &surface, &handle, ());
+            // Clicks go through it.
+            let nowhere = compositor.create_region(&handle, ());
+            speck.set_input_region(Some(&nowhere));
+            nowhere.destroy();
+            show(&speck, &RgbImage::new(1, 1), &shm, &handle)
                 .map_err(|failure| failure.while_asked(&display, "cover the screen"))?;
-            sheets.push(Sheet { surface, viewport, window, file, buffer, size });
+            let shm = shm.clone();
+            sheets.push(Sheet { surface, viewport, window, shm, size, is_there: false });
         }
         let mut cover = Self { session, pointer: None, sheets };
-        cover.settle().map_err(|failure| failure.while_asked(&display, "cover the screen"))?;
+        cover.spread().map_err(|failure| failure.while_asked(&display, "cover the screen"))?;
         Ok(cover)
+    }
+
+    /// Waits until every surface was told how large it is: what is shown on it before may not be seen.
+    fn spread(&mut self) -> Result<(), Failure> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            self.settle()?;
+            if self.session.state().cover.sheets.iter().all(|asked| asked.size.is_some()) {
+                return Ok(());
+            }
+        }
+        let message = format!("it gave a window no size within {} s", PATIENCE.as_secs());
+        Err(Failure::Refused(message.into()))
     }
 
     /// Shows a picture on a monitor, which is as large as the monitor.
@@ -170,14 +204,7 @@ impl DesktopCover {
         let size = Size { width: picture.width(), height: picture.height() };
         let sheet = self.sheets.get(monitor).filter(|sheet| sheet.size == size);
         let sheet = sheet.ok_or_else(|| Failure::Refused("the monitor has changed".into()))?;
-        let pixels: Vec<u8> =
-            picture.pixels().flat_map(|pixel| [pixel[2], pixel[1], pixel[0], 0]).collect();
-        let written = sheet.file.write_all_at(&pixels, 0);
-        written.map_err(|error| Failure::Refused(error.into()))?;
-        if self.session.state().cover.sheets[monitor].size.is_some() {
-            self.sheets[monitor].present();
-        }
-        Ok(())
+        show(&sheet.surface, picture, &sheet.shm, &self.session.handle())
     }
 
     /// Takes in what the compositor tells, and does what it asks.
@@ -188,43 +215,74 @@ impl DesktopCover {
             let handle = self.session.handle();
             self.pointer = self.session.seat().map(|seat| seat.get_pointer(&handle, ()));
         }
-        for (sheet, asked) in self.sheets.iter().zip(&mut self.session.state().cover.sheets) {
+        let handle = self.session.handle();
+        for (sheet, asked) in self.sheets.iter_mut().zip(&mut self.session.state().cover.sheets) {
             let Some(serial) = asked.serial.take() else { continue };
             sheet.window.ack_configure(serial);
             if let Some([width, height]) = asked.size {
                 sheet.viewport.set_destination(width, height);
             }
-            sheet.present();
+            if sheet.is_there {
+                sheet.surface.commit();
+            } else {
+                let black = RgbImage::new(sheet.size.width, sheet.size.height);
+                show(&sheet.surface, &black, &sheet.shm, &handle)?;
+                sheet.is_there = true;
+            }
         }
         self.session.sync()
     }
 }
 
-impl Sheet {
-    fn present(&self) {
-        self.surface.attach(Some(&self.buffer), 0, 0);
-        self.surface.damage(0, 0, i32::MAX, i32::MAX);
-        self.surface.commit();
-    }
+/// Shows a picture on a surface.
+fn show(
+    surface: &WlSurface,
+    picture: &RgbImage,
+    shm: &WlShm,
+    handle: &QueueHandle<State>,
+) -> Result<(), Failure> {
+    let [width, height] = [picture.width(), picture.height()].map(u32::cast_signed);
+    surface.attach(Some(&memory(shm, handle, picture)?), 0, 0);
+    surface.damage_buffer(0, 0, width, height);
+    surface.commit();
+    Ok(())
 }
 
-/// Returns memory for a picture.
+/// Returns memory with a picture.
 fn memory(
     shm: &WlShm,
     handle: &QueueHandle<State>,
-    size: Size,
-) -> Result<(File, WlBuffer), Failure> {
-    let failed = |error: rustix::io::Errno| Failure::Refused(error.into());
-    let [width, height] = [size.width, size.height].map(u32::cast_signed);
+    picture: &RgbImage,
+) -> Result<WlBuffer, Failure> {
+    let failed = |error: std::io::Error| Failure::Refused(error.into());
+    let [width, height] = [picture.width(), picture.height()].map(u32::cast_signed);
     let length = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(4));
     let length = length.ok_or_else(|| Failure::Refused("the output is too large".into()))?;
-    let file = memfd_create("handsight-cover", MemfdFlags::CLOEXEC).map_err(failed)?;
-    ftruncate(&file, u64::from(length.unsigned_abs())).map_err(failed)?;
+    let pixels: Vec<u8> =
+        picture.pixels().flat_map(|pixel| [pixel[2], pixel[1], pixel[0], 0]).collect();
+    let file = memfd_create("handsight-cover", MemfdFlags::CLOEXEC);
+    let mut file = File::from(file.map_err(|error| failed(error.into()))?);
+    file.write_all(&pixels).map_err(failed)?;
     let pool = shm.create_pool(file.as_fd(), length, handle, ());
-    let buffer = pool.create_buffer(0, width, height, width * 4, Format::Xrgb8888, handle, ());
+    let buffer = pool.create_buffer(0, width, height, width * 4, Format::Xrgb8888, handle, Once);
     // The buffer keeps the memory.
     pool.destroy();
-    Ok((file.into(), buffer))
+    Ok(buffer)
+}
+
+impl Dispatch<WlBuffer, Once> for State {
+    fn event(
+        _: &mut Self,
+        buffer: &WlBuffer,
+        event: wl_buffer::Event,
+        _: &Once,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        if let wl_buffer::Event::Release = event {
+            buffer.destroy();
+        }
+    }
 }
 
 impl Dispatch<XdgToplevel, Number> for State {
@@ -301,6 +359,9 @@ impl Dispatch<WlPointer, ()> for State {
 }
 
 delegate_noop!(State: WlCompositor);
+delegate_noop!(State: WlRegion);
+delegate_noop!(State: WlSubcompositor);
+delegate_noop!(State: WlSubsurface);
 delegate_noop!(State: ignore WlSurface);
 delegate_noop!(State: WpViewporter);
 delegate_noop!(State: WpViewport);
