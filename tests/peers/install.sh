@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the peers into a folder: transformers in a virtual environment, and llama.cpp built from
-# the source package of llama-cpp-python. What is there already stays.
+# the source package of llama-cpp-python, for this processor or as LLAMA_FLAGS tell cmake. What is there
+# already stays.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1" && cd "$1"
@@ -20,6 +21,7 @@ if [ ! -e build/bin/libmtmd.so ]; then
     python/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM="$PWD/python/bin/ninja" -B build \
         -S llama_cpp_python-$version/vendor/llama.cpp -DCMAKE_BUILD_TYPE=Release \
         -DLLAMA_BUILD_MTMD=ON -DLLAMA_CURL=OFF -DLLAMA_BUILD_TESTS=OFF \
-        -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TOOLS=OFF
+        -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TOOLS=OFF \
+        ${LLAMA_FLAGS:-}
     python/bin/cmake --build build --target llama mtmd
 fi
