@@ -211,11 +211,10 @@ impl DesktopCover {
     fn settle(&mut self) -> Result<(), Failure> {
         self.session.listen(BEAT)?;
         self.session.sync()?;
+        let handle = self.session.handle();
         if self.pointer.is_none() && self.session.capabilities().contains(Capability::Pointer) {
-            let handle = self.session.handle();
             self.pointer = self.session.seat().map(|seat| seat.get_pointer(&handle, ()));
         }
-        let handle = self.session.handle();
         for (sheet, asked) in self.sheets.iter_mut().zip(&mut self.session.state().cover.sheets) {
             let Some(serial) = asked.serial.take() else { continue };
             sheet.window.ack_configure(serial);
@@ -256,10 +255,10 @@ fn memory(
 ) -> Result<WlBuffer, Failure> {
     let failed = |error: std::io::Error| Failure::Refused(error.into());
     let [width, height] = [picture.width(), picture.height()].map(u32::cast_signed);
-    let length = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(4));
-    let length = length.ok_or_else(|| Failure::Refused("the output is too large".into()))?;
     let pixels: Vec<u8> =
         picture.pixels().flat_map(|pixel| [pixel[2], pixel[1], pixel[0], 0]).collect();
+    let length = i32::try_from(pixels.len());
+    let length = length.map_err(|_| Failure::Refused("the output is too large".into()))?;
     let file = memfd_create("handsight-cover", MemfdFlags::CLOEXEC);
     let mut file = File::from(file.map_err(|error| failed(error.into()))?);
     file.write_all(&pixels).map_err(failed)?;

@@ -67,7 +67,7 @@ fn ask_ahead(block: &[u8]) {
 /// Takes a block apart.
 ///
 /// # Safety
-/// As of all functions here: the caller is compiled for AVX-512 (F, BW) and F16C.
+/// As of all unsafe functions here: the caller is compiled for AVX-512 (F, BW) and F16C.
 #[inline(always)]
 unsafe fn lanes<K: KType>(block: &[u8]) -> Lanes {
     match K::LAYOUT {
