@@ -5,9 +5,10 @@ use candle_core::{DType, Tensor};
 use crate::draft::MAX_ROWS;
 use crate::error::ModelError;
 use crate::qwen2_5_vl::{Qwen25Vl, Segment};
+use crate::request::CancelFlag;
 use crate::sequence::Sequence;
 
-/// Prompt tokens that go through the decoder at once; between chunks it can be cancelled.
+/// Prompt tokens that go through the decoder at once.
 const PREFILL_CHUNK: usize = 1024;
 
 /// The same while others wait for their next token.
@@ -16,7 +17,8 @@ const SHARED_PREFILL_CHUNK: usize = 256;
 /// Runs the pending tokens of the sequences, prompts in chunks, and returns for each sequence the
 /// logits after its last token, if it got there, and after each token it guessed, `(1 + guesses, v)`.
 ///
-/// Sequences that decode come first; what room is left in the pass goes to prompts, in order.
+/// Sequences that decode come first; what room is left in the pass goes to prompts, in order. Once all of
+/// them are cancelled the pass ends after the layer it is in, and leaves them as they were.
 ///
 /// # Errors
 ///
@@ -38,13 +40,28 @@ pub(crate) fn pass(
         return Ok(vec![None; sequences.len()]);
     }
     let embeddings = Tensor::cat(&embeddings, 0)?; // (s, c)
+    let running = || sequences.iter().zip(&lens).filter(|(_, len)| **len > 0);
+    let flags: Vec<CancelFlag> = running().map(|(sequence, _)| sequence.cancel_flag()).collect();
+    let held: Vec<usize> = sequences.iter().map(|sequence| sequence.held()).collect();
+    let is_cancelled = || flags.iter().all(CancelFlag::is_cancelled);
+    let mut go_on = || if is_cancelled() { candle_core::bail!("cancelled") } else { Ok(()) };
     let mut segments: Vec<Segment<'_>> = sequences
         .iter_mut()
         .zip(&lens)
         .filter(|(_, len)| **len > 0)
         .map(|(sequence, &len)| Segment { cache: sequence.cache_mut(), len })
         .collect();
-    let hidden = model.forward_packed(&embeddings, &position_ids, &mut segments)?; // (s, c)
+    let hidden = model.forward_while(&embeddings, &position_ids, &mut segments, &mut go_on); // (s, c)
+    let hidden = match hidden {
+        Err(_) if is_cancelled() => {
+            // Some layers hold the keys and values of these tokens already.
+            for (sequence, held) in sequences.iter_mut().zip(held) {
+                sequence.cache_mut().truncate(held);
+            }
+            return Ok(vec![None; sequences.len()]);
+        }
+        hidden => hidden?,
+    };
 
     // Only the last tokens of a sequence that has none pending need logits.
     let mut end = 0;
@@ -102,4 +119,46 @@ fn plan(sequences: &[&mut Sequence<'_>]) -> Vec<usize> {
         len
     };
     sequences.iter().map(share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{GenerateOptions, Request};
+    use crate::{Completion, Engine, Message, Role};
+
+    fn asked(text: &str) -> Request {
+        Request {
+            messages: vec![Message::text(Role::User, text)],
+            options: GenerateOptions { max_new_tokens: 4, ..GenerateOptions::default() },
+            ..Request::default()
+        }
+    }
+
+    fn answer(engine: &Engine) -> Completion {
+        engine.generate(&asked("One?"), &mut |_| {}, &CancelFlag::default()).unwrap()
+    }
+
+    #[test]
+    fn a_pass_whose_sequences_are_all_cancelled_ends_on_its_way_and_leaves_no_trace() {
+        let engine = Engine::embedded().unwrap();
+        let (gone, stays) = (CancelFlag::default(), CancelFlag::default());
+        let mut first = engine.start(&asked("One?"), &gone, usize::MAX).unwrap();
+        let mut second = engine.start(&asked("Two?"), &stays, usize::MAX).unwrap();
+        gone.cancel();
+        let alone = pass(engine.model(), &mut [&mut first]).unwrap();
+        assert!(matches!(alone.as_slice(), [None]));
+        assert_eq!(first.held(), 0);
+        let kept = engine.finish(first);
+        assert!(kept.tokens.is_empty());
+        // What it began is not taken for the beginning of the same prompt.
+        let fresh = answer(&Engine::embedded().unwrap());
+        let again = answer(&engine);
+        assert_eq!((again.text, again.stats.cached_tokens), (fresh.text, 0));
+
+        // Whoever runs along with one that goes on is run to the end.
+        let mut first = engine.start(&asked("Three?"), &gone, usize::MAX).unwrap();
+        let both = pass(engine.model(), &mut [&mut first, &mut second]).unwrap();
+        assert!(both.iter().all(Option::is_some));
+    }
 }

@@ -47,6 +47,7 @@ mod engine;
 mod error;
 mod files;
 mod gguf;
+mod huge_pages;
 mod kernels;
 mod measure;
 mod placement;
@@ -67,7 +68,7 @@ pub use device_map::{DeviceKind, DeviceMap, DeviceShare};
 pub use engine::{CacheCounts, CheckpointInfo, Engine, EngineOptions};
 pub use error::ModelError;
 pub use gguf::{ConvertProgress, ConvertReport, GgufType, convert};
-pub use measure::{Steps, TOGETHER, Workload, measure};
+pub use measure::{Steps, TOGETHER, Workload, dictate, measure};
 pub use request::{
     CancelFlag, Completion, GenerateOptions, ImageInput, PixelLimits, Request, Stats, StopReason,
     TokenInfo, TopToken, VideoInput,

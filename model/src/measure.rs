@@ -10,7 +10,8 @@ use crate::chat::{Message, Part, Role};
 use crate::engine::Engine;
 use crate::error::ModelError;
 use crate::memory::peak_memory;
-use crate::request::{CancelFlag, GenerateOptions, Request, Stats};
+use crate::request::{CancelFlag, Completion, GenerateOptions, Request, Stats, TokenInfo};
+use crate::sequence::Sequence;
 
 /// One step of an agent: a constant system turn, a screenshot and a short goal in, an action out.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Steps {
     pub cold_peak: Option<u64>,
     /// The screen had changed in its last quarter since the step before.
     pub quarter_changed: Stats,
+    /// The same, and the answer was as before: an action like the last one is guessed from it.
+    pub quarter_changed_alike: Stats,
     /// The same screen again.
     pub unchanged: Stats,
     /// Tokens a second of [`TOGETHER`] answers that grow in the same passes, all together.
@@ -51,23 +54,85 @@ pub fn measure(
     workload: &Workload,
     cancel: &CancelFlag,
 ) -> Result<Steps, ModelError> {
-    let changed = with_last_quarter_changed(&workload.image);
-    // A cold step guesses nothing: random weights repeat themselves, which would flatter it.
-    let step = |image: &RgbImage, drafts: bool| {
+    let changed = with_last_quarter_changed(&workload.image, 0xff);
+    let start = |image: &RgbImage| {
         let request = workload.request(engine, image)?;
-        let sequence = engine.start(&request, cancel, usize::MAX)?;
-        let sequence = if drafts { sequence } else { sequence.without_drafts() };
-        let answer = engine.complete(sequence, &mut |_| {})?;
-        if cancel.is_cancelled() { Err(ModelError::Cancelled) } else { Ok(answer.stats) }
+        engine.start(&request, cancel, usize::MAX)
     };
+    let whole = |answer: Completion| {
+        if cancel.is_cancelled() { Err(ModelError::Cancelled) } else { Ok(answer) }
+    };
+    let step = |image: &RgbImage| whole(engine.complete(start(image)?, &mut |_| {})?);
     engine.forget();
-    let cold = step(&workload.image, false)?;
+    // A cold step guesses nothing: random weights repeat themselves, which would flatter it.
+    let cold = start(&workload.image)?.without_drafts();
+    let cold = whole(engine.complete(cold, &mut |_| {})?)?;
     let cold_peak = peak_memory();
-    let unchanged = step(&workload.image, true)?;
-    let quarter_changed = step(&changed, true)?;
+    let unchanged = step(&workload.image)?;
+    let quarter_changed = step(&changed)?;
+    let said: Vec<u32> = quarter_changed.tokens.iter().map(|token| token.id).collect();
+    let again = start(&with_last_quarter_changed(&workload.image, 0x3f))?;
+    let alike = complete_as(engine, again, &|answer| Ok(said[answer.len()..].to_vec()))?;
+    let quarter_changed_alike = whole(alike)?;
     let together = together(engine, workload.new_tokens, cancel)?;
     engine.forget();
-    Ok(Steps { cold, cold_peak, quarter_changed, unchanged, together })
+    Ok(Steps {
+        cold: cold.stats,
+        cold_peak,
+        quarter_changed: quarter_changed.stats,
+        quarter_changed_alike: quarter_changed_alike.stats,
+        unchanged: unchanged.stats,
+        together,
+    })
+}
+
+/// Answers a request with the given text, as if the model found it the likeliest, and so tells in
+/// [`Stats`] what an answer costs that this model might never give: how many of its tokens the grammar
+/// forces, how many are guessed, and how many passes are left.
+///
+/// # Errors
+///
+/// [`ModelError`] if the engine cannot answer; [`ModelError::Constraint`] if the request allows no such text.
+pub fn dictate(
+    engine: &Engine,
+    request: &Request,
+    text: &str,
+    cancel: &CancelFlag,
+) -> Result<Completion, ModelError> {
+    let sequence = engine.start(request, cancel, usize::MAX)?;
+    let completion = complete_as(engine, sequence, &|answer| {
+        let written: usize = answer.iter().map(|token| token.bytes.len()).sum();
+        engine.tokenizer().encode(text.get(written..).unwrap_or_default())
+    })?;
+    if completion.text == text || cancel.is_cancelled() {
+        return Ok(completion);
+    }
+    let problem = format!("`{text}` is not allowed; it became `{}`", completion.text);
+    Err(ModelError::Constraint { problem })
+}
+
+/// Completes an answer as if the tokens that `rest` returns for an answer so far were the likeliest to
+/// follow, and then its end.
+fn complete_as(
+    engine: &Engine,
+    mut sequence: Sequence<'_>,
+    rest: &dyn Fn(&[TokenInfo]) -> Result<Vec<u32>, ModelError>,
+) -> Result<Completion, ModelError> {
+    loop {
+        sequence.check_over();
+        if sequence.stop().is_some() {
+            return Ok(engine.finish(sequence));
+        }
+        let passed = batch::pass(engine.model(), &mut [&mut sequence])?.pop().flatten();
+        let Some(mut logits) = passed else { continue };
+        let tokens = rest(sequence.answer())?;
+        let likeliest = tokens.iter().chain(engine.stop_ids());
+        for (logits, &id) in logits.iter_mut().zip(likeliest) {
+            logits.fill(0.0);
+            logits[id as usize] = 1.0;
+        }
+        sequence.advance(logits, &mut |_| {})?;
+    }
 }
 
 /// Measures how fast several answers grow together, after short prompts.
@@ -127,23 +192,24 @@ impl Workload {
             },
             ..Request::default()
         };
-        // What the turns themselves take; every further word is a token.
-        let image_tokens = {
-            let (width, height) = engine.resized_size(image.width(), image.height())?;
-            engine.processor().grid(width, height, 1).merged_len()
-        };
-        let frame = engine.prompt_tokens(&request(0))?.len() - image_tokens;
-        Ok(request(self.prompt_tokens.saturating_sub(frame)))
+        let (width, height) = engine.resized_size(image.width(), image.height())?;
+        let image_tokens = engine.processor().grid(width, height, 1).merged_len();
+        // What the turns themselves take, and what a word adds: a token, or more of a small vocabulary.
+        const SOME: usize = 64;
+        let frame = engine.prompt_tokens(&request(0))?.len();
+        let some = engine.prompt_tokens(&request(SOME))?.len() - frame;
+        let missing = self.prompt_tokens.saturating_sub(frame - image_tokens);
+        Ok(request(missing * SOME / some.max(1)))
     }
 }
 
-/// Returns the image with its lower right quarter turned upside down in colour.
-fn with_last_quarter_changed(image: &RgbImage) -> RgbImage {
+/// Returns the image with these bits of its lower right quarter turned over.
+fn with_last_quarter_changed(image: &RgbImage, bits: u8) -> RgbImage {
     let (width, height) = image.dimensions();
     let mut changed = image.clone();
     for (x, y, pixel) in changed.enumerate_pixels_mut() {
         if x >= width / 2 && y >= height / 2 {
-            pixel.0 = pixel.0.map(|level| !level);
+            pixel.0 = pixel.0.map(|level| level ^ bits);
         }
     }
     changed

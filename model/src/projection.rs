@@ -11,6 +11,7 @@ use std::sync::Arc;
 use candle_core::quantized::{GgmlDType, QMatMul, QStorage, QTensor};
 use candle_core::{DType, Device, Module, Result, Tensor};
 
+use crate::huge_pages;
 use crate::kernels::rows::Dense;
 use crate::kernels::{self, Activations, Linear, Scratch};
 use blocks::BlockMatrix;
@@ -130,7 +131,7 @@ impl Projection {
     /// As [`forward_sum`](Self::forward_sum), of numbers on the CPU.
     pub(crate) fn forward_slice_sum(&self, xs: &[f32], sum: &Tensor) -> Result<Tensor> {
         let (n, out_len) = (sum.dim(0)?, self.dims()?.0);
-        let mut ys = vec![0.0; n * out_len];
+        let mut ys = huge_pages::zeroed(n * out_len);
         kernels::with_values(sum, |sum| self.multiply(xs, n, Some(sum), &mut ys))??;
         Tensor::from_vec(ys, (n, out_len), &Device::Cpu)
     }
@@ -143,7 +144,7 @@ impl Projection {
         let ys = match &self.matrix {
             _ if self.is_for_kernels() => {
                 let (n, out_len) = (flat.dim(0)?, self.dims()?.0);
-                let mut ys = vec![0.0; n * out_len];
+                let mut ys = huge_pages::zeroed(n * out_len);
                 kernels::with_values(&flat, |xs| match sum {
                     None => self.multiply(xs, n, None, &mut ys),
                     Some(sum) => {

@@ -156,6 +156,18 @@ impl Qwen25Vl {
         position_ids: &[[u32; 3]],
         segments: &mut [Segment<'_>],
     ) -> Result<Tensor> {
+        self.forward_while(embeddings, position_ids, segments, &mut || Ok(()))
+    }
+
+    /// As [`forward_packed`](Self::forward_packed), as long as `go_on` does not fail, which is asked
+    /// after each layer. After that the caches hold different numbers of tokens for different layers.
+    pub(crate) fn forward_while(
+        &self,
+        embeddings: &Tensor,
+        position_ids: &[[u32; 3]],
+        segments: &mut [Segment<'_>],
+        go_on: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Tensor> {
         let packed: usize = segments.iter().map(|segment| segment.len).sum();
         if packed != position_ids.len() || packed != embeddings.dim(0)? {
             candle_core::bail!(
@@ -166,7 +178,7 @@ impl Qwen25Vl {
         }
         let device = &self.model.place().device;
         let rotary = RotaryTable::text(position_ids, &self.config.text, device)?;
-        self.model.forward(embeddings, rotary, segments)
+        self.model.forward(embeddings, rotary, segments, go_on)
     }
 
     /// Returns the logits of the given hidden states: `(n, c)` → `(n, v)`.

@@ -114,6 +114,11 @@ impl<'e> Sequence<'e> {
         self.stop
     }
 
+    /// Returns the tokens of the answer so far.
+    pub(crate) fn answer(&self) -> &[TokenInfo] {
+        &self.tokens
+    }
+
     /// Returns how many tokens of the prompt are its system turn.
     pub(crate) fn constant(&self) -> usize {
         self.constant
@@ -127,6 +132,11 @@ impl<'e> Sequence<'e> {
     /// Asks it to end, as its request's flag does.
     pub(crate) fn cancel(&self) {
         self.cancel.cancel();
+    }
+
+    /// Returns the flag that ends it.
+    pub(crate) fn cancel_flag(&self) -> CancelFlag {
+        self.cancel.clone()
     }
 
     /// Ends the answer if it was cancelled or nothing may be generated.

@@ -25,6 +25,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use crate::error::ModelError;
+use crate::huge_pages;
 pub(crate) use awq::{Awq, AwqConfig};
 pub(crate) use loader::Loader;
 pub(crate) use options::LoadOptions;
@@ -141,7 +142,7 @@ impl Data {
         if let Self::F32(values) = self {
             return Ok(values);
         }
-        let mut values = vec![0.0; elements];
+        let mut values = huge_pages::zeroed(elements);
         let tasks = values.par_chunks_mut(TASK).enumerate();
         tasks.try_for_each(|(task, out)| self.widen(task * TASK, out))?;
         Ok(values)

@@ -75,25 +75,55 @@ fn compile_grammar_and_first_mask(bencher: Bencher<'_, '_>) {
     bencher.bench(|| engine.time_first_mask(black_box(&constraint)));
 }
 
+/// The whole decision, the first of a process.
+#[divan::bench]
+fn decide_640x480_first(bencher: Bencher<'_, '_>) {
+    bencher
+        .with_inputs(|| (embedded_policy().expect("the checkpoint is in the binary"), seen(0)))
+        .bench_local_refs(|(policy, observation)| decide(policy, observation));
+}
+
+/// The whole decision, a later one, on a screen of which every window has changed.
 #[divan::bench]
 fn decide_640x480(bencher: Bencher<'_, '_>) {
     let mut policy = embedded_policy().expect("the checkpoint is in the binary");
-    let observation =
-        Observation { screenshot: Screenshot::now(window(), 1.0), foreground_app: None };
+    let mut screens = 0..;
+    bencher
+        .with_inputs(|| seen(screens.next().unwrap_or_default()))
+        .bench_local_refs(|observation| decide(&mut policy, observation));
+}
+
+/// The whole decision, a later one, on a screen that has not changed.
+#[divan::bench]
+fn decide_640x480_unchanged(bencher: Bencher<'_, '_>) {
+    let mut policy = embedded_policy().expect("the checkpoint is in the binary");
+    let observation = seen(0);
+    bencher.bench_local(|| decide(&mut policy, &observation));
+}
+
+fn decide(policy: &mut impl Policy, observation: &Observation) {
     let action_space = ActionSpace::desktop();
-    bencher.bench_local(|| {
-        let turn = Turn {
-            goal: "click \"Team\"",
-            observation: &observation,
-            history: &[],
-            action_space: &action_space,
-            feedback: None,
-            said: None,
-            attempt: 0,
-        };
-        // A reply that cannot be used costs the same as one that can.
-        let _ = policy.decide(&turn, &mut |_| {}, &CancelFlag::default());
-    });
+    let turn = Turn {
+        goal: "click \"Team\"",
+        observation,
+        history: &[],
+        action_space: &action_space,
+        feedback: None,
+        said: None,
+        attempt: 0,
+    };
+    // A reply that cannot be used costs the same as one that can.
+    let _ = policy.decide(&turn, &mut |_| {}, &CancelFlag::default());
+}
+
+/// The window as no one sees that it has changed: for each `n` below 256 another one.
+fn seen(n: u32) -> Observation {
+    let mut image = window();
+    for (x, y, pixel) in image.enumerate_pixels_mut() {
+        let bit = (n >> ((x + y) % 8)) & 1;
+        pixel.0[0] ^= bit.to_le_bytes()[0];
+    }
+    Observation { screenshot: Screenshot::now(image, 1.0), foreground_app: None }
 }
 
 #[divan::bench]

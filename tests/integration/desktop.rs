@@ -6,6 +6,7 @@ mod calibrate;
 mod damage;
 mod gnome;
 mod portal;
+mod sway;
 mod wayland;
 
 use std::time::Duration;

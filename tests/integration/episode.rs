@@ -3,6 +3,7 @@
 
 mod goals;
 mod live;
+mod passes;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -340,31 +340,36 @@ fn write_numbers(file: &mut impl Write, tensor: &Planned) -> Result<()> {
     let mut state = tensor.name.bytes().fold(0x9e37_79b9_7f4a_7c15_u64, |state, byte| {
         (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     }) | 1;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
+    // What each of the 65,536 halves of a random word stands for: there are thousands of millions to
+    // be written, and this is also run in development builds.
+    let words: Vec<[u8; 2]> = match tensor.numbers {
+        Numbers::Around(bound) => (0..=u16::MAX)
+            .map(|word| bf16::from_f32((f32::from(word) / 32768.0 - 1.0) * bound).to_le_bytes())
+            .collect(),
+        _ => Vec::new(),
     };
-    let mut bytes = Vec::with_capacity(1 << 16);
+    let mut bytes = vec![0; 1 << 16];
     let mut left = tensor.bytes();
     while left > 0 {
-        let count = left.min(1 << 16);
-        bytes.clear();
-        while bytes.len() < count {
-            match tensor.numbers {
-                Numbers::Ones => bytes.extend(bf16::ONE.to_le_bytes()),
-                Numbers::Around(bound) => {
-                    bytes.extend(random().as_chunks().0.iter().flat_map(|half| {
-                        let unit = f32::from(u16::from_le_bytes(*half)) / 32768.0 - 1.0;
-                        bf16::from_f32(unit * bound).to_le_bytes()
-                    }));
+        match tensor.numbers {
+            Numbers::Ones => bytes.as_chunks_mut().0.fill(bf16::ONE.to_le_bytes()),
+            Numbers::Eights => bytes.fill(0x88),
+            Numbers::Half(number) => bytes.as_chunks_mut().0.fill(number.to_le_bytes()),
+            Numbers::Around(_) | Numbers::Nibbles => {
+                for word in bytes.as_chunks_mut().0 {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    *word = state.to_le_bytes();
                 }
-                Numbers::Nibbles => bytes.extend(random()),
-                Numbers::Eights => bytes.push(0x88),
-                Numbers::Half(number) => bytes.extend(number.to_le_bytes()),
             }
         }
+        if !words.is_empty() {
+            for word in bytes.as_chunks_mut().0 {
+                *word = words[usize::from(u16::from_le_bytes(*word))];
+            }
+        }
+        let count = left.min(bytes.len());
         file.write_all(&bytes[..count])?;
         left -= count;
     }

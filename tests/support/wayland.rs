@@ -2,7 +2,7 @@
 //! in it that say what reached them.
 
 use std::fmt::Write as _;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -77,13 +77,7 @@ impl Wayland {
         let display = Some(display.to_owned());
         let session = Self { compositor: sway, dir, display, socket };
         // `swaymsg` finds the compositor by its process id, or by this.
-        let is_control = |name: &str| name.starts_with("sway-ipc");
-        for entry in fs::read_dir(session.dir.path())? {
-            let path = entry?.path();
-            if path.file_name().and_then(|name| name.to_str()).is_some_and(is_control) {
-                symlink(path, session.control())?;
-            }
-        }
+        fs::hard_link(session.own_control()?, session.control())?;
         Ok(session)
     }
 
@@ -126,6 +120,28 @@ impl Wayland {
 
     fn control(&self) -> PathBuf {
         self.dir.path().join("control")
+    }
+
+    /// The socket that sway listens on for commands, where programs look for it.
+    fn own_control(&self) -> Result<PathBuf> {
+        let is_control = |name: &str| name.starts_with("sway-ipc");
+        let mut paths = fs::read_dir(self.dir.path())?.map(|entry| Ok(entry?.path()));
+        let found = paths.find(|path: &Result<PathBuf>| {
+            let name = path.as_ref().ok().and_then(|path| path.file_name()?.to_str());
+            name.is_some_and(is_control)
+        });
+        found.context("sway listens for no commands")?
+    }
+
+    /// Has programs not find the socket that sway listens on for commands; returns where it was.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is hidden already.
+    pub fn hide_control(&self) -> Result<PathBuf> {
+        let path = self.own_control()?;
+        fs::remove_file(&path)?;
+        Ok(path)
     }
 
     /// Returns the path of the compositor's socket.

@@ -21,6 +21,8 @@ mod paste;
 mod pixels;
 mod portal_options;
 #[cfg(target_os = "linux")]
+mod raise;
+#[cfg(target_os = "linux")]
 mod rescue;
 mod view;
 #[cfg(all(feature = "wayland", target_os = "linux"))]

@@ -12,6 +12,7 @@ use half::{bf16, f16};
 use super::container::{Container, TensorPlace};
 use super::names::{Part, Recipe, Stored, recipes};
 use crate::error::ModelError;
+use crate::huge_pages;
 use crate::weights::{Data, Loaded, StoredTensor, StoredType, TensorInfo, TensorSource};
 
 /// A GGUF file whose head has been read.
@@ -57,7 +58,7 @@ impl GgufTensors {
     /// Reads the bytes in `range` of a part, counted from its first.
     fn bytes(&self, part: &Part, range: Range<u64>) -> Loaded<Vec<u8>> {
         let mut file = self.files[part.file].file.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = vec![0; (range.end - range.start) as usize];
+        let mut bytes = huge_pages::zeroed((range.end - range.start) as usize);
         file.seek(SeekFrom::Start(part.place.start + range.start))
             .and_then(|_| file.read_exact(&mut bytes))
             .map_err(|source| ModelError::Read { source })?;

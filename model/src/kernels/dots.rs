@@ -69,9 +69,15 @@ impl<R: Rows, const N: usize> WithSimd for Dots<'_, R, N> {
         for block in 0..per_row {
             let start = block * BLOCK;
             let len = BLOCK.min(cols - start);
-            self.weights.widen(self.row, start, &mut buffer[..len]);
-            buffer[len..].fill(0.0);
-            let (w, _) = S::as_simd_f32s(&buffer);
+            let whole = self.weights.floats(self.row, start, len).filter(|_| len == BLOCK);
+            let weights = if let Some(weights) = whole {
+                weights
+            } else {
+                self.weights.widen(self.row, start, &mut buffer[..len]);
+                buffer[len..].fill(0.0);
+                &buffer
+            };
+            let (w, _) = S::as_simd_f32s(weights);
             let (w, _) = w.as_chunks::<CHAINS>();
             for (n, sums) in sums.iter_mut().enumerate() {
                 let (x, _) = S::as_simd_f32s(&self.xs[n * per_row + block]);

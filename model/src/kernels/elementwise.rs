@@ -5,6 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::exp::exp;
+use crate::huge_pages;
 
 /// Numbers that one task handles.
 const TASK: usize = 1 << 14;
@@ -12,7 +13,7 @@ const TASK: usize = 1 << 14;
 /// Returns silu(gate)·up, number by number.
 pub(crate) fn gate(gate: &[f32], up: &[f32]) -> Vec<f32> {
     let arch = Arch::new();
-    let mut out = vec![0.0; gate.len()];
+    let mut out = huge_pages::zeroed(gate.len());
     let tasks = out.par_chunks_mut(TASK).zip(gate.par_chunks(TASK)).zip(up.par_chunks(TASK));
     tasks.for_each(|((out, gates), ups)| arch.dispatch(Gate { gates, ups, out }));
     out

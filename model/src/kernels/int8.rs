@@ -38,7 +38,7 @@ pub(crate) struct Integers {
     scales: Vec<f32>,
     /// For every depth, for every row: the sum of its 8-bit numbers.
     sums: Vec<i32>,
-    depths: usize,
+    cols: usize,
 }
 
 impl Integers {
@@ -62,8 +62,7 @@ impl Integers {
             },
         );
         let (scales, sums) = kept.into_iter().unzip();
-        let depths = cols.div_ceil(DEPTH);
-        Self { kernel, words, scales, sums, depths }
+        Self { kernel, words, scales, sums, cols }
     }
 }
 
@@ -71,30 +70,43 @@ impl Product for Integers {
     /// One for each depth.
     type Panel = Vec<Panel>;
 
+    const COLUMNS: usize = 8 * DEPTH;
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
     fn width(&self) -> usize {
         WIDTH
     }
 
     fn panel(&self) -> Vec<Panel> {
-        vec![bytemuck::Zeroable::zeroed(); self.depths]
+        Vec::new()
     }
 
     fn panel_bytes(&self) -> usize {
-        self.depths * size_of::<Panel>()
+        self.cols.min(Self::COLUMNS).div_ceil(DEPTH) * size_of::<Panel>()
     }
 
-    fn fill(&self, weights: &dyn Weights, rows: Range<usize>, panel: &mut Vec<Panel>) {
-        weights.fill_integers(rows, panel);
+    fn fill(
+        &self,
+        weights: &dyn Weights,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        panel: &mut Vec<Panel>,
+    ) {
+        panel.resize_with(columns.len().div_ceil(DEPTH), bytemuck::Zeroable::zeroed);
+        weights.fill_integers(rows, columns, panel);
     }
 
-    fn add(&self, panel: &Vec<Panel>, first: usize, sums: &mut Sums) {
-        let (rows, filled) = (self.words.rows(first), self.words.filled());
+    fn add(&self, panel: &Vec<Panel>, column: usize, row: usize, sums: &mut Sums) {
+        let (rows, filled) = (self.words.rows(row), self.words.filled());
         self.kernel.run(|| {
-            for (depth, panel) in panel.iter().enumerate() {
-                let range = depth * filled + first..depth * filled + first + rows;
+            for (depth, panel) in (column / DEPTH..).zip(panel) {
+                let range = depth * filled + row..depth * filled + row + rows;
                 self.kernel.add(TileProduct {
                     panel,
-                    xs: self.words.tile(first, depth),
+                    xs: self.words.tile(row, depth),
                     scales: &self.scales[range.clone()],
                     sums: &self.sums[range],
                     ys: &mut sums.0[..rows],
@@ -158,10 +170,11 @@ fn scale_of<S: Simd>(simd: S, xs: &[f32]) -> (f32, f32) {
     (largest / 127.0 + poison, inverse)
 }
 
-/// Turns some rows of weights into panels, one for each depth.
+/// Turns some columns of some rows of weights into panels, one for each depth.
 pub(super) struct Fill<'a, R> {
     pub(super) weights: &'a R,
     pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
     pub(super) panels: &'a mut [Panel],
 }
 
@@ -170,11 +183,9 @@ impl<R: Rows> WithSimd for Fill<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { weights, rows, panels } = self;
-        let cols = weights.dims().1;
-        for (depth, panel) in panels.iter_mut().enumerate() {
-            let start = depth * DEPTH;
-            let len = DEPTH.min(cols - start);
+        let Self { weights, rows, columns, panels } = self;
+        for (start, panel) in columns.clone().step_by(DEPTH).zip(panels) {
+            let len = DEPTH.min(columns.end - start);
             panel.words = len.div_ceil(WORD);
             for at in 0..WIDTH {
                 let mut levels = [0; DEPTH];

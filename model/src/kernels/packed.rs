@@ -8,9 +8,11 @@ use std::iter::StepBy;
 use std::ops::Range;
 use std::slice::IterMut;
 
+use bytemuck::Pod;
 use rayon::prelude::*;
 
 use super::product::HEIGHT;
+use crate::huge_pages;
 
 /// Rows of activations come in multiples of this where tiles lie by columns.
 pub(super) const STEP: usize = 4;
@@ -41,7 +43,7 @@ pub(super) struct Packed<T> {
     depth: usize,
 }
 
-impl<T: Copy + Default + Send + Sync> Packed<T> {
+impl<T: Pod + Send + Sync> Packed<T> {
     /// Rearranges `n` rows of `cols` columns. `write` is given a row, some columns, and where they go.
     /// What it returns is kept for every depth and row, in that order.
     pub(super) fn new<M: Copy + Default + Send>(
@@ -57,7 +59,7 @@ impl<T: Copy + Default + Send + Sync> Packed<T> {
                 (n.next_multiple_of(HEIGHT), cols.next_multiple_of(multiple))
             }
         };
-        let mut values = vec![T::default(); filled * cols];
+        let mut values: Vec<T> = huge_pages::zeroed(filled * cols);
         let mut kept = vec![M::default(); filled * cols.div_ceil(depth)];
         let mut tiles = Vec::with_capacity(cols.div_ceil(depth) * filled.div_ceil(HEIGHT));
         let (mut rest, mut kept_rest) = (values.as_mut_slice(), kept.as_mut_slice());

@@ -11,9 +11,12 @@ use super::packed::{Order, Packed};
 use super::product::{MAX_WIDTH, Product, Sums};
 use super::rows::{Rows, Weights};
 
-/// Columns of weights that are multiplied at once: with as many of the activations' they fit the
-/// nearest cache.
+/// Columns of weights that are multiplied at once.
 const DEPTH: usize = 512;
+
+/// Columns of a panel that are filled at once: they stay in the nearest cache, though each row of weights
+/// goes to all of them.
+const FILLED: usize = 256;
 
 /// Activations that meet weights in f32.
 pub(crate) struct Floats {
@@ -40,28 +43,38 @@ impl Product for Floats {
     /// `(columns, width)`
     type Panel = Vec<f32>;
 
+    const COLUMNS: usize = DEPTH;
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
     fn width(&self) -> usize {
         self.width
     }
 
     fn panel(&self) -> Vec<f32> {
-        vec![0.0; self.cols * self.width]
+        Vec::new()
     }
 
     fn panel_bytes(&self) -> usize {
-        4 * self.cols * self.width
+        4 * self.cols.min(DEPTH) * self.width
     }
 
-    fn fill(&self, weights: &dyn Weights, rows: Range<usize>, panel: &mut Vec<f32>) {
-        weights.fill_floats(rows, self.width, panel);
+    fn fill(
+        &self,
+        weights: &dyn Weights,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        panel: &mut Vec<f32>,
+    ) {
+        panel.resize(columns.len() * self.width, 0.0);
+        weights.fill_floats(rows, columns.start, self.width, panel);
     }
 
-    fn add(&self, panel: &Vec<f32>, first: usize, sums: &mut Sums) {
-        let rows = self.packed.rows(first);
-        for (depth, panel) in panel.chunks(DEPTH * self.width).enumerate() {
-            let xs = self.packed.tile(first, depth);
-            self.arch.dispatch(Tile { panel, xs, rows, sums });
-        }
+    fn add(&self, panel: &Vec<f32>, column: usize, row: usize, sums: &mut Sums) {
+        let (xs, rows) = (self.packed.tile(row, column / DEPTH), self.packed.rows(row));
+        self.arch.dispatch(Tile { panel, xs, rows, sums });
     }
 }
 
@@ -83,10 +96,11 @@ fn vectors<S: Simd>() -> usize {
     if S::F32_LANES >= 8 { 2 } else { 4 }
 }
 
-/// Fills a panel: `(columns, width)`.
+/// Fills a panel, `(columns, width)`, with columns from `start` on.
 pub(super) struct Fill<'a, R> {
     pub(super) weights: &'a R,
     pub(super) rows: Range<usize>,
+    pub(super) start: usize,
     pub(super) width: usize,
     pub(super) panel: &'a mut [f32],
 }
@@ -96,13 +110,13 @@ impl<R: Rows> WithSimd for Fill<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
-        let Self { weights, rows, width, panel } = self;
-        let mut row = [0.0; DEPTH];
-        for (depth, panel) in panel.chunks_mut(DEPTH * width).enumerate() {
+        let Self { weights, rows, start, width, panel } = self;
+        let mut row = [0.0; FILLED];
+        for (part, panel) in panel.chunks_mut(FILLED * width).enumerate() {
             let row = &mut row[..panel.len() / width];
             for at in 0..width {
                 if at < rows.len() {
-                    weights.widen(rows.start + at, depth * DEPTH, row);
+                    weights.widen(rows.start + at, start + part * FILLED, row);
                 } else {
                     row.fill(0.0);
                 }
@@ -114,7 +128,7 @@ impl<R: Rows> WithSimd for Fill<'_, R> {
     }
 }
 
-/// Adds the product of one depth of a panel with a tile of it.
+/// Adds the product of a panel with a tile of its columns.
 struct Tile<'a> {
     /// `(columns, width)`
     panel: &'a [f32],

@@ -1,9 +1,15 @@
 //! The order in which a product of many rows is computed, whatever the numbers are.
 //!
-//! `ys = xs·Wᵀ`. Rows of weights are turned into *panels*, a few at a time and each once, by all
-//! threads together; then each thread takes rows of activations past them, tile by tile, and writes
-//! whole rows of results. So the panels stay in the nearest caches, weights are never in memory twice,
-//! and results are finished (bias, gate, sum) while they are still in registers' reach.
+//! `ys = xs·Wᵀ`. Some columns of some rows of weights are turned into *panels*, a few at a time and
+//! each once, by all threads together; then each thread takes the same columns of activations past
+//! them, tile by tile. So the panels stay in the second cache and a tile in the first, however wide the
+//! matrix is, and weights are never in memory twice. What a tile has added up waits beside it for the
+//! next columns; after the last, results are finished (bias, gate, sum) and written.
+//!
+//! # Source
+//!
+//! Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008: the blocks and what
+//! stays in which cache. Sums are added up in the order of columns, whatever the blocks are.
 
 use std::ops::Range;
 
@@ -12,6 +18,7 @@ use rayon::prelude::*;
 
 use super::elementwise::Gate;
 use super::rows::Weights;
+use super::scratch::Scratch;
 
 /// The most rows of activations in a tile.
 pub(super) const HEIGHT: usize = 12;
@@ -22,13 +29,20 @@ pub(super) const MAX_WIDTH: usize = 32;
 /// Panels that are used together take about so many bytes: half of a small second cache.
 const GROUP_BYTES: usize = 512 << 10;
 
-/// Rows of activations that one task handles.
-const TASK_ROWS: usize = 4 * HEIGHT;
+/// Tiles that one task handles, and their rows of activations.
+const TASK_TILES: usize = 4;
+const TASK_ROWS: usize = TASK_TILES * HEIGHT;
 
 /// A way to multiply, with its activations.
 pub(super) trait Product: Sync {
-    /// Some rows of weights, all columns, in the order they are used.
+    /// Some columns of some rows of weights, in the order they are used.
     type Panel: Send + Sync;
+
+    /// The most columns in a panel: as many of a tile fit the nearest cache.
+    const COLUMNS: usize;
+
+    /// Returns the number of columns.
+    fn cols(&self) -> usize;
 
     /// Returns how many rows of weights are in a panel; it divides [`MAX_WIDTH`] or is that.
     fn width(&self) -> usize;
@@ -36,14 +50,22 @@ pub(super) trait Product: Sync {
     /// Returns an empty panel.
     fn panel(&self) -> Self::Panel;
 
-    /// Returns the size of a panel.
+    /// Returns the size of a panel of all columns it can have.
     fn panel_bytes(&self) -> usize;
 
-    /// Fills a panel with some rows of weights, and zeros where those are fewer than its width.
-    fn fill(&self, weights: &dyn Weights, rows: Range<usize>, panel: &mut Self::Panel);
+    /// Fills a panel with some columns of some rows of weights, and zeros where those rows are fewer
+    /// than its width.
+    fn fill(
+        &self,
+        weights: &dyn Weights,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        panel: &mut Self::Panel,
+    );
 
-    /// Adds the product of a panel with a tile, which starts at row `first`, to `sums`, `(rows, width)`.
-    fn add(&self, panel: &Self::Panel, first: usize, sums: &mut Sums);
+    /// Adds the product of a panel, whose first column is `column`, with a tile, whose first row is `row`,
+    /// to `sums`, `(rows, width)`.
+    fn add(&self, panel: &Self::Panel, column: usize, row: usize, sums: &mut Sums);
 }
 
 /// The results of a tile: as many rows as there are, each as wide as a panel.
@@ -134,26 +156,71 @@ fn run<P: Product, const N: usize>(
     let group_len = (GROUP_BYTES / (N * product.panel_bytes()).max(1)).clamp(1, panels.max(1));
     let mut group: Vec<[P::Panel; N]> =
         (0..group_len).map(|_| std::array::from_fn(|_| product.panel())).collect();
+    let blocks = product.cols().div_ceil(P::COLUMNS).max(1);
+    // Of one block nothing has to wait for the next.
+    let tiles = if blocks == 1 { 0 } else { (out.len() / stride.max(1)).div_ceil(HEIGHT) };
+    let mut waiting = Waiting::new(tiles * group_len * N);
     for start in (0..panels).step_by(group_len) {
         let group = &mut group[..group_len.min(panels - start)];
-        let columns = |at: usize| (start + at) * width..stride.min((start + at + 1) * width);
-        group.par_iter_mut().enumerate().for_each(|(at, panels)| {
-            for (panel, linear) in panels.iter_mut().zip(&linears) {
-                product.fill(linear.weights, columns(at), panel);
-            }
-        });
-        let group = &*group;
-        out.par_chunks_mut(TASK_ROWS * stride).enumerate().for_each(|(task, out)| {
-            for (tile, out) in out.chunks_mut(HEIGHT * stride).enumerate() {
-                let row = task * TASK_ROWS + tile * HEIGHT;
-                for (at, panels) in group.iter().enumerate() {
-                    let mut sums = [bytemuck::Zeroable::zeroed(); N];
-                    for (sums, panel) in sums.iter_mut().zip(panels) {
-                        product.add(panel, row, sums);
-                    }
-                    finish(row, &columns(at), sums.each_mut(), out);
+        let outputs = |at: usize| (start + at) * width..stride.min((start + at + 1) * width);
+        for block in 0..blocks {
+            let columns = block * P::COLUMNS..product.cols().min((block + 1) * P::COLUMNS);
+            group.par_iter_mut().enumerate().for_each(|(at, panels)| {
+                for (panel, linear) in panels.iter_mut().zip(&linears) {
+                    product.fill(linear.weights, outputs(at), columns.clone(), panel);
                 }
+            });
+            let group = &*group;
+            let multiply = |task: usize, out: &mut [f32], mut waiting: Option<&mut [Sums]>| {
+                for (tile, out) in out.chunks_mut(HEIGHT * stride).enumerate() {
+                    let row = task * TASK_ROWS + tile * HEIGHT;
+                    for (at, panels) in group.iter().enumerate() {
+                        let mut sums = [bytemuck::Zeroable::zeroed(); N];
+                        let mut waiting = waiting.as_mut().and_then(|waiting| {
+                            waiting[(tile * group_len + at) * N..].first_chunk_mut::<N>()
+                        });
+                        if let Some(waiting) = waiting.as_ref().filter(|_| block > 0) {
+                            sums = **waiting;
+                        }
+                        for (sums, panel) in sums.iter_mut().zip(panels) {
+                            product.add(panel, columns.start, row, sums);
+                        }
+                        match &mut waiting {
+                            Some(waiting) if block + 1 < blocks => **waiting = sums,
+                            _ => finish(row, &outputs(at), sums.each_mut(), out),
+                        }
+                    }
+                }
+            };
+            let tasks = out.par_chunks_mut(TASK_ROWS * stride);
+            if blocks == 1 {
+                tasks.enumerate().for_each(|(task, out)| multiply(task, out, None));
+            } else {
+                let waiting = waiting.sums().par_chunks_mut(TASK_TILES * group_len * N);
+                let tasks = tasks.zip(waiting).enumerate();
+                tasks.for_each(|(task, (out, waiting))| multiply(task, out, Some(waiting)));
             }
-        });
+        }
+    }
+}
+
+/// What tiles have added up of the columns so far.
+struct Waiting {
+    room: Scratch,
+    len: usize,
+}
+
+impl Waiting {
+    /// Room for so many sums.
+    fn new(len: usize) -> Self {
+        // One more, so that they can begin where a line of the cache does.
+        let room = if len == 0 { 0 } else { (len + 1) * size_of::<Sums>() / size_of::<f32>() };
+        Self { room: Scratch::new(room), len }
+    }
+
+    fn sums(&mut self) -> &mut [Sums] {
+        let start = self.room.as_ptr().align_offset(align_of::<Sums>());
+        let len = self.len * size_of::<Sums>() / size_of::<f32>();
+        bytemuck::cast_slice_mut(self.room.get_mut(start..start + len).unwrap_or_default())
     }
 }

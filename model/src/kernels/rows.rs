@@ -18,6 +18,12 @@ pub(crate) trait Rows: Sync {
     /// 256; `out` ends at such a multiple or with the row.
     fn widen(&self, row: usize, start: usize, out: &mut [f32]);
 
+    /// Returns `len` columns of `row` from `start` on where they lie, if they are in f32.
+    #[inline(always)]
+    fn floats(&self, _row: usize, _start: usize, _len: usize) -> Option<&[f32]> {
+        None
+    }
+
     /// Writes some columns of `row`, at most 256 from a multiple of 256 on, as `levels` that are `scale`
     /// each; further levels are left at 0. Returns the scale.
     #[inline(always)]
@@ -40,12 +46,12 @@ pub(crate) trait Weights: Sync {
     /// Returns the number of rows and columns.
     fn dims(&self) -> (usize, usize);
 
-    /// Fills a panel, `(columns, width)`, with some rows and, where those are fewer than `width`,
-    /// zeros.
-    fn fill_floats(&self, rows: Range<usize>, width: usize, panel: &mut [f32]);
+    /// Fills a panel, `(columns, width)`, with columns from `start` on of some rows and, where those are
+    /// fewer than `width`, zeros.
+    fn fill_floats(&self, rows: Range<usize>, start: usize, width: usize, panel: &mut [f32]);
 
-    /// As [`fill_floats`](Self::fill_floats) in 8 bits, a panel for each depth.
-    fn fill_integers(&self, rows: Range<usize>, panels: &mut [Panel]);
+    /// As [`fill_floats`](Self::fill_floats) in 8 bits, a panel for each depth of these columns.
+    fn fill_integers(&self, rows: Range<usize>, columns: Range<usize>, panels: &mut [Panel]);
 }
 
 impl<R: Rows> Weights for R {
@@ -53,12 +59,12 @@ impl<R: Rows> Weights for R {
         Rows::dims(self)
     }
 
-    fn fill_floats(&self, rows: Range<usize>, width: usize, panel: &mut [f32]) {
-        Arch::new().dispatch(panels::Fill { weights: self, rows, width, panel });
+    fn fill_floats(&self, rows: Range<usize>, start: usize, width: usize, panel: &mut [f32]) {
+        Arch::new().dispatch(panels::Fill { weights: self, rows, start, width, panel });
     }
 
-    fn fill_integers(&self, rows: Range<usize>, panels: &mut [Panel]) {
-        Arch::new().dispatch(int8::Fill { weights: self, rows, panels });
+    fn fill_integers(&self, rows: Range<usize>, columns: Range<usize>, panels: &mut [Panel]) {
+        Arch::new().dispatch(int8::Fill { weights: self, rows, columns, panels });
     }
 }
 
@@ -87,6 +93,11 @@ impl Rows for Dense<'_, f32> {
     #[inline(always)]
     fn widen(&self, row: usize, start: usize, out: &mut [f32]) {
         out.copy_from_slice(self.part(row, start, out.len()));
+    }
+
+    #[inline(always)]
+    fn floats(&self, row: usize, start: usize, len: usize) -> Option<&[f32]> {
+        Some(self.part(row, start, len))
     }
 }
 

@@ -7,6 +7,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::huge_pages;
+
 /// Rooms that are kept at once.
 const KEPT: usize = 4;
 
@@ -31,9 +33,8 @@ impl Scratch {
         drop(rooms);
         if room.len() < len {
             // Nothing of the old room is wanted, so it is not to be copied.
-            room.clear();
-            room.reserve_exact(len);
-            room.resize(len, 0.0);
+            drop(room);
+            room = huge_pages::zeroed(len);
         }
         Self { room, len }
     }

@@ -14,6 +14,7 @@ use candle_nn::ops::softmax_last_dim;
 use candle_nn::rotary_emb::rope;
 
 use super::rope::RotaryTable;
+use crate::huge_pages;
 use crate::kernels::attention::{Attention, Heads};
 use crate::kernels::{self, Scratch};
 
@@ -29,7 +30,7 @@ pub(crate) fn rotate_heads(xs: &Tensor, heads: usize, rotary: &RotaryTable) -> R
         return rope(&xs, &rotary.cos, &rotary.sin)?.squeeze(0)?.to_dtype(dtype);
     }
     let (s, width) = xs.dims2()?;
-    let mut rotated = vec![0.0; s * width];
+    let mut rotated = huge_pages::zeroed(s * width);
     kernels::with_values(xs, |xs| {
         rotary.with_values(|angles| {
             kernels::elementwise::rotate_heads(xs, width, (s, heads), angles, &mut rotated);
@@ -118,7 +119,7 @@ pub(crate) fn attend_causal(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> R
         return join_heads(&attend_causal_in_tiles(q, k, v, scale)?);
     }
     let (kv_heads, t, _d) = k.dims3()?;
-    let mut out = vec![0.0; h * s * d];
+    let mut out = huge_pages::zeroed(h * s * d);
     kernels::with_values(q, |queries| {
         kernels::with_strides(k, |keys, strides| {
             let keys = Heads { values: keys, head_stride: strides[0], row_stride: strides[1] };

@@ -76,17 +76,20 @@ impl TextDecoder {
     }
 
     /// Runs the next tokens of some sequences, packed one after another: `(s, c)` → `(s, c)`, normed.
+    /// `go_on` is asked after each layer.
     pub(crate) fn forward(
         &self,
         embeddings: &Tensor,
         mut rotary: RotaryTable,
         segments: &mut [Segment<'_>],
+        go_on: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Tensor> {
         let mut xs = embeddings.clone();
         for (i, layer) in self.layers.iter().enumerate() {
             // From one device to the next, where the layers are on several.
             rotary = rotary.to_device(&layer.place.device)?;
             xs = layer.forward(&layer.place.take(&xs)?, &rotary, i, segments)?;
+            go_on()?;
         }
         self.norm.forward(&self.end.take(&xs)?)
     }

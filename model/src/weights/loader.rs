@@ -135,10 +135,14 @@ impl<'a> Loader<'a> {
 }
 
 fn dense(stored: StoredTensor, shape: &Shape, place: &Place) -> Loaded<Tensor> {
-    // Converted before it is moved: 16-bit weights need not cross the bus in 32.
+    // 16-bit weights that stay such need not cross the bus in 32.
     let tensor = match stored.data {
-        Data::Bf16(values) => Tensor::from_vec(values, shape, &Device::Cpu)?,
-        Data::F16(values) => Tensor::from_vec(values, shape, &Device::Cpu)?,
+        Data::Bf16(values) if place.dtype != DType::F32 => {
+            Tensor::from_vec(values, shape, &Device::Cpu)?
+        }
+        Data::F16(values) if place.dtype != DType::F32 => {
+            Tensor::from_vec(values, shape, &Device::Cpu)?
+        }
         data => Tensor::from_vec(data.into_f32(shape.elem_count())?, shape, &Device::Cpu)?,
     };
     Ok(tensor.to_dtype(place.dtype)?.to_device(&place.device)?)

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::{Data, Loaded, StoredTensor, StoredType, TensorInfo, TensorSource, original_name};
 use crate::error::ModelError;
 use crate::files;
+use crate::huge_pages;
 
 /// The largest header read, as the format allows.
 const MAX_HEADER: u64 = 100_000_000;
@@ -188,7 +189,7 @@ impl Bytes {
 
     /// Reads little-endian numbers, whose count the header was checked for.
     fn read_vec<T: Pod>(&mut self, start: u64, elements: usize) -> std::io::Result<Vec<T>> {
-        let mut values = vec![T::zeroed(); elements];
+        let mut values = huge_pages::zeroed(elements);
         self.read_at(start, bytemuck::cast_slice_mut(&mut values))?;
         Ok(values)
     }

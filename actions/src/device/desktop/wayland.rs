@@ -7,6 +7,8 @@
 //! Coordinates of outputs are logical, a whole number of them for what may be several pixels; so the
 //! pointer is not placed by them but by the pixel of the output.
 //!
+//! Where windows are none of these protocols says; sway does, in another way (see `sway`).
+//!
 //! GNOME and KDE have none of these protocols, but a desktop portal (see `portal`). Which are missing, and
 //! what the portal lacks, is said when a session is opened.
 
@@ -22,8 +24,10 @@ mod pointer;
 mod portal;
 mod rescue;
 mod session;
+mod sway;
 mod toplevel;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use image::RgbImage;
@@ -34,10 +38,13 @@ use self::keyboard::WaylandKeyboard;
 use self::pointer::WaylandHand;
 pub(super) use self::rescue::WaylandRescue;
 use self::session::Session;
+use self::sway::Sway;
 use super::backend::{Clipboard, Hand, Keyboard, Screen, Shown};
+use super::raise::{focus, raise};
+use super::view::Found;
 use super::{Failure, Monitor, PortalOptions};
 use crate::clipboard::Clipping;
-use crate::device::{DeviceError, Source};
+use crate::device::{AreaFault, DeviceError, Source};
 use crate::geometry::{Area, DesktopPoint};
 
 /// A connection that the screen, the pointer and the keyboard share, so that the compositor does what
@@ -50,6 +57,8 @@ pub(super) struct WaylandScreen {
     /// The path of its socket.
     socket: String,
     session: Shared,
+    /// What tells where windows are, if it is sway.
+    sway: Option<Sway>,
 }
 
 /// Connects to the compositor that listens on a socket, and where it does not let programs in by itself, to
@@ -67,7 +76,8 @@ pub(super) fn open(
     let session = session.with_tools()?;
     let display = session.display().to_owned();
     let (socket, session) = (socket.to_owned(), Arc::new(Mutex::new(session)));
-    Ok(Box::new(WaylandScreen { display, socket, session }))
+    let sway = Sway::of(Path::new(&socket));
+    Ok(Box::new(WaylandScreen { display, socket, session, sway }))
 }
 
 impl Screen for WaylandScreen {
@@ -85,14 +95,30 @@ impl Screen for WaylandScreen {
         capture::capture(&mut locked(&self.session), area, monitor)
     }
 
+    fn windows(&self) -> Result<Vec<Found>, Failure> {
+        self.manager()?.windows()
+    }
+
+    fn raise(&self, window: &Found) -> Result<bool, Failure> {
+        raise(self.manager()?, window)
+    }
+
+    fn focus(&self, window: &Found) -> Result<(), Failure> {
+        focus(self.manager()?, window)
+    }
+
     fn foreground_app(&self) -> Option<String> {
         let mut session = locked(&self.session);
         session.sync().ok()?;
         session.front().map(|front| front.app).filter(|app| !app.is_empty())
     }
 
-    /// The compositor tells which window has the keyboard, and of none where it is.
+    /// All compositors tell which window has the keyboard, and sway alone where they are.
     fn window(&self, at: Option<DesktopPoint>) -> Option<Result<Option<Shown>, Failure>> {
+        if let Some(sway) = &self.sway {
+            let found = at.map_or_else(|| sway.focused(), |point| sway.at_point(point));
+            return Some(found.map(|found| found.map(Shown::from)));
+        }
         let mut session = locked(&self.session);
         if at.is_some() || !session.tells_windows() {
             return None;
@@ -114,6 +140,12 @@ impl Screen for WaylandScreen {
 
     fn clipboard(&self) -> Box<dyn Clipboard> {
         Box::new(WaylandClipboard::new(&self.socket))
+    }
+}
+
+impl WaylandScreen {
+    fn manager(&self) -> Result<&Sway, Failure> {
+        Ok(self.sway.as_ref().ok_or(AreaFault::WindowsUnknown)?)
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) use self::rescue::X11Rescue;
 use self::watch::X11Watch;
 use super::backend::{Clipboard, Hand, Keyboard, Screen, Shown, Watch};
 use super::mouse::EnigoHand;
+use super::raise::{focus, raise};
 use super::view::Found;
 use super::{Failure, Monitor, WatchOptions};
 use crate::device::pause::pause;
@@ -134,11 +135,11 @@ impl Screen for X11Screen {
     }
 
     fn raise(&self, window: &Found) -> Result<bool, Failure> {
-        raise::raise(&self.connection, window)
+        raise(&*self.connection, window)
     }
 
     fn focus(&self, window: &Found) -> Result<(), Failure> {
-        raise::focus(&self.connection, window)
+        focus(&*self.connection, window)
     }
 
     /// Returns the class of the window that has the focus, if a window manager says which.

@@ -81,10 +81,10 @@ fn plain(weights: &[f32], xs: &[f32], cols: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Odd numbers of rows and columns, more than one depth and panel, and tiles of every height.
+/// Odd numbers of rows and columns, more than one depth, block and panel, and tiles of every height.
 #[test]
 fn all_kernels_give_the_product_of_the_rounded_numbers() {
-    for (rows, cols) in [(1, 1), (5, 7), (33, 260), (70, 1031), (64, 512)] {
+    for (rows, cols) in [(1, 1), (5, 7), (33, 260), (70, 1031), (64, 512), (37, 4111)] {
         let weights = values(rows * cols, 0.02);
         for n in [1, 4, 5, 12, 13, 20, 31] {
             let xs = values(n * cols, 3.0);

@@ -1,10 +1,4 @@
-//! Brings a window up and gives it the keyboard, before anything is seen or sent there.
-//!
-//! The window manager is asked to, as a taskbar would ask it. It may refuse, and another window may
-//! be kept above all others, so nothing is believed but what the server then says: whether the
-//! window is shown, what lies on it, and where keys arrive.
-
-use std::time::{Duration, Instant};
+//! What the X server says of a window that is to be brought up, and how its window manager is asked.
 
 use x11rb::CURRENT_TIME;
 use x11rb::protocol::xproto::{
@@ -16,68 +10,36 @@ use super::connection::Connection;
 use super::windows;
 use crate::device::AreaFault;
 use crate::device::desktop::Failure;
+use crate::device::desktop::raise::WindowManager;
 use crate::device::desktop::view::Found;
-use crate::device::pause::pause;
 use crate::geometry::{DesktopPoint, Rect};
 
-/// How long a window manager gets to bring a window up, and how often it is looked at.
-const RAISING: Duration = Duration::from_secs(1);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
-/// In how many looks a window that was brought up must be at one place: some window managers have it
-/// fly in.
-const STILL: u32 = 5;
 /// The message's sender, to the window manager: something that acts for the user.
 const FOR_THE_USER: u32 = 2;
 
-/// Has a window be shown with nothing on it, and says whether that took anything.
-pub(super) fn raise(connection: &Connection, window: &Found) -> Result<bool, Failure> {
-    let start = Instant::now();
-    let mut asked = false;
-    let (mut place, mut still) = (window.area, 0);
-    loop {
-        let Some(now) = windows::find(connection, window.id)? else {
-            return Err(AreaFault::Gone { window: window.title.clone() }.into());
-        };
-        still = if now.area == place { still + 1 } else { 0 };
-        place = now.area;
-        match in_the_way(connection, &now)? {
-            None if !asked || still >= STILL || start.elapsed() >= RAISING => return Ok(asked),
-            None => {}
-            Some(fault) if start.elapsed() >= RAISING => return Err(fault.into()),
-            Some(_) if asked => still = 0,
-            Some(_) => {
-                ask(connection, window.id)?;
-                asked = true;
-            }
-        }
-        pause(BETWEEN_LOOKS);
+impl WindowManager for Connection {
+    fn find(&self, id: u32) -> Result<Option<Found>, Failure> {
+        windows::find(self, id)
     }
-}
 
-/// Has keys reach a window, or a dialog of it.
-pub(super) fn focus(connection: &Connection, window: &Found) -> Result<(), Failure> {
-    let start = Instant::now();
-    let mut asked = false;
-    loop {
-        let focused = match windows::focused(connection) {
+    fn in_the_way(&self, window: &Found) -> Result<Option<AreaFault>, Failure> {
+        in_the_way(self, window)
+    }
+
+    fn has_keys(&self, window: &Found) -> Result<bool, Failure> {
+        let focused = match windows::focused(self) {
             // The one that had the keyboard has just gone.
             Err(Failure::Refused(_)) => None,
             focused => focused?,
         };
-        if let Some(focused) = focused
-            && (focused.id == window.id
-                || windows::belongs_to(connection, focused.id, window.id).unwrap_or(false))
-        {
-            return Ok(());
-        }
-        if start.elapsed() >= RAISING {
-            return Err(AreaFault::Unfocused { window: window.title.clone() }.into());
-        }
-        if !asked {
-            ask(connection, window.id)?;
-            asked = true;
-        }
-        pause(BETWEEN_LOOKS);
+        Ok(focused.is_some_and(|focused| {
+            focused.id == window.id
+                || windows::belongs_to(self, focused.id, window.id).unwrap_or(false)
+        }))
+    }
+
+    fn ask(&self, window: &Found) -> Result<(), Failure> {
+        ask(self, window.id)
     }
 }
 
