@@ -170,7 +170,8 @@ fn scale_of<S: Simd>(simd: S, xs: &[f32]) -> (f32, f32) {
     (largest / 127.0 + poison, inverse)
 }
 
-/// Turns some columns of some rows of weights into panels, one for each depth.
+/// Turns some columns of some rows of weights into panels, one for each depth. Words of a panel beyond its
+/// last keep what they had; activations are zeros there.
 pub(super) struct Fill<'a, R> {
     pub(super) weights: &'a R,
     pub(super) rows: Range<usize>,

@@ -1,8 +1,8 @@
 //! The tile in the instructions of x86 processors: `vpdpbusd` multiplies four pairs of 8-bit numbers
 //! and adds them to a 32-bit one, in every lane of a register.
 //!
-//! Here and below is `unsafe`, but for an advice of `huge_pages` the only of the project: the call of a function that was compiled for instructions
-//! which the line before found to be there.
+//! Here and below is `unsafe`, but for an advice of `huge_pages` the only of the project: the call of a
+//! function that was compiled for instructions which the line before found to be there.
 #![expect(unsafe_code, reason = "instructions that no library offers safely")]
 
 mod amx;
