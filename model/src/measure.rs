@@ -111,12 +111,15 @@ pub fn dictate(
     Err(ModelError::Constraint { problem })
 }
 
+/// Returns what is to follow an answer so far.
+type Rest<'a> = dyn Fn(&[TokenInfo]) -> Result<Vec<u32>, ModelError> + 'a;
+
 /// Completes an answer as if the tokens that `rest` returns for an answer so far were the likeliest to
 /// follow, and then its end.
 fn complete_as(
     engine: &Engine,
     mut sequence: Sequence<'_>,
-    rest: &dyn Fn(&[TokenInfo]) -> Result<Vec<u32>, ModelError>,
+    rest: &Rest<'_>,
 ) -> Result<Completion, ModelError> {
     loop {
         sequence.check_over();
@@ -173,6 +176,8 @@ fn together(engine: &Engine, new_tokens: usize, cancel: &CancelFlag) -> Result<f
 
 impl Workload {
     fn request(&self, engine: &Engine, image: &RgbImage) -> Result<Request, ModelError> {
+        /// Words that are counted.
+        const SOME: usize = 64;
         let request = |words: usize| Request {
             messages: vec![
                 Message::text(Role::System, "word ".repeat(words)),
@@ -195,7 +200,6 @@ impl Workload {
         let (width, height) = engine.resized_size(image.width(), image.height())?;
         let image_tokens = engine.processor().grid(width, height, 1).merged_len();
         // What the turns themselves take, and what a word adds: a token, or more of a small vocabulary.
-        const SOME: usize = 64;
         let frame = engine.prompt_tokens(&request(0))?.len();
         let some = engine.prompt_tokens(&request(SOME))?.len() - frame;
         let missing = self.prompt_tokens.saturating_sub(frame - image_tokens);

@@ -119,7 +119,9 @@ fn figures(runs: &[Steps]) -> Vec<Figure> {
         over(DECODE_TOGETHER, "tok/s", &|steps| steps.together),
         over("cold step", "s", &|steps| seconds(whole(&steps.cold))),
         over("a quarter changed", "s", &|steps| seconds(whole(&steps.quarter_changed))),
-        over("that with the same answer", "s", &|steps| seconds(whole(&steps.quarter_changed_alike))),
+        over("that with the same answer", "s", &|steps| {
+            seconds(whole(&steps.quarter_changed_alike))
+        }),
         over("same screen again", "s", &|steps| seconds(whole(&steps.unchanged))),
         over("decoder passes of that", "", &|steps| count(steps.unchanged.forward_passes)),
     ]
