@@ -138,7 +138,7 @@ fn an_action_takes_far_fewer_passes_than_it_has_tokens() {
         .unwrap();
     };
     let sum = |costs: &[Usage]| {
-        costs[1..].iter().fold(costs[0].clone(), |mut sum, cost| {
+        costs[1..].iter().fold(costs[0], |mut sum, cost| {
             sum.add(cost);
             sum
         })
