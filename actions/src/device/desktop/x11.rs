@@ -50,6 +50,10 @@ use crate::halt::Halt;
 /// How long a window manager may take to look at a press. One that never does is not waited for.
 const RELEASING: Duration = Duration::from_secs(1);
 
+/// How often a window that goes away is asked about, and how long after one another.
+const LOOKS: usize = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
 /// An X display: its monitors, what they show and which window is in front.
 pub(super) struct X11Screen {
     connection: Arc<Connection>,
@@ -160,16 +164,21 @@ impl Screen for X11Screen {
         Some(String::from_utf8_lossy(class).into_owned()).filter(|class| !class.is_empty())
     }
 
-    /// A window that goes away while it is asked about is asked about once more.
+    /// What goes away while it is asked about is asked about again: a program that ends takes its windows
+    /// with it one after another.
     fn window(&self, at: Option<DesktopPoint>) -> Option<Result<Option<Shown>, Failure>> {
         let ask = || match at {
             Some(point) => windows::at_point(&self.connection, point),
             None => windows::focused(&self.connection),
         };
-        let answer = match ask() {
-            Err(Failure::Refused(_)) => ask(),
-            answer => answer,
-        };
+        let mut answer = ask();
+        for _ in 1..LOOKS {
+            if !matches!(answer, Err(Failure::Refused(_))) {
+                break;
+            }
+            pause(BETWEEN_LOOKS);
+            answer = ask();
+        }
         Some(answer.map(|found| found.map(Shown::from)))
     }
 
