@@ -40,8 +40,8 @@ pub(crate) fn pass(
         return Ok(vec![None; sequences.len()]);
     }
     let embeddings = Tensor::cat(&embeddings, 0)?; // (s, c)
-    let running = || sequences.iter().zip(&lens).filter(|(_, len)| **len > 0);
-    let flags: Vec<CancelFlag> = running().map(|(sequence, _)| sequence.cancel_flag()).collect();
+    let running = sequences.iter().zip(&lens).filter(|(_, len)| **len > 0);
+    let flags: Vec<CancelFlag> = running.map(|(sequence, _)| sequence.cancel_flag()).collect();
     let held: Vec<usize> = sequences.iter().map(|sequence| sequence.held()).collect();
     let is_cancelled = || flags.iter().all(CancelFlag::is_cancelled);
     let mut go_on = || if is_cancelled() { candle_core::bail!("cancelled") } else { Ok(()) };

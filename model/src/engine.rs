@@ -92,6 +92,9 @@ pub struct Engine {
     answers: Mutex<RecentAnswers>,
 }
 
+/// Changes the logits after a sequence's last token, and after each guess.
+type ChangeLogits<'a> = dyn FnMut(&Sequence<'_>, &mut [Vec<f32>]) -> Result<(), ModelError> + 'a;
+
 impl Engine {
     /// Loads the small checkpoint inside the binary, on the CPU.
     ///
@@ -289,7 +292,17 @@ impl Engine {
     /// Runs a sequence to its end.
     pub(crate) fn complete(
         &self,
+        sequence: Sequence<'_>,
+        on_token: &mut dyn FnMut(&TokenInfo),
+    ) -> Result<Completion, ModelError> {
+        self.complete_with(sequence, &mut |_, _| Ok(()), on_token)
+    }
+
+    /// As [`complete`](Self::complete), with logits that `change` may have changed before a token is chosen.
+    pub(crate) fn complete_with(
+        &self,
         mut sequence: Sequence<'_>,
+        change: &mut ChangeLogits<'_>,
         on_token: &mut dyn FnMut(&TokenInfo),
     ) -> Result<Completion, ModelError> {
         loop {
@@ -298,6 +311,7 @@ impl Engine {
                 break;
             }
             if let [Some(logits)] = batch::pass(&self.model, &mut [&mut sequence])?.as_mut_slice() {
+                change(&sequence, logits)?;
                 sequence.advance(std::mem::take(logits), on_token)?;
             }
         }

@@ -118,24 +118,19 @@ type Rest<'a> = dyn Fn(&[TokenInfo]) -> Result<Vec<u32>, ModelError> + 'a;
 /// follow, and then its end.
 fn complete_as(
     engine: &Engine,
-    mut sequence: Sequence<'_>,
+    sequence: Sequence<'_>,
     rest: &Rest<'_>,
 ) -> Result<Completion, ModelError> {
-    loop {
-        sequence.check_over();
-        if sequence.stop().is_some() {
-            return Ok(engine.finish(sequence));
-        }
-        let passed = batch::pass(engine.model(), &mut [&mut sequence])?.pop().flatten();
-        let Some(mut logits) = passed else { continue };
+    let mut say = |sequence: &Sequence<'_>, logits: &mut [Vec<f32>]| {
         let tokens = rest(sequence.answer())?;
         let likeliest = tokens.iter().chain(engine.stop_ids());
         for (logits, &id) in logits.iter_mut().zip(likeliest) {
             logits.fill(0.0);
             logits[id as usize] = 1.0;
         }
-        sequence.advance(logits, &mut |_| {})?;
-    }
+        Ok(())
+    };
+    engine.complete_with(sequence, &mut say, &mut |_| {})
 }
 
 /// Measures how fast several answers grow together, after short prompts.

@@ -124,13 +124,12 @@ impl Wayland {
 
     /// The socket that sway listens on for commands, where programs look for it.
     fn own_control(&self) -> Result<PathBuf> {
-        let is_control = |name: &str| name.starts_with("sway-ipc");
-        let mut paths = fs::read_dir(self.dir.path())?.map(|entry| Ok(entry?.path()));
-        let found = paths.find(|path: &Result<PathBuf>| {
-            let name = path.as_ref().ok().and_then(|path| path.file_name()?.to_str());
-            name.is_some_and(is_control)
-        });
-        found.context("sway listens for no commands")?
+        let paths = fs::read_dir(self.dir.path())?.map(|entry| Ok(entry?.path()));
+        let is_control = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("sway-ipc"))
+        };
+        let found = paths.collect::<Result<Vec<_>>>()?.into_iter().find(is_control);
+        found.context("sway listens for no commands")
     }
 
     /// Has programs not find the socket that sway listens on for commands; returns where it was.

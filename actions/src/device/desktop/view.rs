@@ -18,6 +18,14 @@ pub(super) struct Found {
     pub(super) area: Rect,
 }
 
+#[cfg(target_os = "linux")]
+impl Found {
+    /// Returns what a person calls it: its title, or its application where it has none.
+    pub(super) fn name(self) -> String {
+        if self.title.is_empty() { self.app } else { self.title }
+    }
+}
+
 /// How often a window is looked at again that moved while it was captured.
 const LOOKS: usize = 4;
 

@@ -140,11 +140,10 @@ impl WindowManager for Sway {
             let shared = view.outline.and_then(|outline| outline.intersection(window.area));
             shared.is_some() && !view.is_dialog_of(&views[own])
         };
-        Ok(views[..own].iter().find(covers).map(|view| {
-            let Found { title: name, app, .. } = &view.found;
-            let by = if name.is_empty() { app } else { name };
-            AreaFault::Covered { window: title(), by: by.clone() }
-        }))
+        Ok(views[..own]
+            .iter()
+            .find(covers)
+            .map(|view| AreaFault::Covered { window: title(), by: view.found.clone().name() }))
     }
 
     fn has_keys(&self, window: &Found) -> Result<bool, Failure> {
@@ -158,10 +157,8 @@ impl WindowManager for Sway {
 
     fn ask(&self, window: &Found) -> Result<(), Failure> {
         let command = format!("[con_id={}] focus", window.id);
-        let done = self.connect()?.run_command(command).map_err(lost)?;
         // What it refuses shows in what the windows then are.
-        drop(done);
-        Ok(())
+        self.connect()?.run_command(command).map(drop).map_err(lost)
     }
 }
 

@@ -62,8 +62,7 @@ fn in_the_way(connection: &Connection, window: &Found) -> Result<Option<AreaFaul
             if is_ours || client == window.id {
                 continue;
             }
-            let name = |found: Found| if found.title.is_empty() { found.app } else { found.title };
-            let by = windows::find(connection, client)?.map(name).unwrap_or_default();
+            let by = windows::find(connection, client)?.map(Found::name).unwrap_or_default();
             return Ok(Some(AreaFault::Covered { window: title(), by }));
         }
     }
