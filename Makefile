@@ -113,6 +113,12 @@ test-gnome: ## Test the desktop device in GNOME, through its portal (installs GN
 	@$(MAKE) --no-print-directory install PACKAGES="$(GNOME_PACKAGES)"
 	cargo test --package handsight-tests --test integration -- --ignored desktop::gnome
 
+KDE_PACKAGES := $(TEST_PACKAGES) kwin-wayland plasma-workspace xdg-desktop-portal-kde qtwayland5 pipewire wireplumber \
+  qml-module-org-kde-kirigami2 qml-module-qtquick-controls2 qml-module-qtquick-layouts
+test-kde: ## Test the desktop device in KDE Plasma, through its portal (installs KWin and Plasma)
+	@$(MAKE) --no-print-directory install PACKAGES="$(KDE_PACKAGES)"
+	cargo test --package handsight-tests --test integration -- --ignored desktop::kde
+
 PROCESSOR_PACKAGES := $(TEST_PACKAGES) qemu-user
 test-processors: ## Test the model on processors without AVX-512 or AVX2, in QEMU's emulator
 	@$(MAKE) --no-print-directory install PACKAGES="$(PROCESSOR_PACKAGES)"

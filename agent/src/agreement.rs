@@ -66,6 +66,47 @@ pub struct Agreement {
     pub shift: f64,
 }
 
+/// What all screens say together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgreementSummary {
+    /// Tokens of the reference's answers.
+    pub tokens: usize,
+    /// The share of tokens before which both models find the same one likeliest.
+    pub same_top: f64,
+    /// The mean KL of a token, in nats.
+    pub kl_mean: f64,
+    /// The largest KL of a token.
+    pub kl_max: f64,
+    /// How far the points of the middle screen are apart, in pixels of the screen.
+    pub shift_median: f64,
+    /// How far points are apart at most.
+    pub shift_max: f64,
+}
+
+impl AgreementSummary {
+    /// Summarises the agreement on some screens.
+    #[must_use]
+    pub fn of(agreements: &[Agreement]) -> Self {
+        let tokens = agreements.iter().map(|one| one.tokens).sum::<usize>();
+        let same_top: usize = agreements.iter().map(|one| one.same_top).sum();
+        let kl_sum: f64 = agreements.iter().map(|one| one.kl_sum).sum();
+        let mut shifts: Vec<f64> = agreements.iter().map(|one| one.shift).collect();
+        shifts.sort_by(f64::total_cmp);
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
+        let per_token = |sum: f64| sum / tokens.max(1) as f64;
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
+        let same_top = per_token(same_top as f64);
+        Self {
+            tokens,
+            same_top,
+            kl_mean: per_token(kl_sum),
+            kl_max: agreements.iter().map(|one| one.kl_max).fold(0.0, f64::max),
+            shift_median: shifts.get(shifts.len() / 2).copied().unwrap_or_default(),
+            shift_max: shifts.last().copied().unwrap_or_default(),
+        }
+    }
+}
+
 impl Reference {
     /// Grounds what is looked for on each screen.
     ///

@@ -59,7 +59,7 @@ pub mod untrusted;
 pub mod user;
 pub mod vision_model;
 
-pub use agreement::{Agreement, Reference, Screen};
+pub use agreement::{Agreement, AgreementSummary, Reference, Screen};
 pub use benchmark_prompt::{AskOptions, BenchmarkPrompt, BenchmarkPromptError, Counts, RawAnswer};
 pub use conversation::{Conversation, Said};
 pub use document::{Document, read_document};

@@ -5,6 +5,7 @@ mod area;
 mod calibrate;
 mod damage;
 mod gnome;
+mod kde;
 mod portal;
 mod sway;
 mod wayland;

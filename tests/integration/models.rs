@@ -1,5 +1,6 @@
 //! `handsight models` and `--model NAME`, as a user sees them.
 
+mod agreement;
 mod compare;
 mod convert;
 mod hostile;

@@ -13,6 +13,7 @@ pub mod gnome;
 pub mod golden;
 pub mod http;
 pub mod hub_server;
+pub mod kde;
 pub mod page;
 pub mod portal;
 pub mod program;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use handsight_agent::Usage;
 use handsight_model::memory::peak_memory;
 use handsight_model::{Stats, Steps, TOGETHER, Workload, measure};
 use image::{Rgb, RgbImage};
@@ -65,6 +66,7 @@ pub(crate) fn run(
         "peak_bytes": peak,
         "announced_bytes": announced,
         "figures": figures.iter().map(Figure::value).collect::<serde_json::Map<_, _>>(),
+        "steps": runs.iter().map(each).collect::<Vec<_>>(),
     });
     let mut lines = vec![format!(
         "{}: {} image tokens, {} prompt tokens in all, {} new tokens",
@@ -125,6 +127,16 @@ fn figures(runs: &[Steps]) -> Vec<Figure> {
         over("same screen again", "s", &|steps| seconds(whole(&steps.unchanged))),
         over("decoder passes of that", "", &|steps| count(steps.unchanged.forward_passes)),
     ]
+}
+
+/// What each step of a run was made of.
+fn each(steps: &Steps) -> Value {
+    json!({
+        "cold": Usage::from(&steps.cold),
+        "quarter_changed": Usage::from(&steps.quarter_changed),
+        "quarter_changed_alike": Usage::from(&steps.quarter_changed_alike),
+        "unchanged": Usage::from(&steps.unchanged),
+    })
 }
 
 fn whole(stats: &Stats) -> Duration {

@@ -6,6 +6,9 @@ use rayon::prelude::*;
 
 use super::rows::Rows;
 
+/// Rows of weights that are multiplied at once.
+const GROUP_ROWS: usize = 4;
+
 /// Weights turned to f32 at once.
 const BLOCK: usize = 256;
 
@@ -17,21 +20,41 @@ pub(super) fn matmul(weights: &impl Rows, xs: &[f32], n: usize) -> Vec<f32> {
     let arch = Arch::new();
     let (rows, cols) = weights.dims();
     let xs = blocks(xs, cols);
-    let per_row = cols.div_ceil(BLOCK);
     let mut ys = vec![0.0; rows * n]; // (out, n)
     ys.par_chunks_mut(TASK_ROWS * n).enumerate().for_each(|(task, ys)| {
-        for (row, ys) in (task * TASK_ROWS..).zip(ys.chunks_mut(n)) {
-            for (ys, xs) in ys.chunks_mut(4).zip(xs.chunks(4 * per_row)) {
-                match ys.len() {
-                    4 => ys.copy_from_slice(&arch.dispatch(Dots::<_, 4> { weights, row, xs })),
-                    3 => ys.copy_from_slice(&arch.dispatch(Dots::<_, 3> { weights, row, xs })),
-                    2 => ys.copy_from_slice(&arch.dispatch(Dots::<_, 2> { weights, row, xs })),
-                    _ => ys.copy_from_slice(&arch.dispatch(Dots::<_, 1> { weights, row, xs })),
+        let groups = (task * TASK_ROWS..).step_by(GROUP_ROWS);
+        for (row, ys) in groups.zip(ys.chunks_mut(GROUP_ROWS * n)) {
+            if ys.len() == GROUP_ROWS * n {
+                group::<_, GROUP_ROWS>(arch, weights, row, &xs, ys);
+            } else {
+                for (row, ys) in (row..).zip(ys.chunks_mut(n)) {
+                    group::<_, 1>(arch, weights, row, &xs, ys);
                 }
             }
         }
     });
     if n == 1 { ys } else { transpose(&ys, n) }
+}
+
+/// Multiplies `G` rows of weights from `row` on with all rows of activations: `ys` is `(G, n)`.
+fn group<R: Rows, const G: usize>(
+    arch: Arch,
+    weights: &R,
+    row: usize,
+    xs: &[[f32; BLOCK]],
+    ys: &mut [f32],
+) {
+    let n = ys.len() / G;
+    let per_row = xs.len() / n;
+    for (xs, at) in xs.chunks(4 * per_row).zip((0..).step_by(4)) {
+        let ys = &mut ys[at..];
+        match xs.len() / per_row {
+            4 => arch.dispatch(Dots::<_, G, 4> { weights, row, xs, ys, n }),
+            3 => arch.dispatch(Dots::<_, G, 3> { weights, row, xs, ys, n }),
+            2 => arch.dispatch(Dots::<_, G, 2> { weights, row, xs, ys, n }),
+            _ => arch.dispatch(Dots::<_, G, 1> { weights, row, xs, ys, n }),
+        }
+    }
 }
 
 /// Cuts every row into blocks, the last one filled up with zeros.
@@ -49,47 +72,59 @@ pub(super) fn transpose(ys: &[f32], n: usize) -> Vec<f32> {
     (0..n).flat_map(|column| ys.iter().skip(column).step_by(n).copied()).collect()
 }
 
-/// Dot products of one row of weights with `N` rows of activations, in blocks.
-struct Dots<'a, R, const N: usize> {
+/// Dot products of `G` rows of weights with `N` rows of activations, in blocks. Several rows of weights
+/// at once, since memory answers several questions at once.
+struct Dots<'a, R, const G: usize, const N: usize> {
     weights: &'a R,
     row: usize,
     xs: &'a [[f32; BLOCK]],
+    /// Where the results go, those of a row of weights after every `n`.
+    ys: &'a mut [f32],
+    n: usize,
 }
 
-impl<R: Rows, const N: usize> WithSimd for Dots<'_, R, N> {
-    type Output = [f32; N];
+impl<R: Rows, const G: usize, const N: usize> WithSimd for Dots<'_, R, G, N> {
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> [f32; N] {
-        const CHAINS: usize = 4; // additions that need not wait for each other
+    fn with_simd<S: Simd>(self, simd: S) {
         let cols = self.weights.dims().1;
         let per_row = self.xs.len() / N;
-        let mut sums = [[simd.splat_f32s(0.0); CHAINS]; N];
-        let mut buffer = [0.0; BLOCK];
+        let mut sums = [[simd.splat_f32s(0.0); N]; G];
+        let mut buffers = [[0.0; BLOCK]; G];
         for block in 0..per_row {
             let start = block * BLOCK;
             let len = BLOCK.min(cols - start);
-            let whole = self.weights.floats(self.row, start, len).filter(|_| len == BLOCK);
-            let weights = if let Some(weights) = whole {
-                weights
-            } else {
-                self.weights.widen(self.row, start, &mut buffer[..len]);
-                buffer[len..].fill(0.0);
-                &buffer
-            };
-            let (w, _) = S::as_simd_f32s(weights);
-            let (w, _) = w.as_chunks::<CHAINS>();
-            for (n, sums) in sums.iter_mut().enumerate() {
-                let (x, _) = S::as_simd_f32s(&self.xs[n * per_row + block]);
-                for (w, x) in w.iter().zip(x.as_chunks::<CHAINS>().0) {
-                    for ((sum, w), x) in sums.iter_mut().zip(w).zip(x) {
-                        *sum = simd.mul_add_e_f32s(*w, *x, *sum);
+            let mut weights: [&[f32]; G] = [&[]; G];
+            for (at, (weights, buffer)) in weights.iter_mut().zip(&mut buffers).enumerate() {
+                let row = self.row + at;
+                let whole = self.weights.floats(row, start, len).filter(|_| len == BLOCK);
+                *weights = if let Some(weights) = whole {
+                    weights
+                } else {
+                    self.weights.widen(row, start, &mut buffer[..len]);
+                    buffer[len..].fill(0.0);
+                    buffer
+                };
+            }
+            let vectors = BLOCK / S::F32_LANES;
+            let weights = weights.map(|weights| &S::as_simd_f32s(weights).0[..vectors]);
+            let mut xs = [weights[0]; N];
+            for (n, xs) in xs.iter_mut().enumerate() {
+                *xs = &S::as_simd_f32s(&self.xs[n * per_row + block]).0[..vectors];
+            }
+            for at in 0..vectors {
+                for (sums, weights) in sums.iter_mut().zip(&weights) {
+                    for (sum, xs) in sums.iter_mut().zip(&xs) {
+                        *sum = simd.mul_add_e_f32s(weights[at], xs[at], *sum);
                     }
                 }
             }
         }
-        sums.map(|[a, b, c, d]| {
-            simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d)))
-        })
+        for (ys, sums) in self.ys.chunks_mut(self.n).zip(sums) {
+            for (y, sum) in ys.iter_mut().zip(sums) {
+                *y = simd.reduce_sum_f32s(sum);
+            }
+        }
     }
 }

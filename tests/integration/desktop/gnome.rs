@@ -18,7 +18,7 @@ use super::{FIELDS, click, press, type_text};
 /// All that a US keyboard writes.
 const ASCII: &str = "The quick brown fox; ~!@#$%^&*()_+{}|:<>?\"' `-=[]\\,./ 0123456789 ABC abc";
 
-fn check_text(page: &Page, device: &mut DesktopDevice) {
+pub(super) fn check_text(page: &Page, device: &mut DesktopDevice) {
     click(device, page.middle("name").unwrap());
     page.expect("the field has no focus", |page| page.focused.as_deref() == Some("name")).unwrap();
     type_text(device, ASCII);

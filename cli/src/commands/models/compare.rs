@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use handsight_agent::{Agreement, Reference, Screen};
+use handsight_agent::{Agreement, AgreementSummary, Reference, Screen};
 use handsight_model::DeviceMap;
 use serde_json::{Value, json};
 
@@ -50,8 +50,8 @@ pub(super) fn run(
     let agreements = reference.compare(&engine, &profile, show("comparing"), cancel)?;
 
     let names = [reference_name, engine.info().name.clone()];
-    let summary = Summary::of(&agreements);
-    printer.result(&summary.value(&names, &agreements), &summary.text(&names, &agreements))?;
+    let summary = AgreementSummary::of(&agreements);
+    printer.result(&value(&summary, &names, &agreements), &text(&summary, &names, &agreements))?;
     Ok(Exit::Done)
 }
 
@@ -88,77 +88,52 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// What all screens say together.
-struct Summary {
-    tokens: usize,
-    /// The share of tokens before which both models find the same one likeliest.
-    same_top: f64,
-    kl_mean: f64,
-    kl_max: f64,
-    shift_median: f64,
-    shift_max: f64,
+fn value(
+    summary: &AgreementSummary,
+    [reference, other]: &[String; 2],
+    agreements: &[Agreement],
+) -> Value {
+    json!({
+        "reference": reference,
+        "model": other,
+        "screens": agreements.len(),
+        "tokens": summary.tokens,
+        "top1_agreement": summary.same_top,
+        "kl_mean": summary.kl_mean,
+        "kl_max": summary.kl_max,
+        "shift_median_px": summary.shift_median,
+        "shift_max_px": summary.shift_max,
+        "each": agreements,
+    })
 }
 
-impl Summary {
-    fn of(agreements: &[Agreement]) -> Self {
-        let tokens = agreements.iter().map(|one| one.tokens).sum::<usize>();
-        let same_top: usize = agreements.iter().map(|one| one.same_top).sum();
-        let kl_sum: f64 = agreements.iter().map(|one| one.kl_sum).sum();
-        let mut shifts: Vec<f64> = agreements.iter().map(|one| one.shift).collect();
-        shifts.sort_by(f64::total_cmp);
-        #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
-        let per_token = |sum: f64| sum / tokens.max(1) as f64;
-        #[expect(clippy::cast_precision_loss, reason = "a few thousand tokens")]
-        let same_top = per_token(same_top as f64);
-        Self {
-            tokens,
-            same_top,
-            kl_mean: per_token(kl_sum),
-            kl_max: agreements.iter().map(|one| one.kl_max).fold(0.0, f64::max),
-            shift_median: shifts.get(shifts.len() / 2).copied().unwrap_or_default(),
-            shift_max: shifts.last().copied().unwrap_or_default(),
-        }
-    }
-
-    fn value(&self, [reference, other]: &[String; 2], agreements: &[Agreement]) -> Value {
-        json!({
-            "reference": reference,
-            "model": other,
-            "screens": agreements.len(),
-            "tokens": self.tokens,
-            "top1_agreement": self.same_top,
-            "kl_mean": self.kl_mean,
-            "kl_max": self.kl_max,
-            "shift_median_px": self.shift_median,
-            "shift_max_px": self.shift_max,
-            "each": agreements,
+fn text(
+    summary: &AgreementSummary,
+    [reference, other]: &[String; 2],
+    agreements: &[Agreement],
+) -> String {
+    let mut lines: Vec<String> = agreements
+        .iter()
+        .map(|one| {
+            format!(
+                "{}  {:?}  {} → {}  {:.1} px",
+                one.screen, one.description, one.reference_point, one.point, one.shift
+            )
         })
-    }
-
-    fn text(&self, [reference, other]: &[String; 2], agreements: &[Agreement]) -> String {
-        let mut lines: Vec<String> = agreements
-            .iter()
-            .map(|one| {
-                format!(
-                    "{}  {:?}  {} → {}  {:.1} px",
-                    one.screen, one.description, one.reference_point, one.point, one.shift
-                )
-            })
-            .collect();
-        lines.push(format!("{other} against {reference}"));
-        lines.push(format!(
-            "same likeliest token  {:.1} % of {}",
-            100.0 * self.same_top,
-            self.tokens
-        ));
-        lines.push(format!(
-            "KL divergence         {:.2e} nats a token, {:.2e} at most",
-            self.kl_mean, self.kl_max
-        ));
-        lines.push(format!(
-            "points apart          {:.1} px in the middle, {:.1} px at most",
-            self.shift_median, self.shift_max
-        ));
-        lines.join("\n")
-    }
+        .collect();
+    lines.push(format!("{other} against {reference}"));
+    lines.push(format!(
+        "same likeliest token  {:.1} % of {}",
+        100.0 * summary.same_top,
+        summary.tokens
+    ));
+    lines.push(format!(
+        "KL divergence         {:.2e} nats a token, {:.2e} at most",
+        summary.kl_mean, summary.kl_max
+    ));
+    lines.push(format!(
+        "points apart          {:.1} px in the middle, {:.1} px at most",
+        summary.shift_median, summary.shift_max
+    ));
+    lines.join("\n")
 }

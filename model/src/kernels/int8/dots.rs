@@ -54,40 +54,65 @@ pub(in crate::kernels) fn matmul<K: KType>(
         xs.chunks(cols).flat_map(|row| row.chunks(BLOCK).map(|xs| Block::new(arch, xs))).collect();
     let mut ys = vec![0.0; rows * n]; // (out, n)
     ys.par_chunks_mut(TASK_ROWS * n).enumerate().for_each(|(task, ys)| {
-        for (row, ys) in (task * TASK_ROWS..).zip(ys.chunks_mut(n)) {
-            let row = weights.row(row);
-            let (mut at, xs) = (0, |at: usize| &xs[at * per_row..][..per_row]);
-            while at < n {
-                let (ys, xs) = (&mut ys[at..], |next: usize| xs(at + next));
-                at += match ys.len() {
-                    8.. => kernel.row_dots::<K, 8>(row, std::array::from_fn(xs), ys),
-                    4.. => kernel.row_dots::<K, 4>(row, std::array::from_fn(xs), ys),
-                    2.. => kernel.row_dots::<K, 2>(row, std::array::from_fn(xs), ys),
-                    _ => kernel.row_dots::<K, 1>(row, std::array::from_fn(xs), ys),
-                };
-            }
+        let rows = (task * TASK_ROWS..).take(ys.len() / n).map(|row| weights.row(row));
+        let rows: Vec<&[u8]> = rows.collect();
+        let mut at = 0;
+        while at < n {
+            let ys = &mut ys[at..];
+            let xs = |next: usize| &xs[(at + next) * per_row..][..per_row];
+            // As many results as registers hold: of few rows of activations for many of weights, since
+            // memory answers several questions at once.
+            at += match n - at {
+                8.. => kernel.dots::<K, 1, 8>(&rows, std::array::from_fn(xs), ys, n),
+                4.. => kernel.dots::<K, 2, 4>(&rows, std::array::from_fn(xs), ys, n),
+                2.. => kernel.dots::<K, 4, 2>(&rows, std::array::from_fn(xs), ys, n),
+                _ => kernel.dots::<K, 4, 1>(&rows, std::array::from_fn(xs), ys, n),
+            };
         }
     });
     if n == 1 { ys } else { super::super::dots::transpose(&ys, n) }
 }
 
 impl Kernel {
-    /// Multiplies a row of blocks with the blocks of `N` rows of activations; returns how many.
-    fn row_dots<K: KType, const N: usize>(
+    /// Multiplies rows of blocks, `R` at once, with the blocks of `N` rows of activations, and writes the
+    /// results of each `stride` apart; returns how many rows of activations those were.
+    fn dots<K: KType, const R: usize, const N: usize>(
         self,
-        row: &[u8],
+        rows: &[&[u8]],
         xs: [&[Block]; N],
         ys: &mut [f32],
+        stride: usize,
     ) -> usize {
+        let (groups, rest) = rows.as_chunks::<R>();
+        let (ys, last) = ys.split_at_mut((groups.len() * R * stride).min(ys.len()));
+        for (&rows, ys) in groups.iter().zip(ys.chunks_mut(R * stride)) {
+            self.group_dots::<K, R, N>(rows, xs, ys, stride);
+        }
+        for (&row, ys) in rest.iter().zip(last.chunks_mut(stride)) {
+            self.group_dots::<K, 1, N>([row], xs, ys, stride);
+        }
+        N
+    }
+
+    fn group_dots<K: KType, const R: usize, const N: usize>(
+        self,
+        rows: [&[u8]; R],
+        xs: [&[Block]; N],
+        ys: &mut [f32],
+        stride: usize,
+    ) {
         let dots = match self {
             #[cfg(target_arch = "x86_64")]
             Self::X86(Instructions::Amx | Instructions::Avx512 | Instructions::Avx512Vl) => {
-                x86::row_dots::<K, N>(row, xs)
+                x86::group_dots::<K, R, N>(rows, xs)
             }
-            _ => xs.map(|xs| Arch::new().dispatch(RowDot { row, xs, kind: K::default() })),
+            _ => rows.map(|row| {
+                xs.map(|xs| Arch::new().dispatch(RowDot { row, xs, kind: K::default() }))
+            }),
         };
-        ys[..N].copy_from_slice(&dots);
-        N
+        for (ys, dots) in ys.chunks_mut(stride).zip(dots) {
+            ys[..N].copy_from_slice(&dots);
+        }
     }
 }
 

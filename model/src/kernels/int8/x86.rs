@@ -19,7 +19,7 @@ use bytemuck::cast;
 
 use super::kernel::{TileProduct, WIDTH};
 pub(super) use amx::{STEP as TILE_STEP, Tiles};
-pub(super) use blocks::{round_block, row_dots};
+pub(super) use blocks::{group_dots, round_block};
 
 /// Sets of instructions that have VNNI.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

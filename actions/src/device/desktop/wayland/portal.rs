@@ -26,12 +26,14 @@ use self::keyboard::PortalKeyboard;
 pub(super) use self::layouts::KeymapText;
 use self::share::Share;
 use super::output::Placed;
+use super::pointer::BUTTONS;
 use super::session::Session;
 use crate::device::desktop::backend::{Hand, Keyboard, Screen};
-use crate::device::desktop::keysym::Keysym;
+use crate::device::desktop::keysym::{self, Keysym};
 use crate::device::desktop::{Failure, Monitor, PortalOptions};
 use crate::device::{DeviceError, PortalFault, Source};
 use crate::geometry::Area;
+use crate::key::{Key, NamedKey};
 
 /// What the portal says of a session that it does not know, or not any more.
 const ACCESS_DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
@@ -109,6 +111,12 @@ impl Screen for PortalScreen {
 }
 
 impl Desk {
+    /// Whether this is KDE as it was before its portal remembered what was shared (5.27 is such a one).
+    fn is_old_kde(&self) -> Result<bool, Failure> {
+        let version = || self.bus.version(Interface::RemoteDesktop).map_err(Failure::Portal);
+        Ok(self.compositor.is_kwin() && version()? < share::REMEMBERS)
+    }
+
     /// Asks the user to share the screen, unless they did.
     fn ask(&mut self) -> Result<(), Failure> {
         if self.share.is_none() {
@@ -164,6 +172,14 @@ impl Desk {
         })
     }
 
+    /// Tells the portal that a button went down or came up.
+    fn tell_button(&mut self, code: u32, is_down: bool) -> Result<(), Failure> {
+        let (code, state) = (code.cast_signed(), u32::from(is_down));
+        self.notify("NotifyPointerButton", |session, options| {
+            (session.clone(), options, code, state)
+        })
+    }
+
     /// Tells the portal that a key went down or came up.
     fn tell_key(&mut self, keysym: Keysym, is_down: bool) -> Result<(), Failure> {
         let (keysym, state) = (keysym.cast_signed(), u32::from(is_down));
@@ -171,6 +187,30 @@ impl Desk {
             (session.clone(), options, keysym, state)
         })
     }
+}
+
+/// Lets go of the buttons and modifiers that a killed program held.
+///
+/// GNOME does so by itself when a program's connection to the bus ends. KDE of old does not; there they
+/// are released through another session, for which it asks nobody.
+pub(super) fn let_go(compositor: Session<()>) -> Result<(), Failure> {
+    let bus = Bus::connect(None).map_err(Failure::Portal)?;
+    let mut desk = Desk { compositor, bus, memory: None, share: None };
+    if !desk.is_old_kde()? {
+        return Ok(());
+    }
+    desk.ask()?;
+    for button in BUTTONS {
+        desk.tell_button(button, false)?;
+    }
+    let modifiers =
+        [NamedKey::Shift, NamedKey::Ctrl, NamedKey::Alt, NamedKey::AltGr, NamedKey::Meta];
+    for key in modifiers.map(Key::Named) {
+        if let Some(&keysym) = keysym::of_key(key).first() {
+            desk.tell_key(keysym, false)?;
+        }
+    }
+    desk.bus.version(Interface::RemoteDesktop).map(drop).map_err(Failure::Portal)
 }
 
 fn locked(desk: &Shared) -> MutexGuard<'_, Desk> {

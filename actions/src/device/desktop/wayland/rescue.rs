@@ -24,9 +24,11 @@ impl WaylandRescue {
     /// Lets go of every button, which any pointer can do for another.
     pub(in crate::device::desktop) fn clean_up(&self) -> Result<(), DeviceError> {
         let session = Session::connect(&self.socket)?;
-        // What was pressed through the desktop portal is let go of with its connection.
-        if cfg!(feature = "portal") && !session.missing().is_empty() {
-            return Ok(());
+        #[cfg(feature = "portal")]
+        if !session.missing().is_empty() {
+            let released = super::portal::let_go(session);
+            return released
+                .map_err(|failure| failure.while_asked(&self.socket, "release its buttons"));
         }
         let mut session = session.with_tools()?;
         let mut release = || {

@@ -128,6 +128,12 @@ impl Session<()> {
         Ok(session)
     }
 
+    /// Whether this is KDE's compositor, which does a few things its own way.
+    #[cfg(feature = "portal")]
+    pub(super) fn is_kwin(&self) -> bool {
+        self.state.globals.iter().any(|global| global.interface == "kde_output_management_v2")
+    }
+
     /// Returns what is missing of all that it takes to be used by the protocols of wlroots.
     pub(super) fn missing(&self) -> Vec<MissingProtocol> {
         let mut missing = Vec::new();

@@ -7,17 +7,20 @@
 #![expect(unsafe_code, reason = "instructions that no library offers safely")]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_prefetch,
-    _mm256_slli_epi16, _mm256_srli_epi16, _mm512_abs_ps, _mm512_add_ps, _mm512_and_si512,
-    _mm512_castsi256_si512, _mm512_cvtepi8_epi32, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
-    _mm512_fmsub_ps, _mm512_fnmadd_ps, _mm512_inserti64x4, _mm512_max_ps, _mm512_mul_ps,
-    _mm512_or_si512, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps,
+    __m128i, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_and_si128, _mm_cvtph_ps, _mm_loadu_si128,
+    _mm_or_si128, _mm_prefetch, _mm_shuffle_epi32, _mm_srli_epi32, _mm_srlv_epi32,
+    _mm256_loadu_si256, _mm256_slli_epi16, _mm256_srli_epi16, _mm512_abs_ps, _mm512_add_ps,
+    _mm512_and_si512, _mm512_castsi256_si512, _mm512_cvtepi8_epi32, _mm512_cvtepi32_epi8,
+    _mm512_cvtepi32_epi16, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtps_epi32,
+    _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_fmsub_ps, _mm512_inserti64x4,
+    _mm512_loadu_si512, _mm512_maddubs_epi16, _mm512_max_ps, _mm512_mul_ps, _mm512_or_si512,
+    _mm512_permutexvar_epi16, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps,
     _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16,
     _mm512_sub_ps,
 };
 
-use bytemuck::{cast, pod_read_unaligned};
+use bytemuck::cast;
+use half::f16;
 
 use super::has_avx512_vnni;
 use crate::kernels::int8::dots::Block;
@@ -34,18 +37,26 @@ struct Lanes {
     offset: f32,
 }
 
-/// How many bytes before they are needed weights are asked for: the processor itself looks ahead only
-/// within a page.
-const AHEAD: usize = 2048;
-
-/// Which scale each lane of the four registers of a block is multiplied with.
-const SCALES: [[i32; 16]; 4] = {
-    const fn fours(first: i32) -> [i32; 16] {
-        let [a, b, c, d] = [first, first + 1, first + 2, first + 3];
-        [a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d]
+/// For each of the four registers of a block, the group that each four of its levels belong to.
+const FOURS: [[i32; 16]; BLOCK / 64] = {
+    let mut groups = [[0; 16]; BLOCK / 64];
+    let mut at = 0;
+    while at < BLOCK / 4 {
+        groups[at / 16][at % 16] = (4 * at / GROUP) as i32;
+        at += 1;
     }
-    assert!(GROUP == 16);
-    [fours(0), fours(4), fours(8), fours(12)]
+    groups
+};
+
+/// The same of each two levels.
+const PAIRS: [[i16; 32]; BLOCK / 64] = {
+    let mut groups = [[0; 32]; BLOCK / 64];
+    let mut at = 0;
+    while at < BLOCK / 2 {
+        groups[at / 32][at % 32] = (2 * at / GROUP) as i16;
+        at += 1;
+    }
+    groups
 };
 
 /// For each group, the first or the second eight of numbers that two neighbours share.
@@ -54,13 +65,14 @@ const SHARED: [[i32; 16]; 2] = [
     [8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15],
 ];
 
-/// Asks the memory for as much as a block, [`AHEAD`] of this one.
+/// Asks the memory for as much as a block, so many bytes after it: the processor itself looks ahead only
+/// within a page.
 #[inline]
 #[target_feature(enable = "sse")]
-fn ask_ahead(block: &[u8]) {
+fn ask_ahead(block: &[u8], bytes: usize) {
     for line in (0..block.len()).step_by(64) {
         // It may point anywhere: nothing is read that could be seen.
-        _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(AHEAD + line).cast());
+        _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(bytes + line).cast());
     }
 }
 
@@ -87,21 +99,27 @@ unsafe fn lanes<K: KType>(block: &[u8]) -> Lanes {
 /// bytes.
 #[inline(always)]
 unsafe fn q4k(block: &[u8]) -> Lanes {
+    /// The low bits of each of four bytes.
+    const SIX: u32 = 0x3f3f_3f3f;
+    const FOUR: u32 = 0x0f0f_0f0f;
     // SAFETY: see `lanes`.
     unsafe {
-        let [first, a, b, c]: [u32; 4] = pod_read_unaligned(&block[..16]);
-        let [scale, offset] = halves(first);
-        let [low, high] = [c & 0x0f0f_0f0f, c >> 4 & 0x0f0f_0f0f];
-        let upper = [(a >> 6 & 0x0303_0303) << 4, (b >> 6 & 0x0303_0303) << 4];
-        let packed = [a & 0x3f3f_3f3f, low | upper[0], b & 0x3f3f_3f3f, high | upper[1]];
+        let (head, packed) = block.split_at(16);
+        let head = load_128(head);
+        let [scale, offset, ..]: [f32; 4] = cast(_mm_cvtph_ps(head));
+        // Four bits of the last half of them are in one place, the two above in another.
+        let low = _mm_srlv_epi32(_mm_shuffle_epi32::<0b11_10_11_01>(head), cast([0, 0, 0, 4]));
+        let low = _mm_and_si128(low, cast([SIX, FOUR, SIX, FOUR]));
+        let high = _mm_srli_epi32::<2>(_mm_shuffle_epi32::<0b10_10_01_01>(head));
+        let high = _mm_and_si128(high, cast([0, SIX ^ FOUR, 0, SIX ^ FOUR]));
         // Eight scales, then eight offsets.
-        let both = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(cast(packed)));
+        let both = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_or_si128(low, high)));
         let scales = _mm512_permutexvar_ps(cast(SHARED[0]), both);
         let offsets = _mm512_permutexvar_ps(cast(SHARED[1]), both);
         let fours = _mm512_set1_epi8(15);
         let mut levels = [_mm512_setzero_si512(); 4];
-        for (part, levels) in levels.iter_mut().enumerate() {
-            let packed: __m256i = pod_read_unaligned(&block[16 + 32 * part..48 + 32 * part]);
+        for (levels, packed) in levels.iter_mut().zip(packed.chunks_exact(32)) {
+            let packed = load_256(packed);
             *levels = _mm512_and_si512(join(packed, _mm256_srli_epi16::<4>(packed)), fours);
         }
         Lanes { levels, scales, offsets, scale, offset }
@@ -114,14 +132,16 @@ unsafe fn q4k(block: &[u8]) -> Lanes {
 unsafe fn q6k(block: &[u8]) -> Lanes {
     // SAFETY: see `lanes`.
     unsafe {
-        let [scale, _] = halves(u32::from(pod_read_unaligned::<u16>(&block[208..210])));
-        let packed: __m128i = pod_read_unaligned(&block[192..208]);
-        let scales = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(packed));
+        let (low, rest) = block.split_at(128);
+        let (high, rest) = rest.split_at(64);
+        let (packed, scale) = rest.split_at(16);
+        let scale = f16::from_le_bytes([scale[0], scale[1]]).to_f32();
+        let scales = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_128(packed)));
         let (fours, pairs) = (_mm512_set1_epi8(15), _mm512_set1_epi8(0x30));
         let mut levels = [_mm512_setzero_si512(); 4];
-        for (half, levels) in levels.chunks_exact_mut(2).enumerate() {
-            let low: __m512i = pod_read_unaligned(&block[64 * half..64 * (half + 1)]);
-            let high: __m256i = pod_read_unaligned(&block[128 + 32 * half..160 + 32 * half]);
+        let halves = low.chunks_exact(64).zip(high.chunks_exact(32));
+        for (levels, (low, high)) in levels.chunks_exact_mut(2).zip(halves) {
+            let (low, high) = (load_512(low), load_256(high));
             // What comes over from the neighbouring byte lies outside of the pair.
             let first = join(_mm256_slli_epi16::<4>(high), _mm256_slli_epi16::<2>(high));
             let second = join(high, _mm256_srli_epi16::<2>(high));
@@ -135,62 +155,134 @@ unsafe fn q6k(block: &[u8]) -> Lanes {
 }
 
 #[inline(always)]
+unsafe fn load_128(bytes: &[u8]) -> __m128i {
+    assert!(bytes.len() >= 16);
+    // SAFETY: there are as many.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+#[inline(always)]
+unsafe fn load_256(bytes: &[u8]) -> __m256i {
+    assert!(bytes.len() >= 32);
+    // SAFETY: there are as many.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+#[inline(always)]
+unsafe fn load_512(bytes: &[u8]) -> __m512i {
+    assert!(bytes.len() >= 64);
+    // SAFETY: there are as many.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+#[inline(always)]
 unsafe fn join(low: __m256i, high: __m256i) -> __m512i {
     // SAFETY: see `lanes`.
     unsafe { _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high) }
 }
 
-/// Two numbers in f16.
+/// The scales of a block's groups, beside the products they belong to.
+enum Spread {
+    /// Whole numbers in 16 bits, for pairs of products.
+    Whole([__m512i; BLOCK / 64]),
+    /// Any numbers, for fours.
+    Any([__m512; BLOCK / 64]),
+}
+
 #[inline(always)]
-unsafe fn halves(both: u32) -> [f32; 2] {
+unsafe fn spread(scales: __m512, layout: Layout) -> Spread {
     // SAFETY: see `lanes`.
     unsafe {
-        let [first, second, ..]: [f32; 4] =
-            cast(_mm_cvtph_ps(_mm_cvtsi32_si128(both.cast_signed())));
-        [first, second]
+        if layout == Layout::Other {
+            let mut spread = [scales; BLOCK / 64];
+            for part in 0..BLOCK / 64 {
+                spread[part] = _mm512_permutexvar_ps(cast(FOURS[part]), scales);
+            }
+            return Spread::Any(spread);
+        }
+        let whole = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(scales));
+        let mut spread = [_mm512_castsi256_si512(whole); BLOCK / 64];
+        for part in 0..BLOCK / 64 {
+            spread[part] = _mm512_permutexvar_epi16(cast(PAIRS[part]), spread[part]);
+        }
+        Spread::Whole(spread)
     }
 }
 
-/// Multiplies a row of blocks with the blocks of `N` rows of activations.
-pub(in super::super) fn row_dots<K: KType, const N: usize>(
-    row: &[u8],
-    xs: [&[Block]; N],
-) -> [f32; N] {
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
-    fn whole<K: KType, const N: usize>(row: &[u8], xs: [&[Block]; N]) -> [f32; N] {
-        let mut sums = [_mm512_setzero_ps(); N];
-        for (at, block) in row.chunks_exact(K::BYTES).enumerate() {
-            ask_ahead(block);
-            // SAFETY: compiled for the same.
-            let Lanes { levels, scales, offsets, scale, offset } = unsafe { lanes::<K>(block) };
-            let mut spread = [scales; BLOCK / 64];
-            for part in 0..BLOCK / 64 {
-                spread[part] = _mm512_permutexvar_ps(cast(SCALES[part]), scales);
+/// Multiplies a block's levels with activations and scales, and adds some of the products up in each lane.
+#[inline(always)]
+unsafe fn dots(
+    levels: &[__m512i; BLOCK / 64],
+    xs: &[__m512i; BLOCK / 64],
+    spread: &Spread,
+) -> __m512 {
+    // SAFETY: see `lanes`.
+    unsafe {
+        match spread {
+            Spread::Whole(scales) => {
+                let mut dots = _mm512_setzero_si512();
+                for part in 0..BLOCK / 64 {
+                    // Two products are below 2¹⁵: levels have 6 bits, activations 7 and a sign.
+                    let pairs = _mm512_maddubs_epi16(levels[part], xs[part]);
+                    dots = _mm512_dpwssd_epi32(dots, pairs, scales[part]);
+                }
+                _mm512_cvtepi32_ps(dots)
             }
-            for n in 0..N {
-                let x = &xs[n][at];
-                let parts: &[__m512i; BLOCK / 64] = bytemuck::cast_ref(&x.levels);
+            Spread::Any(scales) => {
                 let mut dots = _mm512_setzero_ps();
                 for part in 0..BLOCK / 64 {
                     let zero = _mm512_setzero_si512();
-                    let ints = _mm512_dpbusd_epi32(zero, levels[part], parts[part]);
-                    dots = _mm512_fmadd_ps(_mm512_cvtepi32_ps(ints), spread[part], dots);
+                    let fours = _mm512_dpbusd_epi32(zero, levels[part], xs[part]);
+                    dots = _mm512_fmadd_ps(_mm512_cvtepi32_ps(fours), scales[part], dots);
                 }
-                let below = _mm512_mul_ps(offsets, cast(x.group_sums));
-                sums[n] = _mm512_fmadd_ps(dots, _mm512_set1_ps(scale * x.scale), sums[n]);
-                sums[n] = _mm512_fnmadd_ps(below, _mm512_set1_ps(offset * x.scale), sums[n]);
+                dots
             }
         }
-        let mut whole = [0.0; N];
-        for (whole, sum) in whole.iter_mut().zip(sums) {
-            *whole = _mm512_reduce_add_ps(sum);
+    }
+}
+
+/// Multiplies `R` rows of blocks with the blocks of `N` rows of activations.
+pub(in super::super) fn group_dots<K: KType, const R: usize, const N: usize>(
+    rows: [&[u8]; R],
+    xs: [&[Block]; N],
+) -> [[f32; N]; R] {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni,f16c")]
+    fn whole<K: KType, const R: usize, const N: usize>(
+        rows: [&[u8]; R],
+        xs: [&[Block]; N],
+    ) -> [[f32; N]; R] {
+        let mut sums = [[_mm512_setzero_ps(); N]; R];
+        for at in 0..rows[0].len() / K::BYTES {
+            for (row, sums) in rows.iter().zip(&mut sums) {
+                let block = &row[at * K::BYTES..(at + 1) * K::BYTES];
+                ask_ahead(block, R * row.len());
+                // SAFETY: compiled for the same.
+                let Lanes { levels, scales, offsets, scale, offset } = unsafe { lanes::<K>(block) };
+                let scale = _mm512_set1_ps(scale);
+                let offsets = _mm512_mul_ps(offsets, _mm512_set1_ps(offset));
+                // SAFETY: compiled for the same.
+                let spread = unsafe { spread(scales, K::LAYOUT) };
+                for n in 0..N {
+                    let x = &xs[n][at];
+                    let parts: &[__m512i; BLOCK / 64] = bytemuck::cast_ref(&x.levels);
+                    let below = _mm512_mul_ps(offsets, cast(x.group_sums));
+                    // SAFETY: compiled for the same.
+                    let dots = unsafe { dots(&levels, parts, &spread) };
+                    let sum = _mm512_fmsub_ps(dots, scale, below);
+                    sums[n] = _mm512_fmadd_ps(sum, _mm512_set1_ps(x.scale), sums[n]);
+                }
+            }
+        }
+        let mut whole = [[0.0; N]; R];
+        for (whole, sums) in whole.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+            *whole = _mm512_reduce_add_ps(*sums);
         }
         whole
     }
 
     assert!(has_avx512_vnni());
     // SAFETY: the processor was just found to have the instructions.
-    unsafe { whole::<K, N>(row, xs) }
+    unsafe { whole::<K, R, N>(rows, xs) }
 }
 
 /// As `int8::round_block`; nothing if the processor lacks the instructions.

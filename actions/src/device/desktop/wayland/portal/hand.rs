@@ -14,6 +14,8 @@ use crate::geometry::DesktopPoint;
 
 /// For how long a press lasts, and after how long the next may follow: it passes three programs.
 const TEMPO: Duration = Duration::from_millis(10);
+/// What KDE of old takes for a notch of the wheel.
+const OLD_KDE_NOTCH: i32 = 10;
 const VERTICAL: u32 = 0;
 const HORIZONTAL: u32 = 1;
 
@@ -30,13 +32,9 @@ impl PortalHand {
         tell(&mut locked(&self.desk)).map_err(Failure::into_source)
     }
 
-    fn button(&self, button: Button, state: u32) -> Result<(), Source> {
-        let code = code(button).ok_or("there is no such button")?.cast_signed();
-        self.with_desk(|desk| {
-            desk.notify("NotifyPointerButton", |session, options| {
-                (session.clone(), options, code, state)
-            })
-        })
+    fn button(&self, button: Button, is_down: bool) -> Result<(), Source> {
+        let code = code(button).ok_or("there is no such button")?;
+        self.with_desk(|desk| desk.tell_button(code, is_down))
     }
 }
 
@@ -59,11 +57,11 @@ impl Hand for PortalHand {
     }
 
     fn press(&mut self, button: Button) -> Result<(), Source> {
-        self.button(button, 1)
+        self.button(button, true)
     }
 
     fn release(&mut self, button: Button) -> Result<(), Source> {
-        self.button(button, 0)
+        self.button(button, false)
     }
 
     fn turn(&mut self, direction: Direction) -> Result<(), Source> {
@@ -74,6 +72,7 @@ impl Hand for PortalHand {
             Direction::Right => (HORIZONTAL, 1),
         };
         self.with_desk(|desk| {
+            let notches = notches * if desk.is_old_kde()? { OLD_KDE_NOTCH } else { 1 };
             desk.notify("NotifyPointerAxisDiscrete", |session, options| {
                 (session.clone(), options, axis, notches)
             })

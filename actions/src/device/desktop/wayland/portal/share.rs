@@ -21,7 +21,7 @@ const MONITORS: u32 = 1;
 /// Until the user takes it back.
 const PERSISTENT: u32 = 2;
 /// The first version of `RemoteDesktop` that need not ask each time.
-const REMEMBERS: u32 = 2;
+pub(super) const REMEMBERS: u32 = 2;
 /// The longest token that is kept.
 const LONGEST_TOKEN: usize = 4096;
 
