@@ -165,4 +165,4 @@ doc: ## Build the API documentation
 release: ## Build the binary as it is shipped
 	cargo build --profile dist --package handsight
 
-.PHONY: help demo test check-windows check-macos test-adbd test-gnome test-processors test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release benchmark
+.PHONY: help demo test check-windows check-macos test-adbd test-gnome test-kde test-processors test-android-world deps bench bench-peers fuzz eval eval-live eval-anchors golden doc release benchmark

@@ -29,9 +29,10 @@ pub(super) const MAX_WIDTH: usize = 32;
 /// Panels that are used together take about so many bytes: half of a small second cache.
 const GROUP_BYTES: usize = 512 << 10;
 
-/// Tiles that one task handles, and their rows of activations.
+/// The most tiles that one task handles, and how many tasks each thread gets at least, if there are as
+/// many tiles.
 const TASK_TILES: usize = 4;
-const TASK_ROWS: usize = TASK_TILES * HEIGHT;
+const THREAD_TASKS: usize = 4;
 
 /// A way to multiply, with its activations.
 pub(super) trait Product: Sync {
@@ -157,23 +158,24 @@ fn run<P: Product, const N: usize>(
     let mut group: Vec<[P::Panel; N]> =
         (0..group_len).map(|_| std::array::from_fn(|_| product.panel())).collect();
     let blocks = product.cols().div_ceil(P::COLUMNS).max(1);
+    let tiles = (out.len() / stride.max(1)).div_ceil(HEIGHT);
+    let task_tiles = tiles / (THREAD_TASKS * rayon::current_num_threads());
+    let task_tiles = task_tiles.clamp(1, TASK_TILES);
     // Of one block nothing has to wait for the next.
-    let tiles = if blocks == 1 { 0 } else { (out.len() / stride.max(1)).div_ceil(HEIGHT) };
-    let mut waiting = Waiting::new(tiles * group_len * N);
+    let mut waiting = Waiting::new(if blocks == 1 { 0 } else { tiles * group_len * N });
     for start in (0..panels).step_by(group_len) {
         let group = &mut group[..group_len.min(panels - start)];
         let outputs = |at: usize| (start + at) * width..stride.min((start + at + 1) * width);
         for block in 0..blocks {
             let columns = block * P::COLUMNS..product.cols().min((block + 1) * P::COLUMNS);
-            group.par_iter_mut().enumerate().for_each(|(at, panels)| {
-                for (panel, linear) in panels.iter_mut().zip(&linears) {
-                    product.fill(linear.weights, outputs(at), columns.clone(), panel);
-                }
+            group.as_flattened_mut().par_iter_mut().enumerate().for_each(|(at, panel)| {
+                let weights = linears[at % N].weights;
+                product.fill(weights, outputs(at / N), columns.clone(), panel);
             });
             let group = &*group;
             let multiply = |task: usize, out: &mut [f32], mut waiting: Option<&mut [Sums]>| {
                 for (tile, out) in out.chunks_mut(HEIGHT * stride).enumerate() {
-                    let row = task * TASK_ROWS + tile * HEIGHT;
+                    let row = (task * task_tiles + tile) * HEIGHT;
                     for (at, panels) in group.iter().enumerate() {
                         let mut sums = [bytemuck::Zeroable::zeroed(); N];
                         let mut waiting = waiting.as_mut().and_then(|waiting| {
@@ -192,11 +194,11 @@ fn run<P: Product, const N: usize>(
                     }
                 }
             };
-            let tasks = out.par_chunks_mut(TASK_ROWS * stride);
+            let tasks = out.par_chunks_mut(task_tiles * HEIGHT * stride);
             if blocks == 1 {
                 tasks.enumerate().for_each(|(task, out)| multiply(task, out, None));
             } else {
-                let waiting = waiting.sums().par_chunks_mut(TASK_TILES * group_len * N);
+                let waiting = waiting.sums().par_chunks_mut(task_tiles * group_len * N);
                 let tasks = tasks.zip(waiting).enumerate();
                 tasks.for_each(|(task, (out, waiting))| multiply(task, out, Some(waiting)));
             }

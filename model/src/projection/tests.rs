@@ -134,6 +134,34 @@ fn quantised_weights_give_the_product_of_what_they_are() {
     }
 }
 
+/// Guessed tokens go through the decoder together, and must come out as if each had gone alone.
+#[test]
+fn few_rows_have_the_bits_that_each_has_alone() {
+    use GgmlDType::{Q4K, Q5_0, Q5K, Q6K, Q8_0};
+    let (rows, cols) = (71, 768);
+    let dense = values(rows * cols, 0.02);
+    let halves = dense.iter().map(|&value| bf16::from_f32(value)).collect();
+    let mut forms = vec![
+        Projection::dense(tensor(dense.clone(), &[rows, cols])),
+        Projection::half(HalfWeights::Bf16(halves), cols),
+    ];
+    for dtype in [Q4K, Q5_0, Q5K, Q6K, Q8_0] {
+        let bytes = quantized(dtype, &dense, cols);
+        let blocks = Projection::blocks(dtype, bytes, (rows, cols)).unwrap();
+        forms.extend([blocks.clone(), blocks.with_rounding(true)]);
+    }
+    let xs = values(super::MOST_FEW_ROWS * cols, 3.0);
+    for form in &forms {
+        let multiply = |xs: &[f32]| {
+            flat(&form.forward(&tensor(xs.to_vec(), &[xs.len() / cols, cols])).unwrap())
+        };
+        let alone: Vec<f32> = xs.chunks(cols).flat_map(multiply).collect();
+        for n in 2..=form.few_rows() {
+            assert!(multiply(&xs[..n * cols]) == alone[..n * rows], "{form:?}, {n} rows");
+        }
+    }
+}
+
 /// 3420, the width of the vision MLP of the 3B and 7B, fits no block.
 #[test]
 fn rows_that_fit_no_block_are_filled_up() {

@@ -255,6 +255,7 @@ pub(in super::super) fn group_dots<K: KType, const R: usize, const N: usize>(
         for at in 0..rows[0].len() / K::BYTES {
             for (row, sums) in rows.iter().zip(&mut sums) {
                 let block = &row[at * K::BYTES..(at + 1) * K::BYTES];
+                // The same place in the rows that come next.
                 ask_ahead(block, R * row.len());
                 // SAFETY: compiled for the same.
                 let Lanes { levels, scales, offsets, scale, offset } = unsafe { lanes::<K>(block) };
