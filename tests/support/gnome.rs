@@ -1,23 +1,17 @@
-//! A session of GNOME that draws to nowhere, with the desktop's own portal, and a person at it who answers
-//! the questions on the screen.
+//! GNOME with its own portal, and a person at it who answers the questions on the screen.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use handsight_actions::{DesktopDevice, DesktopOptions, Device as _, PortalOptions};
+use handsight_actions::{DesktopDevice, Device as _};
 use image::RgbImage;
 use serde_json::Value;
-use tempfile::TempDir;
-use zbus::blocking::Connection;
-use zbus::blocking::connection::Builder;
 
 use crate::page::Desktop;
-use crate::portal::start_bus;
-use crate::program::Program;
+use crate::portal_session::PortalSession;
 use crate::wait::{ANSWERING, STARTING, wait_for, wait_until};
 
 /// Where the question about the sharing has its switch and its button that agrees, in the releases that
@@ -29,17 +23,7 @@ const AGREEING: [u8; 3] = [0x35, 0x84, 0xE4];
 const ALLOW: [i32; 2] = [750, 450];
 
 /// A session, which ends when this is dropped.
-pub struct Gnome {
-    // Dropped in this order.
-    _shell: Program,
-    _sound: [Program; 2],
-    _buses: [Program; 2],
-    dir: TempDir,
-    bus: String,
-    system_bus: String,
-    socket: String,
-    shell: Connection,
-}
+pub struct Gnome(PortalSession);
 
 impl Gnome {
     /// Starts a session with one monitor of 1280 by 720 pixels.
@@ -48,48 +32,19 @@ impl Gnome {
     ///
     /// Fails if GNOME Shell, its portal or `PipeWire` is not installed or does not start.
     pub fn start() -> Result<Self> {
-        let dir = TempDir::new()?;
-        let home = dir.path();
-        let (system, system_bus) = start_bus(home, "GNOME", &["--session"])?;
-        let (session, bus) = start_bus(home, "GNOME", &["--session"])?;
-        let command = |program: &str| adopted(Command::new(program), home, &bus, &system_bus);
-        let quiet = |program: &str| {
-            Program::start_group(command(program).stdout(Stdio::null()).stderr(Stdio::null()))
+        let shell = |_home: &Path| {
+            let mut command = Command::new("gnome-shell");
+            // The last lets the tests ask it for what is on its screen.
+            command.args(["--headless", "--wayland", "--no-x11", "--unsafe-mode"]);
+            command.args(["--virtual-monitor", "1280x720"]);
+            Ok(command)
         };
-        let sound = [quiet("pipewire")?, quiet("wireplumber")?];
-        let mut command = command("gnome-shell");
-        // The last lets the tests ask it for what is on its screen.
-        command.args(["--headless", "--wayland", "--no-x11", "--unsafe-mode"]);
-        command.args(["--virtual-monitor", "1280x720"]);
-        let shell_program = Program::start_group(&mut command)?;
-        let socket = home.join("wayland-0");
-        wait_until("GNOME Shell did not start", STARTING, || Ok(socket.exists()))?;
-        let shell = Builder::address(bus.as_str())?.build()?;
-        let gnome = Self {
-            _shell: shell_program,
-            _sound: sound,
-            _buses: [session, system],
-            bus,
-            system_bus,
-            socket: socket.display().to_string(),
-            shell,
-            dir,
-        };
+        let gnome = Self(PortalSession::start("GNOME", shell, &[])?);
         wait_until("GNOME Shell does not answer", STARTING, || {
             // It shows its overview at the end of its start.
             let is_starting = gnome.eval("Main.layoutManager._startingUp");
             Ok(is_starting.is_ok_and(|is_starting| is_starting == false))
         })?;
-        // Services that start programs are to start them here.
-        let names =
-            HashMap::from([("WAYLAND_DISPLAY", "wayland-0"), ("XDG_SESSION_TYPE", "wayland")]);
-        gnome.shell.call_method(
-            Some("org.freedesktop.DBus"),
-            "/org/freedesktop/DBus",
-            Some("org.freedesktop.DBus"),
-            "UpdateActivationEnvironment",
-            &names,
-        )?;
         // Whatever it has to say at first lies on what is tested.
         gnome.eval("Main.messageTray.bannerBlocked = true")?;
         wait_until("the overview stays", STARTING, || {
@@ -99,13 +54,6 @@ impl Gnome {
         Ok(gnome)
     }
 
-    /// Returns the options of a device that keeps what the user allowed in a file of the session.
-    pub fn options(&self) -> DesktopOptions {
-        let memory = Some(self.dir.path().join("state/portal"));
-        let portal = PortalOptions { bus: Some(self.bus.clone()), memory };
-        DesktopOptions { display: Some(self.socket.clone()), portal, ..DesktopOptions::default() }
-    }
-
     /// Connects the device under test, while the person agrees to all that is asked; returns it with
     /// how often that was.
     ///
@@ -113,7 +61,7 @@ impl Gnome {
     ///
     /// Fails if it cannot be opened.
     pub fn device(&self) -> Result<(DesktopDevice, usize)> {
-        let options = self.options();
+        let options = self.0.options();
         let opening = thread::spawn(move || {
             let mut device = DesktopDevice::open(&options)?;
             // The first picture is asked for, too.
@@ -177,7 +125,7 @@ impl Gnome {
     ///
     /// Fails if the shell does not, or the script fails.
     pub fn eval(&self, script: &str) -> Result<Value> {
-        let said = self.shell.call_method(
+        let said = self.0.connection().call_method(
             Some("org.gnome.Shell"),
             "/org/gnome/Shell",
             Some("org.gnome.Shell"),
@@ -195,8 +143,8 @@ impl Gnome {
     ///
     /// Fails if the shell does.
     pub fn screenshot(&self) -> Result<RgbImage> {
-        let file = self.dir.path().join("shell.png");
-        let said = self.shell.call_method(
+        let file = self.0.home().join("shell.png");
+        let said = self.0.connection().call_method(
             Some("org.gnome.Shell.Screenshot"),
             "/org/gnome/Shell/Screenshot",
             Some("org.gnome.Shell.Screenshot"),
@@ -210,12 +158,12 @@ impl Gnome {
 
     /// Returns a command of the session.
     pub fn adopt(&self, command: Command) -> Command {
-        adopted(command, self.dir.path(), &self.bus, &self.system_bus)
+        self.0.adopt(command)
     }
 
     /// Returns the folder of the user's pictures and everything else.
     pub fn home(&self) -> &Path {
-        self.dir.path()
+        self.0.home()
     }
 }
 
@@ -240,28 +188,11 @@ fn clicked([x, y]: [i32; 2]) -> String {
     )
 }
 
-fn adopted(mut command: Command, home: &Path, bus: &str, system_bus: &str) -> Command {
-    for name in ["DISPLAY", "WAYLAND_DISPLAY", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
-        command.env_remove(name);
-    }
-    command.env("HOME", home).env("XDG_RUNTIME_DIR", home);
-    command.env("DBUS_SESSION_BUS_ADDRESS", bus).env("DBUS_SYSTEM_BUS_ADDRESS", system_bus);
-    command.env("XDG_CURRENT_DESKTOP", "GNOME").env("XDG_SESSION_TYPE", "wayland");
-    command.env("LC_ALL", "C.UTF-8");
-    command
-}
-
 impl Desktop for Gnome {
     const PLATFORM: &str = "wayland";
 
     fn command(&self, program: &str) -> Command {
-        let mut command = self.adopt(Command::new(program));
-        command.env("WAYLAND_DISPLAY", &self.socket).env("GDK_BACKEND", "wayland");
-        if program == "chromium" {
-            // Elsewhere nobody would tell where its window is.
-            command.arg("--start-fullscreen");
-        }
-        command
+        self.0.command(program)
     }
 
     fn wait_for_window(&self, title: &str) -> Result<()> {

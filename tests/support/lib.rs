@@ -16,6 +16,7 @@ pub mod hub_server;
 pub mod kde;
 pub mod page;
 pub mod portal;
+mod portal_session;
 pub mod program;
 pub mod random_checkpoint;
 pub mod suite;

@@ -38,22 +38,22 @@ struct Lanes {
 }
 
 /// For each of the four registers of a block, the group that each four of its levels belong to.
-const FOURS: [[i32; 16]; BLOCK / 64] = {
+const FOURS: [[u32; 16]; BLOCK / 64] = {
     let mut groups = [[0; 16]; BLOCK / 64];
     let mut at = 0;
     while at < BLOCK / 4 {
-        groups[at / 16][at % 16] = (4 * at / GROUP) as i32;
+        groups[at / 16][at % 16] = (4 * at / GROUP) as u32;
         at += 1;
     }
     groups
 };
 
 /// The same of each two levels.
-const PAIRS: [[i16; 32]; BLOCK / 64] = {
+const PAIRS: [[u16; 32]; BLOCK / 64] = {
     let mut groups = [[0; 32]; BLOCK / 64];
     let mut at = 0;
     while at < BLOCK / 2 {
-        groups[at / 32][at % 32] = (2 * at / GROUP) as i16;
+        groups[at / 32][at % 32] = (2 * at / GROUP) as u16;
         at += 1;
     }
     groups
