@@ -8,8 +8,9 @@ use crate::qwen2_5_vl::{Qwen25Vl, Segment};
 use crate::request::CancelFlag;
 use crate::sequence::Sequence;
 
-/// Prompt tokens that go through the decoder at once.
-const PREFILL_CHUNK: usize = 1024;
+/// Prompt tokens that go through the decoder at once: all of a step's as a rule, since weights are taken
+/// apart once for each such part.
+const PREFILL_CHUNK: usize = 2048;
 
 /// The same while others wait for their next token.
 const SHARED_PREFILL_CHUNK: usize = 256;

@@ -39,7 +39,7 @@ struct Sizes {
 }
 
 /// The most tokens that go through the decoder at once.
-const MAX_CHUNK: u64 = 1024;
+const MAX_CHUNK: u64 = 2048;
 
 impl MemoryPlan {
     /// Adds up what is in the table of tensors.
