@@ -10,7 +10,7 @@ use crate::sequence::Sequence;
 
 /// Prompt tokens that go through the decoder at once: all of a step's as a rule, since weights are taken
 /// apart once for each such part.
-const PREFILL_CHUNK: usize = 2048;
+pub(crate) const PREFILL_CHUNK: usize = 2048;
 
 /// The same while others wait for their next token.
 const SHARED_PREFILL_CHUNK: usize = 256;

@@ -1,5 +1,6 @@
 //! What a checkpoint will take in memory, added up before anything is read.
 
+use crate::batch::PREFILL_CHUNK;
 use crate::device_map::DeviceKind;
 use crate::placement::Placement;
 use crate::qwen2_5_vl::config::{Config, TextConfig, VisionConfig};
@@ -37,9 +38,6 @@ struct Sizes {
     per_token: u64,
     vocab_size: u64,
 }
-
-/// The most tokens that go through the decoder at once.
-const MAX_CHUNK: u64 = 2048;
 
 impl MemoryPlan {
     /// Adds up what is in the table of tensors.
@@ -85,7 +83,7 @@ impl MemoryPlan {
     /// `patches`.
     pub fn request_bytes(&self, kv_tokens: usize, prompt_tokens: usize, patches: usize) -> u64 {
         let Sizes { per_patch, per_token, vocab_size } = self.sizes;
-        let chunk = (prompt_tokens as u64).min(MAX_CHUNK);
+        let chunk = prompt_tokens.min(PREFILL_CHUNK) as u64;
         let text = chunk.saturating_mul(per_token).saturating_add(4 * vocab_size);
         let vision = (patches as u64).saturating_mul(per_patch);
         let kept = (kv_tokens as u64).saturating_mul(self.kv_bytes_per_token);

@@ -8,7 +8,7 @@ use handsight_actions::{Action, DesktopDevice, Device, DeviceError, PixelPoint};
 use handsight_tests::apps::{Form, Terminal};
 use handsight_tests::binary::Binary;
 use handsight_tests::gnome::Gnome;
-use handsight_tests::page::Page;
+use handsight_tests::page::{Desktop, Page};
 use handsight_tests::program::Program;
 use handsight_tests::wait::{ANSWERING, wait_until};
 use serde_json::json;
@@ -40,6 +40,18 @@ pub(super) fn check_text(page: &Page, device: &mut DesktopDevice) {
     let none = device.perform(&Action::Type { text: "a中".to_owned() });
     assert!(matches!(none, Err(DeviceError::NotOnLayout { character: '中', .. })), "{none:?}");
     assert_eq!(page.settled().unwrap().text("note"), long, "a part of it was typed");
+}
+
+/// Fills in a form of two fields with what the layout has.
+pub(super) fn check_form(desktop: &impl Desktop, device: &mut DesktopDevice) {
+    let mut form = Form::open(desktop, &["Name", "City"], "OK").unwrap();
+    type_text(device, "Ada");
+    press(device, "tab");
+    type_text(device, "Paris!");
+    for key in ["tab", "tab", "enter"] {
+        press(device, key);
+    }
+    assert_eq!(form.outcome().unwrap().1, "Ada|Paris!");
 }
 
 #[test]
@@ -77,15 +89,7 @@ fn gnome_is_seen_and_used_through_its_own_portal() {
     super::check_clicks(&page, &mut device);
     drop(page);
 
-    let form = Form::open(&gnome, &["Name", "City"], "OK").unwrap();
-    type_text(&mut device, "Ada");
-    press(&mut device, "tab");
-    type_text(&mut device, "Paris!");
-    for key in ["tab", "tab", "enter"] {
-        press(&mut device, key);
-    }
-    let mut form = form;
-    assert_eq!(form.outcome().unwrap().1, "Ada|Paris!");
+    check_form(&gnome, &mut device);
     let terminal = Terminal::open_foot(&gnome).unwrap();
     let text = format!("{ASCII}\n").repeat(5);
     type_text(&mut device, &text);

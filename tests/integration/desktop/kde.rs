@@ -5,15 +5,14 @@
 use std::process::Stdio;
 
 use handsight_actions::{Device, PixelPoint};
-use handsight_tests::apps::Form;
 use handsight_tests::binary::Binary;
 use handsight_tests::kde::Kde;
 use handsight_tests::page::Page;
 use handsight_tests::program::Program;
 use serde_json::json;
 
-use super::gnome::check_text;
-use super::{FIELDS, press, type_text};
+use super::FIELDS;
+use super::gnome::{check_form, check_text};
 
 #[test]
 #[ignore = "needs KDE Plasma, which `make test-kde` installs first"]
@@ -31,14 +30,7 @@ fn kde_is_seen_and_used_through_its_own_portal() {
     let page = Page::open(&kde, super::WORDS, [1280, 720]).unwrap();
     super::check_clicks(&page, &mut device);
     drop(page);
-    let mut form = Form::open(&kde, &["Name", "City"], "OK").unwrap();
-    type_text(&mut device, "Ada");
-    press(&mut device, "tab");
-    type_text(&mut device, "Paris!");
-    for key in ["tab", "tab", "enter"] {
-        press(&mut device, key);
-    }
-    assert_eq!(form.outcome().unwrap().1, "Ada|Paris!");
+    check_form(&kde, &mut device);
 }
 
 /// A page that says whether a button is down.
@@ -50,7 +42,6 @@ const BUTTONS: &str = "<div id=box style='width:200px;height:200px'></div><input
 #[ignore = "needs KDE Plasma, which `make test-kde` installs first"]
 fn kde_lets_go_of_what_a_killed_process_held() {
     for signal in ["KILL", "TERM"] {
-        println!("{signal}");
         let kde = Kde::start().unwrap();
         let page = Page::open(&kde, BUTTONS, [1280, 720]).unwrap();
         let handsight = Binary::new(env!("CARGO_BIN_EXE_handsight-under-test"));
